@@ -1,0 +1,36 @@
+//! The one trait that every transport implements.
+
+use std::fmt;
+
+use mos_camera_core::{Device, DeviceId, Fault, StreamConfig, Transport};
+
+/// A transport: finds cameras, builds their sources, explains their faults.
+///
+/// All methods may block on I/O; call them off the async runtime.
+pub trait Backend: Send + Sync + fmt::Debug {
+    /// The transport that this backend drives.
+    fn transport(&self) -> Transport;
+
+    /// The cameras that are there now, with what they offer, sorted by id.
+    fn discover(&self) -> Result<Vec<Device>, Fault>;
+
+    /// Builds, but does not start, the source of a stream.
+    fn source(&self, device: &DeviceId, config: &StreamConfig) -> Result<Source, Fault>;
+
+    /// Turns an error that an element of the source posted into a fault with advice.
+    fn classify(&self, device: &DeviceId, error: &gst::message::Error) -> Fault;
+
+    /// Resets the device as far as the transport can; the pipeline is down while this runs.
+    fn reset(&self, device: &DeviceId) -> Result<(), Fault>;
+}
+
+/// The built source of a stream.
+#[derive(Debug)]
+pub struct Source {
+    /// A bin with one ghost pad `src` that gives raw NV12 video; downstream is `mosnv12contract`.
+    pub bin: gst::Bin,
+    /// Factory names of its elements, from the source on; elements that appear later are named too.
+    pub chain: Vec<String>,
+    /// Whether the CPU decodes or converts (development builds only).
+    pub software: bool,
+}

@@ -1,0 +1,14 @@
+//! The pure core of mos-camera: what a device is, what a stream is asked to be, and how a stream lives.
+//!
+//! Nothing here does I/O or reads a clock: inputs and `now` go in, decisions and the next deadline come out, so every
+//! rule is tested by a table.
+
+pub mod device;
+pub mod fault;
+pub mod source;
+pub mod stream;
+
+pub use device::{Capability, Device, DeviceId, Health, Range, Rates, Sizes, Transport};
+pub use fault::{Fault, FaultKind};
+pub use source::{RtspSource, RtspTransport, Secret, SourceConfig, TestPattern, TestSource, V4l2Source};
+pub use stream::{Framerate, StreamConfig, StreamName};

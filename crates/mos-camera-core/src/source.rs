@@ -1,0 +1,110 @@
+//! Configuration of sources that can't be discovered: what the operator says about a camera.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A secret that no log, status or debug print shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    pub fn new(secret: impl Into<String>) -> Self {
+        Self(secret.into())
+    }
+
+    /// The secret itself; hand it to the peer and to nobody else.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(***)")
+    }
+}
+
+/// What the operator said about one camera.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceConfig {
+    /// A generated picture.
+    Test(TestSource),
+    /// An RTSP camera.
+    Rtsp(RtspSource),
+    /// A V4L2 capture node.
+    V4l2(V4l2Source),
+}
+
+/// Generated pictures to choose from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TestPattern {
+    /// A moving ball.
+    #[default]
+    Ball,
+    /// SMPTE colour bars.
+    Smpte,
+    /// A moving gradient.
+    Gradient,
+}
+
+/// A generated camera; every frame carries a burnt-in frame counter that can be read back.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TestSource {
+    /// The picture.
+    pub pattern: TestPattern,
+}
+
+/// How media reaches us from an RTSP camera.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RtspTransport {
+    /// RTP interleaved in the RTSP connection.
+    #[default]
+    Tcp,
+    /// RTP over UDP unicast.
+    Udp,
+}
+
+/// An RTSP camera (RFC 2326).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RtspSource {
+    /// `rtsp://host[:port]/path`, without credentials.
+    pub url: String,
+    /// User name for basic or digest authentication; the server chooses which.
+    pub user: Option<String>,
+    /// Password of `user`.
+    pub password: Option<Secret>,
+    /// How media reaches us.
+    pub transport: RtspTransport,
+    /// Jitter buffer; late packets are dropped rather than queued.
+    pub latency: Duration,
+    /// Longest wait for an answer of the server.
+    pub timeout: Duration,
+}
+
+impl RtspSource {
+    /// Default of [`Self::latency`].
+    pub const LATENCY: Duration = Duration::from_millis(100);
+    /// Default of [`Self::timeout`].
+    pub const TIMEOUT: Duration = Duration::from_secs(5);
+
+    /// The defaults for a URL.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            user: None,
+            password: None,
+            transport: RtspTransport::default(),
+            latency: Self::LATENCY,
+            timeout: Self::TIMEOUT,
+        }
+    }
+}
+
+/// A V4L2 capture node named by the operator; nodes that are found by discovery need none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct V4l2Source {
+    /// The node, or a stable link to it such as `/dev/v4l/by-id/...`.
+    pub path: PathBuf,
+}

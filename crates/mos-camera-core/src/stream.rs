@@ -1,0 +1,189 @@
+//! Streams: their names and what they are asked to be.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::device::DeviceId;
+
+/// Name of a stream; also the name of its socket on the frame bus.
+///
+/// 1 to 64 characters of `a-z A-Z 0-9 _ - .`, not starting with `.` or `-`: it becomes a file name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct StreamName(String);
+
+impl StreamName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for StreamName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for StreamName {
+    type Err = InvalidStreamName;
+
+    fn from_str(s: &str) -> Result<Self, InvalidStreamName> {
+        let valid = (1..=64).contains(&s.len())
+            && !s.starts_with(['.', '-'])
+            && s.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+        if valid { Ok(Self(s.to_owned())) } else { Err(InvalidStreamName(s.to_owned())) }
+    }
+}
+
+impl TryFrom<String> for StreamName {
+    type Error = InvalidStreamName;
+
+    fn try_from(s: String) -> Result<Self, InvalidStreamName> {
+        s.parse()
+    }
+}
+
+impl From<StreamName> for String {
+    fn from(name: StreamName) -> Self {
+        name.0
+    }
+}
+
+/// The text is no stream name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a stream name: 1 to 64 letters, digits, `_`, `-` or `.`, not starting with `.` or `-`")]
+pub struct InvalidStreamName(pub String);
+
+/// Frames per second as a fraction, kept in lowest terms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Framerate {
+    num: NonZeroU32,
+    den: NonZeroU32,
+}
+
+impl Framerate {
+    /// A rate of `num / den` frames per second; `None` if either is zero.
+    pub fn new(num: u32, den: u32) -> Option<Self> {
+        let (n, d) = (NonZeroU32::new(num)?, NonZeroU32::new(den)?);
+        let g = gcd(n.get(), d.get());
+        Some(Self { num: NonZeroU32::new(n.get() / g)?, den: NonZeroU32::new(d.get() / g)? })
+    }
+
+    /// Numerator.
+    pub const fn num(self) -> u32 {
+        self.num.get()
+    }
+
+    /// Denominator.
+    pub const fn den(self) -> u32 {
+        self.den.get()
+    }
+
+    /// Time from one frame to the next.
+    pub fn frame_time(self) -> Duration {
+        Duration::from_nanos(u64::from(self.den()) * 1_000_000_000 / u64::from(self.num()))
+    }
+}
+
+const fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+impl PartialOrd for Framerate {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Framerate {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (u64::from(self.num()) * u64::from(other.den())).cmp(&(u64::from(other.num()) * u64::from(self.den())))
+    }
+}
+
+impl fmt::Display for Framerate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.den() == 1 { write!(f, "{}", self.num()) } else { write!(f, "{}/{}", self.num(), self.den()) }
+    }
+}
+
+impl FromStr for Framerate {
+    type Err = InvalidFramerate;
+
+    fn from_str(s: &str) -> Result<Self, InvalidFramerate> {
+        let (num, den) = s.split_once('/').unwrap_or((s, "1"));
+        num.trim()
+            .parse()
+            .ok()
+            .zip(den.trim().parse().ok())
+            .and_then(|(n, d)| Self::new(n, d))
+            .ok_or_else(|| InvalidFramerate(s.to_owned()))
+    }
+}
+
+impl TryFrom<String> for Framerate {
+    type Error = InvalidFramerate;
+
+    fn try_from(s: String) -> Result<Self, InvalidFramerate> {
+        s.parse()
+    }
+}
+
+impl From<Framerate> for String {
+    fn from(rate: Framerate) -> Self {
+        rate.to_string()
+    }
+}
+
+/// The text is no frame rate.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a frame rate: expected frames per second as `30` or `30000/1001`")]
+pub struct InvalidFramerate(pub String);
+
+/// What a stream is asked to be. `None` leaves the choice to the device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StreamConfig {
+    /// The camera.
+    pub device: DeviceId,
+    /// Frame width and height in pixels; both even, as NV12 needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<(u32, u32)>,
+    /// Frame rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub framerate: Option<Framerate>,
+    /// Longest wait from start to the first frame.
+    pub first_frame_timeout: Duration,
+    /// Longest gap between frames while streaming.
+    pub steady_timeout: Duration,
+    /// Subscribers that the stream's buffer pool is sized for (each holding one frame).
+    pub max_subscribers: u32,
+}
+
+impl StreamConfig {
+    /// Default of [`Self::first_frame_timeout`]: slow network cameras need up to 40 s.
+    pub const FIRST_FRAME_TIMEOUT: Duration = Duration::from_secs(45);
+    /// Default of [`Self::steady_timeout`].
+    pub const STEADY_TIMEOUT: Duration = Duration::from_secs(5);
+    /// Default of [`Self::max_subscribers`].
+    pub const MAX_SUBSCRIBERS: u32 = 8;
+
+    /// The defaults for a device.
+    pub fn new(device: DeviceId) -> Self {
+        Self {
+            device,
+            size: None,
+            framerate: None,
+            first_frame_timeout: Self::FIRST_FRAME_TIMEOUT,
+            steady_timeout: Self::STEADY_TIMEOUT,
+            max_subscribers: Self::MAX_SUBSCRIBERS,
+        }
+    }
+}
