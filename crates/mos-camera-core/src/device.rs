@@ -42,8 +42,15 @@ impl Transport {
     }
 
     /// Every transport, in the order in which listings show them.
-    pub const ALL: [Self; 7] =
-        [Self::Test, Self::MipiCsi, Self::Gmsl2, Self::UsbUvc, Self::V4l2, Self::Rtsp, Self::Whep];
+    pub const ALL: [Self; 7] = [
+        Self::Test,
+        Self::MipiCsi,
+        Self::Gmsl2,
+        Self::UsbUvc,
+        Self::V4l2,
+        Self::Rtsp,
+        Self::Whep,
+    ];
 
     /// The transport of a scheme, if there is one.
     pub fn from_scheme(scheme: &str) -> Option<Self> {
@@ -110,8 +117,14 @@ impl FromStr for DeviceId {
     fn from_str(s: &str) -> Result<Self, InvalidDeviceId> {
         let valid = s.len() <= Self::MAX_LEN
             && s.chars().all(is_id_char)
-            && s.split_once(':').is_some_and(|(scheme, rest)| !rest.is_empty() && Transport::from_scheme(scheme).is_some());
-        if valid { Ok(Self(s.to_owned())) } else { Err(InvalidDeviceId(s.to_owned())) }
+            && s.split_once(':').is_some_and(|(scheme, rest)| {
+                !rest.is_empty() && Transport::from_scheme(scheme).is_some()
+            });
+        if valid {
+            Ok(Self(s.to_owned()))
+        } else {
+            Err(InvalidDeviceId(s.to_owned()))
+        }
     }
 }
 
@@ -131,7 +144,9 @@ impl From<DeviceId> for String {
 
 /// The text is no device id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a device id: expected <transport>:<identity>, for example `test:front` or `usb:046d:0825:4F2A11`; list the devices to see theirs")]
+#[error(
+    "`{0}` is not a device id: expected <transport>:<identity>, for example `test:front` or `usb:046d:0825:4F2A11`; list the devices to see theirs"
+)]
 pub struct InvalidDeviceId(pub String);
 
 /// A camera as it was found.
@@ -176,7 +191,8 @@ pub struct Range {
 impl Range {
     /// Whether `value` is one of the range's values.
     pub fn contains(&self, value: u32) -> bool {
-        (self.min..=self.max).contains(&value) && (value - self.min).is_multiple_of(self.step.max(1))
+        (self.min..=self.max).contains(&value)
+            && (value - self.min).is_multiple_of(self.step.max(1))
     }
 }
 
@@ -199,7 +215,10 @@ impl Sizes {
     pub fn contains(&self, width: u32, height: u32) -> bool {
         match self {
             Self::Discrete(sizes) => sizes.contains(&(width, height)),
-            Self::Stepwise { width: w, height: h } => w.contains(width) && h.contains(height),
+            Self::Stepwise {
+                width: w,
+                height: h,
+            } => w.contains(width) && h.contains(height),
         }
     }
 }

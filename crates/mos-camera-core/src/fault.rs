@@ -42,7 +42,14 @@ impl FaultKind {
     ///
     /// Wrong credentials are not retried in a loop: cameras lock accounts out.
     pub const fn is_transient(self) -> bool {
-        !matches!(self, Self::Unauthorized | Self::Unsupported | Self::Missing | Self::Contract | Self::NoPermission)
+        !matches!(
+            self,
+            Self::Unauthorized
+                | Self::Unsupported
+                | Self::Missing
+                | Self::Contract
+                | Self::NoPermission
+        )
     }
 }
 
@@ -60,14 +67,22 @@ pub struct Fault {
 impl Fault {
     /// A fault with its message and the advice that goes with it.
     pub fn new(kind: FaultKind, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: hint.into() }
+        Self {
+            kind,
+            message: message.into(),
+            hint: hint.into(),
+        }
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.message)?;
-        if self.hint.is_empty() { Ok(()) } else { write!(f, " ({})", self.hint) }
+        if self.hint.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " ({})", self.hint)
+        }
     }
 }
 

@@ -3,12 +3,18 @@
 //! Nothing here does I/O or reads a clock: inputs and `now` go in, decisions and the next deadline come out, so every
 //! rule is tested by a table.
 
+pub mod backoff;
 pub mod device;
 pub mod fault;
+pub mod lifecycle;
 pub mod source;
 pub mod stream;
 
+pub use backoff::BackoffPolicy;
 pub use device::{Capability, Device, DeviceId, Health, Range, Rates, Sizes, Transport};
 pub use fault::{Fault, FaultKind};
-pub use source::{RtspSource, RtspTransport, Secret, SourceConfig, TestPattern, TestSource, V4l2Source};
+pub use lifecycle::{Action, Lifecycle};
+pub use source::{
+    RtspSource, RtspTransport, Secret, SourceConfig, TestPattern, TestSource, V4l2Source,
+};
 pub use stream::{Framerate, StreamConfig, StreamName};

@@ -36,8 +36,13 @@ impl FromStr for StreamName {
     fn from_str(s: &str) -> Result<Self, InvalidStreamName> {
         let valid = (1..=64).contains(&s.len())
             && !s.starts_with(['.', '-'])
-            && s.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
-        if valid { Ok(Self(s.to_owned())) } else { Err(InvalidStreamName(s.to_owned())) }
+            && s.chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+        if valid {
+            Ok(Self(s.to_owned()))
+        } else {
+            Err(InvalidStreamName(s.to_owned()))
+        }
     }
 }
 
@@ -57,7 +62,9 @@ impl From<StreamName> for String {
 
 /// The text is no stream name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a stream name: 1 to 64 letters, digits, `_`, `-` or `.`, not starting with `.` or `-`")]
+#[error(
+    "`{0}` is not a stream name: 1 to 64 letters, digits, `_`, `-` or `.`, not starting with `.` or `-`"
+)]
 pub struct InvalidStreamName(pub String);
 
 /// Frames per second as a fraction, kept in lowest terms.
@@ -73,7 +80,10 @@ impl Framerate {
     pub fn new(num: u32, den: u32) -> Option<Self> {
         let (n, d) = (NonZeroU32::new(num)?, NonZeroU32::new(den)?);
         let g = gcd(n.get(), d.get());
-        Some(Self { num: NonZeroU32::new(n.get() / g)?, den: NonZeroU32::new(d.get() / g)? })
+        Some(Self {
+            num: NonZeroU32::new(n.get() / g)?,
+            den: NonZeroU32::new(d.get() / g)?,
+        })
     }
 
     /// Numerator.
@@ -104,13 +114,18 @@ impl PartialOrd for Framerate {
 
 impl Ord for Framerate {
     fn cmp(&self, other: &Self) -> Ordering {
-        (u64::from(self.num()) * u64::from(other.den())).cmp(&(u64::from(other.num()) * u64::from(self.den())))
+        (u64::from(self.num()) * u64::from(other.den()))
+            .cmp(&(u64::from(other.num()) * u64::from(self.den())))
     }
 }
 
 impl fmt::Display for Framerate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.den() == 1 { write!(f, "{}", self.num()) } else { write!(f, "{}/{}", self.num(), self.den()) }
+        if self.den() == 1 {
+            write!(f, "{}", self.num())
+        } else {
+            write!(f, "{}/{}", self.num(), self.den())
+        }
     }
 }
 
