@@ -13,7 +13,7 @@ use crate::stream::Framerate;
 pub enum Transport {
     /// Generated picture; development builds only.
     Test,
-    /// MIPI CSI-2 sensor behind the SoC's own receiver.
+    /// MIPI CSI-2 sensor behind the chip's own receiver.
     MipiCsi,
     /// GMSL2 serial link behind a deserializer.
     Gmsl2,

@@ -139,7 +139,7 @@ pub enum Input {
     Start,
     /// The stream is wanted to stop.
     Stop,
-    /// Clear the fault, reset the device, rebuild the pipeline if the stream is wanted.
+    /// Clear the fault, reset the device, rebuild the pipeline if the stream is wanted; ignored while nothing is configured.
     Reset,
     /// The device is there. Devices without discovery (network cameras) are always present: feed this once.
     Present,

@@ -45,6 +45,10 @@ enum Wait {
 
 /// The state machine of one stream. See the [module](super) for its rules.
 #[derive(Debug, Clone)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "four independent facts, not one state in disguise"
+)]
 pub struct Lifecycle {
     policy: BackoffPolicy,
     timeouts: Timeouts,
@@ -90,7 +94,7 @@ impl Lifecycle {
         let mut actions = Actions::new();
         match input {
             Input::Configure { changed, timeouts } => {
-                self.configure(now, changed, timeouts, &mut actions)
+                self.configure(now, changed, timeouts, &mut actions);
             }
             Input::Start => self.start(),
             Input::Stop => self.stop(now, &mut actions),
@@ -266,6 +270,9 @@ impl Lifecycle {
     }
 
     fn reset(&mut self, now: Duration, actions: &mut Actions) {
+        if !self.configured {
+            return;
+        }
         self.reset_due = true;
         if self.pipeline == Pipeline::Stuck {
             self.tear_down(now, false, actions);
@@ -381,7 +388,7 @@ impl Lifecycle {
                 actions,
             ),
             Pipeline::Streaming { .. } => {
-                self.fail(now, stalled(self.timeouts.steady), random, actions)
+                self.fail(now, stalled(self.timeouts.steady), random, actions);
             }
             Pipeline::Closing { .. } => self.abandon(now),
             Pipeline::None => self.wait = Wait::None,
