@@ -1,0 +1,17 @@
+//! Support for the tests, the benches and the demo: peers that are real programs, started and stopped by handle, and ways
+//! to wait on events instead of on the clock.
+//!
+//! Nothing of this is part of the product.
+
+pub mod bus;
+pub mod events;
+pub mod paths;
+pub mod ports;
+pub mod process;
+pub mod rtsp;
+pub mod skip;
+
+pub use bus::TempBus;
+pub use events::{Events, TimedOut, wait_until};
+pub use ports::{ClosedPort, SaturatedPort, SilentPort};
+pub use rtsp::{Auth, Codec, RtspServer, RtspServerOptions};

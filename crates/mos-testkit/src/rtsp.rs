@@ -1,0 +1,276 @@
+//! An RTSP camera in a process of its own: `tests/peers/rtsp_server.py`, which is gst-rtsp-server.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal};
+use serde::Deserialize;
+
+use crate::paths;
+
+/// Debian's interpreter: it has the GObject bindings, which another one that is first in `PATH` may not have.
+pub const PYTHON: &str = "/usr/bin/python3";
+
+/// How clients have to log in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Auth {
+    /// Not at all.
+    #[default]
+    None,
+    /// RFC 7617.
+    Basic,
+    /// RFC 7616.
+    Digest,
+}
+
+impl Auth {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Basic => "basic",
+            Self::Digest => "digest",
+        }
+    }
+}
+
+/// What the camera sends as video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Codec {
+    /// H.264, baseline profile.
+    #[default]
+    H264,
+    /// Motion JPEG.
+    Jpeg,
+    /// No video at all; needs [`RtspServerOptions::audio`].
+    None,
+}
+
+impl Codec {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::H264 => "h264",
+            Self::Jpeg => "jpeg",
+            Self::None => "none",
+        }
+    }
+}
+
+/// What to serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RtspServerOptions {
+    /// TCP port on loopback; 0 lets the system choose.
+    pub port: u16,
+    /// Number of cameras, mounted at `/cam0`, `/cam1`, ...
+    pub count: u32,
+    /// Frame width and height in pixels, both even.
+    pub size: (u32, u32),
+    /// Frames per second.
+    pub fps: u32,
+    /// Frames from one IDR to the next.
+    pub key_int: u32,
+    /// Ends every session after so many frames.
+    pub frames: Option<u32>,
+    /// The video codec.
+    pub codec: Codec,
+    /// Whether there is an audio stream (PCMA) beside it.
+    pub audio: bool,
+    /// How clients have to log in.
+    pub auth: Auth,
+    /// User name.
+    pub user: String,
+    /// Password.
+    pub password: String,
+    /// Burns a frame counter into the picture, readable by `gstmos::counter`.
+    pub counter: bool,
+    /// The size that [`RtspServer::resize`] switches to.
+    pub resize_to: Option<(u32, u32)>,
+}
+
+impl Default for RtspServerOptions {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            count: 1,
+            size: (640, 480),
+            fps: 30,
+            key_int: 15,
+            frames: None,
+            codec: Codec::H264,
+            audio: false,
+            auth: Auth::None,
+            user: "camera".to_owned(),
+            password: "opensesame".to_owned(),
+            counter: false,
+            resize_to: None,
+        }
+    }
+}
+
+impl RtspServerOptions {
+    fn command(&self) -> io::Result<Command> {
+        let mut command = Command::new(PYTHON);
+        let size = |(width, height): (u32, u32)| format!("{width}x{height}");
+        command
+            .arg(paths::peer("rtsp_server.py"))
+            .arg(format!("--port={}", self.port))
+            .arg(format!("--count={}", self.count))
+            .arg(format!("--size={}", size(self.size)))
+            .arg(format!("--fps={}", self.fps))
+            .arg(format!("--key-int={}", self.key_int))
+            .arg(format!("--codec={}", self.codec.name()))
+            .arg(format!("--auth={}", self.auth.name()))
+            .arg(format!("--user={}", self.user))
+            // Not on the command line, which every user of the machine can read.
+            .env("RTSP_PASSWORD", &self.password);
+        command.args(self.frames.map(|frames| format!("--frames={frames}")));
+        command.args(self.audio.then_some("--audio"));
+        command.args(self.resize_to.map(|to| format!("--resize-to={}", size(to))));
+        if self.counter {
+            let plugin: PathBuf = paths::plugin()?;
+            command.arg("--counter").arg("--plugin").arg(plugin);
+        }
+        Ok(command)
+    }
+}
+
+/// A running server; it is killed on drop.
+#[derive(Debug)]
+pub struct RtspServer {
+    child: Child,
+    ready: Ready,
+}
+
+/// The server's line once it can be reached.
+#[derive(Debug, Deserialize)]
+struct Ready {
+    port: u16,
+    mounts: Vec<String>,
+}
+
+impl RtspServer {
+    /// A server for one camera without log-in.
+    pub fn start_default() -> io::Result<Self> {
+        Self::start(&RtspServerOptions::default())
+    }
+
+    /// Starts a server and waits until it can be reached.
+    pub fn start(options: &RtspServerOptions) -> io::Result<Self> {
+        let mut child = options
+            .command()?
+            // It ends when this pipe closes, so it does not outlive a test that was killed.
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        match read_ready(&mut child) {
+            Ok(ready) => Ok(Self { child, ready }),
+            Err(error) => {
+                child.kill()?;
+                child.wait()?;
+                Err(error)
+            }
+        }
+    }
+
+    /// The TCP port.
+    pub fn port(&self) -> u16 {
+        self.ready.port
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The URL of camera `index`, without credentials.
+    pub fn url(&self, index: usize) -> String {
+        let mount = self
+            .ready
+            .mounts
+            .get(index)
+            .map_or("/no-such-camera", String::as_str);
+        format!("rtsp://127.0.0.1:{}{mount}", self.port())
+    }
+
+    /// Stops the whole server where it stands (SIGSTOP): its sockets stay open and go silent.
+    pub fn freeze(&self) -> io::Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets a frozen server go on.
+    pub fn thaw(&self) -> io::Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    /// Switches to [`RtspServerOptions::resize_to`], in mid-stream.
+    pub fn resize(&self) -> io::Result<()> {
+        self.signal(Signal::USR1)
+    }
+
+    /// Kills the server (SIGKILL); it has no chance to say goodbye.
+    pub fn kill(mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait().map(drop)
+    }
+
+    fn signal(&self, signal: Signal) -> io::Result<()> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let pid = pid.ok_or_else(|| io::Error::other("the server has no process id"))?;
+        Ok(rustix::process::kill_process(pid, signal)?)
+    }
+}
+
+impl Drop for RtspServer {
+    fn drop(&mut self) {
+        // Both fail only if the process is gone already, which is what is wanted.
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+/// How long the server may take to come up; Python and GStreamer's registry are slow on a cold machine.
+const STARTUP: Duration = Duration::from_mins(1);
+
+fn read_ready(child: &mut Child) -> io::Result<Ready> {
+    let stdout = child
+        .stdout
+        .take()
+        .ok_or_else(|| io::Error::other("no standard output"))?;
+    let stderr = child.stderr.take();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = BufReader::new(stdout).read_line(&mut line).map(|_| line);
+        // The other end is gone only after the time-out, when nobody wants to know.
+        let _late = sender.send(read);
+    });
+    let line = receiver.recv_timeout(STARTUP).map_err(|_| {
+        io::Error::new(io::ErrorKind::TimedOut, "the RTSP server did not come up")
+    })??;
+    if line.is_empty() {
+        return Err(io::Error::other(format!(
+            "the RTSP server ended: {}",
+            last_words(stderr)
+        )));
+    }
+    std::thread::spawn(move || drain(stderr));
+    Ok(serde_json::from_str(&line)?)
+}
+
+fn last_words(stderr: Option<ChildStderr>) -> String {
+    let mut text = String::new();
+    match stderr.map(|mut pipe| pipe.read_to_string(&mut text)) {
+        Some(Err(error)) => format!("{text} ({error})"),
+        _ => text,
+    }
+}
+
+/// Reads on, so that the server never blocks on, or dies of, a full or broken pipe.
+fn drain(stderr: Option<ChildStderr>) {
+    if let Some(mut pipe) = stderr {
+        // Only the test that is over minds, and it does not.
+        let _ended = io::copy(&mut pipe, &mut io::sink());
+    }
+}

@@ -1,0 +1,207 @@
+#!/usr/bin/python3
+"""An RTSP camera for tests and the demo: gst-rtsp-server, a peer that shares no code with mos-camera.
+
+Serves `--count` mounts, /cam0, /cam1, ..., and prints one JSON line when it can be reached:
+
+    {"ready": true, "port": 43211, "mounts": ["/cam0"]}
+
+It runs until its standard input closes, so it never outlives the process that started it. SIGUSR1 switches the picture
+to `--resize-to`, in mid-stream. Needs Debian's python3-gi, gir1.2-gst-rtsp-server-1.0 and gstreamer1.0-plugins-ugly.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtsp", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
+
+ROLE = "viewer"
+PATTERNS = ("ball", "smpte", "gradient", "snow", "black")
+SESSION_SWEEP_S = 2
+
+
+def size(text):
+    """Parses WIDTHxHEIGHT, both even."""
+    width, _, height = text.partition("x")
+    pair = int(width), int(height)
+    if min(pair) < 16 or pair[0] % 2 or pair[1] % 2:
+        raise argparse.ArgumentTypeError("width and height have to be even and at least 16")
+    return pair
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--address", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    parser.add_argument("--port", type=int, default=0, help="TCP port; 0 lets the system choose (default)")
+    parser.add_argument("--count", type=int, default=1, help="number of cameras (default %(default)s)")
+    parser.add_argument("--size", type=size, default=(640, 480), help="WIDTHxHEIGHT (default 640x480)")
+    parser.add_argument("--fps", type=int, default=30, help="frames per second (default %(default)s)")
+    parser.add_argument("--key-int", type=int, default=15, help="frames from one IDR to the next (default %(default)s)")
+    parser.add_argument("--bitrate", type=int, default=2048, help="kbit/s (default %(default)s)")
+    parser.add_argument("--pattern", choices=PATTERNS, default="ball", help="picture (default %(default)s)")
+    parser.add_argument("--codec", choices=("h264", "jpeg", "none"), default="h264", help="video codec (default %(default)s)")
+    parser.add_argument("--audio", action="store_true", help="offer a PCMA stream beside the video")
+    parser.add_argument("--frames", type=int, default=-1, help="end every session after this many frames")
+    parser.add_argument("--auth", choices=("none", "basic", "digest"), default="none", help="default %(default)s")
+    parser.add_argument("--user", default="camera", help="user name (default %(default)s)")
+    parser.add_argument("--password", default=os.environ.get("RTSP_PASSWORD", ""), help="default: $RTSP_PASSWORD")
+    parser.add_argument("--resize-to", type=size, help="WIDTHxHEIGHT to switch to on SIGUSR1")
+    parser.add_argument("--resize-after", type=float, help="switch to --resize-to after this many seconds")
+    parser.add_argument("--plugin", help="GStreamer plugin file to load before anything is built")
+    parser.add_argument("--counter", action="store_true", help="burn in a frame counter (mostestcounter of --plugin)")
+    options = parser.parse_args()
+    if options.codec == "none" and not options.audio:
+        parser.error("--codec none needs --audio: a camera without any stream can't be served")
+    if options.resize_after is not None and options.resize_to is None:
+        parser.error("--resize-after needs --resize-to")
+    return options
+
+
+def raw_caps(pair, fps):
+    return f"video/x-raw,format=NV12,width={pair[0]},height={pair[1]},framerate={fps}/1"
+
+
+def video_launch(options):
+    """The source up to the payloader; every value in it was parsed as a number or chosen from a list."""
+    counter = "mostestcounter ! " if options.counter else ""
+    source = (
+        f"videotestsrc is-live=true do-timestamp=true pattern={options.pattern} num-buffers={options.frames} ! "
+        f"capsfilter name=size caps={raw_caps(options.size, options.fps)} ! {counter}"
+    )
+    if options.codec == "jpeg":
+        return source + "videoconvert ! jpegenc ! rtpjpegpay name=pay0 pt=26"
+    return source + (
+        f"x264enc tune=zerolatency speed-preset=ultrafast bitrate={options.bitrate} key-int-max={options.key_int} "
+        "threads=1 ! video/x-h264,profile=baseline ! rtph264pay name=pay0 pt=96 config-interval=-1"
+    )
+
+
+def launch(options):
+    parts = [] if options.codec == "none" else [video_launch(options)]
+    if options.audio:
+        parts.append(f"audiotestsrc is-live=true wave=silence ! alawenc ! rtppcmapay name=pay{len(parts)} pt=8")
+    return "( " + " ".join(parts) + " )"
+
+
+class Camera(GstRtspServer.RTSPMediaFactory):
+    """One mount. Its sessions share a pipeline, unless each has to see a given number of frames."""
+
+    def __init__(self, options):
+        super().__init__()
+        self.options = options
+        self.picture = options.size
+        self.filters = []
+        self.set_launch(launch(options))
+        self.set_shared(options.frames < 0)
+        self.set_eos_shutdown(True)
+        self.connect("media-configure", self.on_media)
+        self.add_role_from_structure(
+            Gst.Structure.new_from_string(f"{ROLE}, media.factory.access=true, media.factory.construct=true")
+        )
+        if options.auth == "none":
+            self.add_role_from_structure(
+                Gst.Structure.new_from_string("anonymous, media.factory.access=true, media.factory.construct=true")
+            )
+
+    def on_media(self, _factory, media):
+        element = media.get_element().get_by_name("size")
+        if element is not None:
+            self.apply(element)
+            self.filters.append(element)
+            media.connect("unprepared", lambda _media: self.forget(element))
+
+    def forget(self, element):
+        self.filters = [known for known in self.filters if known is not element]
+
+    def apply(self, element):
+        element.set_property("caps", Gst.Caps.from_string(raw_caps(self.picture, self.options.fps)))
+
+    def resize(self, picture):
+        self.picture = picture
+        for element in self.filters:
+            self.apply(element)
+
+
+def authentication(options):
+    token = GstRtspServer.RTSPToken()
+    token.set_string(GstRtspServer.RTSP_TOKEN_MEDIA_FACTORY_ROLE, ROLE)
+    auth = GstRtspServer.RTSPAuth()
+    if options.auth == "basic":
+        auth.set_supported_methods(GstRtsp.RTSPAuthMethod.BASIC)
+        auth.add_basic(GstRtspServer.RTSPAuth.make_basic(options.user, options.password), token)
+    else:
+        auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
+        auth.add_digest(options.user, options.password, token)
+    return auth
+
+
+def load_plugin(options):
+    if options.plugin:
+        Gst.Plugin.load_file(options.plugin)
+    if options.counter and Gst.ElementFactory.find("mostestcounter") is None:
+        sys.exit("--counter: no element `mostestcounter`; give its plugin by --plugin PATH/libgstmos.so")
+
+
+def serve(options):
+    server = GstRtspServer.RTSPServer()
+    server.set_address(options.address)
+    server.set_service(str(options.port))
+    if options.auth != "none":
+        server.set_auth(authentication(options))
+    cameras = {f"/cam{index}": Camera(options) for index in range(options.count)}
+    for path, camera in cameras.items():
+        server.get_mount_points().add_factory(path, camera)
+    if server.attach(None) == 0:
+        sys.exit(f"can't listen on {options.address}:{options.port}")
+    return server, cameras
+
+
+def resize_all(options, cameras):
+    if options.resize_to is not None:
+        for camera in cameras.values():
+            camera.resize(options.resize_to)
+    return GLib.SOURCE_REMOVE if options.resize_after is not None else GLib.SOURCE_CONTINUE
+
+
+def on_stdin(loop):
+    """Reads what was written, so that only the end of the input counts."""
+    if os.read(sys.stdin.fileno(), 4096):
+        return GLib.SOURCE_CONTINUE
+    loop.quit()
+    return GLib.SOURCE_REMOVE
+
+
+def sweep(server):
+    """UDP clients that died without TEARDOWN keep their session until it times out."""
+    server.get_session_pool().cleanup()
+    return GLib.SOURCE_CONTINUE
+
+
+def main():
+    options = arguments()
+    Gst.init(None)
+    load_plugin(options)
+    server, cameras = serve(options)
+    loop = GLib.MainLoop()
+    GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGTERM, loop.quit)
+    GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGINT, loop.quit)
+    GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGUSR1, resize_all, options, cameras)
+    GLib.unix_fd_add_full(
+        GLib.PRIORITY_DEFAULT, sys.stdin.fileno(), GLib.IOCondition.IN | GLib.IOCondition.HUP, lambda *_: on_stdin(loop)
+    )
+    GLib.timeout_add_seconds(SESSION_SWEEP_S, sweep, server)
+    if options.resize_after is not None:
+        GLib.timeout_add(int(options.resize_after * 1000), resize_all, options, cameras)
+    print(json.dumps({"ready": True, "port": server.get_bound_port(), "mounts": list(cameras)}), flush=True)
+    loop.run()
+
+
+if __name__ == "__main__":
+    main()
