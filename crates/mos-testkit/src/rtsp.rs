@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::paths;
 
-/// Debian's interpreter: it has the GObject bindings, which another one that is first in `PATH` may not have.
+/// Debian's interpreter: it has the `GObject` bindings, which another one that is first in `PATH` may not have.
 pub const PYTHON: &str = "/usr/bin/python3";
 
 /// How clients have to log in.
