@@ -79,6 +79,9 @@ impl DeviceId {
     pub fn new(transport: Transport, rest: &str) -> Self {
         let mut id = format!("{}:", transport.scheme());
         id.extend(rest.chars().map(|c| if is_id_char(c) { c } else { '_' }));
+        if rest.is_empty() {
+            id.push('_');
+        }
         id.truncate(Self::MAX_LEN);
         Self(id)
     }
@@ -242,6 +245,47 @@ impl Rates {
     }
 }
 
+impl fmt::Display for Capability {
+    /// As `NV12 640x480, 1280x720 at 15, 30 fps`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} at {} fps", self.format, self.sizes, self.rates)
+    }
+}
+
+impl fmt::Display for Sizes {
+    /// As `640x480, 1280x720` or `64x64 to 1920x1080 in steps of 16x2`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Discrete(sizes) => write_list(f, sizes.iter().map(|(w, h)| format!("{w}x{h}"))),
+            Self::Stepwise {
+                width: w,
+                height: h,
+            } => {
+                write!(f, "{}x{} to {}x{}", w.min, h.min, w.max, h.max)?;
+                if w.step > 1 || h.step > 1 {
+                    write!(f, " in steps of {}x{}", w.step, h.step)
+                } else {
+                    Ok(())
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Rates {
+    /// As `15, 30` or `1 to 60`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Discrete(rates) => write_list(f, rates.iter().map(Framerate::to_string)),
+            Self::Continuous(low, high) => write!(f, "{low} to {high}"),
+        }
+    }
+}
+
+fn write_list(f: &mut fmt::Formatter<'_>, items: impl Iterator<Item = String>) -> fmt::Result {
+    f.write_str(&items.collect::<Vec<_>>().join(", "))
+}
+
 /// Whether a device can be used now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Health {
@@ -255,4 +299,154 @@ pub enum Health {
     NoPermission(String),
     /// It can't be used; the text says why.
     Unusable(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fps(num: u32) -> Framerate {
+        Framerate::new(num, 1).unwrap()
+    }
+
+    #[test]
+    fn device_ids_need_a_known_scheme_and_an_identity() {
+        for (text, transport) in [
+            ("test:front", Some(Transport::Test)),
+            ("usb:046d:0825:4F2A11", Some(Transport::UsbUvc)),
+            ("v4l2:platform-vivid.0", Some(Transport::V4l2)),
+            ("rtsp:door@2/a_b", Some(Transport::Rtsp)),
+            ("csi:imx219/0", Some(Transport::MipiCsi)),
+            ("gmsl:0", Some(Transport::Gmsl2)),
+            ("whep:x", Some(Transport::Whep)),
+            ("", None),
+            ("test", None),
+            ("test:", None),
+            (":front", None),
+            ("Test:front", None),
+            ("nvme:front", None),
+            ("test:a b", None),
+            ("test:ä", None),
+        ] {
+            assert_eq!(
+                text.parse::<DeviceId>().ok().map(|id| id.transport()),
+                transport,
+                "{text}"
+            );
+        }
+        assert!(
+            format!("test:{}", "a".repeat(250))
+                .parse::<DeviceId>()
+                .is_ok()
+        );
+        assert!(
+            format!("test:{}", "a".repeat(251))
+                .parse::<DeviceId>()
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn a_built_device_id_parses_again() {
+        for rest in ["front", "", "046d:0825:no serial", "ä/ö", &"x".repeat(400)] {
+            let id = DeviceId::new(Transport::UsbUvc, rest);
+            assert_eq!(id.as_str().parse(), Ok(id.clone()), "{rest}");
+        }
+        let id = DeviceId::new(Transport::UsbUvc, "046d:0825:no serial");
+        assert_eq!(
+            (id.to_string().as_str(), id.rest()),
+            ("usb:046d:0825:no_serial", "046d:0825:no_serial")
+        );
+    }
+
+    #[test]
+    fn transports_and_schemes_are_one_to_one() {
+        for transport in Transport::ALL {
+            assert_eq!(Transport::from_scheme(transport.scheme()), Some(transport));
+        }
+        assert_eq!(Transport::from_scheme("http"), None);
+    }
+
+    #[test]
+    fn ranges_hold_their_steps_and_both_ends() {
+        let range = Range {
+            min: 64,
+            max: 128,
+            step: 16,
+        };
+        for (value, inside) in [
+            (48, false),
+            (64, true),
+            (65, false),
+            (80, true),
+            (128, true),
+            (144, false),
+        ] {
+            assert_eq!(range.contains(value), inside, "{value}");
+        }
+        assert!(
+            Range {
+                min: 2,
+                max: 4,
+                step: 0
+            }
+            .contains(3),
+            "a driver's step of 0 is taken as 1"
+        );
+    }
+
+    #[test]
+    fn sizes_and_rates_contain_what_they_say() {
+        let discrete = Sizes::Discrete(vec![(640, 480)]);
+        assert!(discrete.contains(640, 480) && !discrete.contains(480, 640));
+        let (low, high) = (fps(1), Framerate::new(30_000, 1001).unwrap());
+        let between = Rates::Continuous(low, high);
+        for (rate, inside) in [
+            (fps(1), true),
+            (fps(29), true),
+            (high, true),
+            (fps(30), false),
+        ] {
+            assert_eq!(between.contains(rate), inside, "{rate}");
+        }
+        assert!(Rates::Discrete(vec![fps(30)]).contains(Framerate::new(60, 2).unwrap()));
+    }
+
+    #[test]
+    fn capabilities_read_well() {
+        let side = |min, max, step| Range { min, max, step };
+        for (sizes, rates, text) in [
+            (
+                Sizes::Discrete(vec![(640, 480), (320, 240)]),
+                Rates::Discrete(vec![fps(15), fps(30)]),
+                "NV12 640x480, 320x240 at 15, 30 fps",
+            ),
+            (
+                Sizes::Stepwise {
+                    width: side(2, 4096, 2),
+                    height: side(2, 2160, 2),
+                },
+                Rates::Continuous(fps(1), fps(60)),
+                "NV12 2x2 to 4096x2160 in steps of 2x2 at 1 to 60 fps",
+            ),
+            (
+                Sizes::Stepwise {
+                    width: side(1, 8, 1),
+                    height: side(1, 8, 1),
+                },
+                Rates::Discrete(vec![Framerate::new(25, 2).unwrap()]),
+                "NV12 1x1 to 8x8 at 25/2 fps",
+            ),
+        ] {
+            assert_eq!(
+                Capability {
+                    format: "NV12".into(),
+                    sizes,
+                    rates
+                }
+                .to_string(),
+                text
+            );
+        }
+    }
 }

@@ -87,3 +87,44 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_faults_that_time_can_mend_are_retried() {
+        use FaultKind as K;
+        let transient = [
+            K::Absent,
+            K::Unreachable,
+            K::NotFound,
+            K::Disconnected,
+            K::EndOfStream,
+            K::NoFirstFrame,
+            K::Stalled,
+            K::Busy,
+            K::Bus,
+            K::Internal,
+        ];
+        let lasting = [
+            K::Unauthorized,
+            K::Unsupported,
+            K::NoPermission,
+            K::Missing,
+            K::Contract,
+        ];
+        assert!(transient.into_iter().all(K::is_transient));
+        assert!(!lasting.into_iter().any(K::is_transient));
+    }
+
+    #[test]
+    fn a_fault_shows_its_hint_if_it_has_one() {
+        let fault = |hint| Fault::new(FaultKind::Busy, "/dev/video0 is in use", hint).to_string();
+        assert_eq!(fault(""), "/dev/video0 is in use");
+        assert_eq!(
+            fault("close the other program"),
+            "/dev/video0 is in use (close the other program)"
+        );
+    }
+}

@@ -4,16 +4,20 @@
 //! rule is tested by a table.
 
 pub mod backoff;
+pub mod budget;
 pub mod device;
 pub mod fault;
 pub mod lifecycle;
+pub mod plan;
 pub mod source;
 pub mod stream;
 
 pub use backoff::BackoffPolicy;
+pub use budget::{Budget, OverBudget};
 pub use device::{Capability, Device, DeviceId, Health, Range, Rates, Sizes, Transport};
 pub use fault::{Fault, FaultKind};
 pub use lifecycle::{Action, Lifecycle};
+pub use plan::{ConfigError, validate};
 pub use source::{
     RtspSource, RtspTransport, Secret, SourceConfig, TestPattern, TestSource, V4l2Source,
 };

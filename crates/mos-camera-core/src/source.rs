@@ -108,3 +108,24 @@ pub struct V4l2Source {
     /// The node, or a stable link to it such as `/dev/v4l/by-id/...`.
     pub path: PathBuf,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_debug_print_shows_no_secret() {
+        let password = Some(Secret::new("hunter2"));
+        let source = RtspSource {
+            user: Some("admin".into()),
+            password,
+            ..RtspSource::new("rtsp://cam/1")
+        };
+        let text = format!("{:?}", SourceConfig::Rtsp(source.clone()));
+        assert!(
+            text.contains("admin") && text.contains("***") && !text.contains("hunter2"),
+            "{text}"
+        );
+        assert_eq!(source.password.unwrap().reveal(), "hunter2");
+    }
+}

@@ -202,3 +202,66 @@ impl StreamConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stream_names_are_safe_file_names() {
+        let long = "x".repeat(64);
+        for (text, valid) in [
+            ("front", true),
+            ("Front_2-b.c", true),
+            ("0", true),
+            (long.as_str(), true),
+            ("", false),
+            (".", false),
+            ("..", false),
+            (".hidden", false),
+            ("-rf", false),
+            ("a/b", false),
+            ("a b", false),
+            ("ä", false),
+            ("a\0", false),
+            (&"x".repeat(65), false),
+        ] {
+            assert_eq!(text.parse::<StreamName>().is_ok(), valid, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn frame_rates_are_kept_in_lowest_terms() {
+        for (text, expected, shown) in [
+            ("30", Some((30, 1)), "30"),
+            ("60/2", Some((30, 1)), "30"),
+            ("30000/1001", Some((30_000, 1001)), "30000/1001"),
+            (" 25 / 2 ", Some((25, 2)), "25/2"),
+            ("0", None, ""),
+            ("30/0", None, ""),
+            ("-30", None, ""),
+            ("29.97", None, ""),
+            ("", None, ""),
+            ("4294967296", None, ""),
+        ] {
+            let rate = text.parse::<Framerate>().ok();
+            assert_eq!(rate.map(|r| (r.num(), r.den())), expected, "{text}");
+            assert_eq!(rate.map(|r| r.to_string()).unwrap_or_default(), shown);
+        }
+    }
+
+    #[test]
+    fn frame_rates_compare_and_tell_their_frame_time() {
+        let rate = |num, den| Framerate::new(num, den).unwrap();
+        assert!(rate(30_000, 1001) < rate(30, 1) && rate(30, 1) < rate(u32::MAX, 1));
+        assert_eq!(rate(25, 1).frame_time(), Duration::from_millis(40));
+        assert_eq!(
+            rate(30_000, 1001).frame_time(),
+            Duration::from_nanos(33_366_666)
+        );
+        assert_eq!(
+            rate(1, u32::MAX).frame_time(),
+            Duration::from_secs(u32::MAX.into())
+        );
+    }
+}
