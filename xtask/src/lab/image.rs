@@ -1,0 +1,294 @@
+//! The guest's disk, kernel and initial ramdisk, made from Debian's packages and kept by content: their folder is named by
+//! a hash of everything they are made from. A build works in a `.partial` folder, stage by stage; each stage's result
+//! appears whole by a rename, so that a build that was stopped goes on where it was.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+use sha2::{Digest, Sha256};
+
+use super::mirror;
+use crate::error::Error;
+use crate::exec::{self, Running, run_logged};
+use crate::paths;
+use crate::signals;
+
+/// Debian release of the guest.
+const SUITE: &str = "trixie";
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+/// Raise when the way the image is made changes.
+const RECIPE: &[u8] = b"1";
+const ROOT_LIMIT: Duration = Duration::from_mins(30);
+const TOOL_LIMIT: Duration = Duration::from_mins(5);
+
+/// What a guest is booted from. While it lives, nobody removes its files.
+#[derive(Debug)]
+pub(crate) struct Image {
+    folder: PathBuf,
+    _lock: File,
+}
+
+impl Image {
+    /// Its folder in the cache.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Linux.
+    pub(crate) fn kernel(&self) -> PathBuf {
+        self.folder.join("vmlinuz")
+    }
+
+    /// Mounts the disk.
+    pub(crate) fn ramdisk(&self) -> PathBuf {
+        self.folder.join("initrd.img")
+    }
+
+    /// The guest's root, read-only.
+    pub(crate) fn disk(&self) -> PathBuf {
+        self.folder.join("root.squashfs")
+    }
+}
+
+/// The image for the files in `lab/guest`, made if it is not in the cache.
+pub(crate) fn ready(tick: &mut dyn FnMut(&str)) -> Result<Image, Error> {
+    let cache = paths::cache().join("lab");
+    fs::create_dir_all(&cache).map_err(Error::path("create", &cache))?;
+    let lock = exec::create(&cache.join("lock"))?;
+    let folder = cache.join(key(&paths::root().join("lab/guest"))?);
+    if !folder.exists() {
+        tick("waiting for another build to end");
+        flock(&lock, FlockOperation::LockExclusive)
+            .map_err(|e| Error::io("cannot lock the lab's cache")(e.into()))?;
+        if !folder.exists() {
+            build(&folder, tick)?;
+            remove_others(&cache, &folder)?;
+        }
+    }
+    flock(&lock, FlockOperation::LockShared)
+        .map_err(|e| Error::io("cannot lock the lab's cache")(e.into()))?;
+    Ok(Image {
+        folder,
+        _lock: lock,
+    })
+}
+
+/// A name for everything that goes into the image.
+fn key(guest: &Path) -> Result<String, Error> {
+    let mut hash = Sha256::new();
+    hash.update(RECIPE);
+    hash.update(SUITE);
+    for name in [
+        "packages.txt",
+        "initramfs-hook",
+        "initramfs-overlay",
+        "mos-lab-init",
+    ] {
+        let path = guest.join(name);
+        let bytes = fs::read(&path).map_err(Error::path("read", &path))?;
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    }
+    Ok(hash.finalize()[..8]
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
+}
+
+fn build(folder: &Path, tick: &mut dyn FnMut(&str)) -> Result<(), Error> {
+    let work = folder.with_extension("partial");
+    fs::create_dir_all(&work).map_err(Error::path("create", &work))?;
+    let root = work.join("root.tar");
+    stage(&root, |target| debootstrap(target, tick))?;
+    tick("packing the disk");
+    stage(&work.join("root.squashfs"), |target| pack(&root, target))?;
+    boot_files(&root, &work)?;
+    fs::remove_file(&root).map_err(Error::path("remove", &root))?;
+    fs::rename(&work, folder).map_err(Error::path("finish", folder))
+}
+
+/// Makes `target` whole or not at all; a target that is there already was made by an earlier, stopped build.
+fn stage(target: &Path, make: impl FnOnce(&Path) -> Result<(), Error>) -> Result<(), Error> {
+    signals::check()?;
+    if target.exists() {
+        return Ok(());
+    }
+    let new = target.with_extension("new");
+    if new.exists() {
+        fs::remove_file(&new).map_err(Error::path("remove", &new))?;
+    }
+    make(&new)?;
+    fs::rename(&new, target).map_err(Error::path("finish", target))
+}
+
+/// Debian's packages as a tar file. mmdebstrap works as root or, without, in a user namespace; it mounts nothing that
+/// outlives it.
+fn debootstrap(target: &Path, tick: &mut dyn FnMut(&str)) -> Result<(), Error> {
+    let guest = paths::root().join("lab/guest");
+    let list = guest.join("packages.txt");
+    let list = fs::read_to_string(&list).map_err(Error::path("read", &list))?;
+    let source = format!("deb [signed-by={KEYRING}] {} {SUITE} main", mirror::find()?);
+    let into =
+        |file: &str, folder: &str| format!("copy-in {} {folder}", guest.join(file).display());
+    let initramfs = "/etc/initramfs-tools";
+
+    let mut command = Command::new("mmdebstrap");
+    command.args([
+        "--mode=auto",
+        "--variant=minbase",
+        "--architectures=amd64",
+        "--format=tar",
+    ]);
+    command.arg(format!("--include={}", packages(&list).join(",")));
+    command.arg(r#"--aptopt=APT::Install-Recommends "false""#);
+    command.args(
+        ["doc", "man", "locale"].map(|kind| format!("--dpkgopt=path-exclude=/usr/share/{kind}/*")),
+    );
+    command.arg(format!(r#"--setup-hook=mkdir -p "$1{initramfs}/conf.d" "$1{initramfs}/hooks" "$1{initramfs}/scripts/init-bottom""#));
+    command.arg(format!(
+        r#"--setup-hook=echo MODULES=list >"$1{initramfs}/conf.d/mos-lab""#
+    ));
+    command.arg(format!(
+        "--setup-hook={}",
+        into("initramfs-hook", &format!("{initramfs}/hooks"))
+    ));
+    command.arg(format!(
+        "--setup-hook={}",
+        into(
+            "initramfs-overlay",
+            &format!("{initramfs}/scripts/init-bottom")
+        )
+    ));
+    command.arg(format!(
+        "--customize-hook={}",
+        into("mos-lab-init", "/sbin")
+    ));
+    // Fills GStreamer's plugin registry: minutes saved under emulation.
+    command.arg(r#"--customize-hook=HOME=/root chroot "$1" gst-inspect-1.0 >/dev/null"#);
+    command.args([SUITE.as_ref(), target.as_os_str(), source.as_ref()]);
+    let log = paths::artifacts().join("lab/build.log");
+    let done = run_logged(
+        "mmdebstrap",
+        &mut command,
+        &log,
+        ROOT_LIMIT,
+        |_| (),
+        |line| tick(line),
+    )?;
+    done.require("making the guest's root from Debian's packages")
+}
+
+/// Package names, without comments.
+fn packages(list: &str) -> Vec<&str> {
+    list.lines()
+        .map(|line| line.split('#').next().unwrap_or_default().trim())
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+/// A squashfs from a tar file, compressed so that it is quick to read under emulation.
+fn pack(tar: &Path, target: &Path) -> Result<(), Error> {
+    let input = File::open(tar).map_err(Error::path("read", tar))?;
+    let mut command = Command::new("sqfstar");
+    command
+        .args(["-comp", "lz4", "-quiet", "-no-progress"])
+        .arg(target);
+    command
+        .stdin(input)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let mut running = Running::spawn("sqfstar", &mut command)?;
+    match running.wait_timeout(TOOL_LIMIT)? {
+        Some(status) if status.success() => Ok(()),
+        status => Err(Error::Failed {
+            what: "packing the guest's disk with sqfstar".to_owned(),
+            how: status.map_or("it took too long".to_owned(), exec::describe),
+            tail: String::new(),
+        }),
+    }
+}
+
+/// Takes kernel and ramdisk out of the root.
+fn boot_files(root: &Path, work: &Path) -> Result<(), Error> {
+    let mut command = Command::new("tar");
+    command
+        .arg("-xf")
+        .arg(root)
+        .arg("-C")
+        .arg(work)
+        .args(["--no-same-owner", "./boot"]);
+    exec::capture("taking the kernel out of the guest's root", &mut command)?;
+    let boot = work.join("boot");
+    let entries = fs::read_dir(&boot).map_err(Error::path("read", &boot))?;
+    for entry in entries.filter_map(Result::ok) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        for (prefix, target) in [("vmlinuz-", "vmlinuz"), ("initrd.img-", "initrd.img")] {
+            if name.starts_with(prefix) {
+                fs::rename(entry.path(), work.join(target))
+                    .map_err(Error::path("move", entry.path()))?;
+            }
+        }
+    }
+    fs::remove_dir_all(&boot).map_err(Error::path("remove", &boot))
+}
+
+/// Images of earlier versions of the guest's files are not needed again.
+fn remove_others(cache: &Path, keep: &Path) -> Result<(), Error> {
+    let entries = fs::read_dir(cache).map_err(Error::path("read", cache))?;
+    for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
+        if path.is_dir() && path != keep {
+            fs::remove_dir_all(&path).map_err(Error::path("remove", &path))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn package_lists_may_have_comments() {
+        assert_eq!(
+            packages("# head\nudev   # nodes\n\n  kmod\n"),
+            ["udev", "kmod"]
+        );
+    }
+
+    #[test]
+    fn the_key_follows_the_content() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [
+            "packages.txt",
+            "initramfs-hook",
+            "initramfs-overlay",
+            "mos-lab-init",
+        ] {
+            fs::write(folder.path().join(name), name).unwrap();
+        }
+        let before = key(folder.path()).unwrap();
+        assert_eq!(before, key(folder.path()).unwrap());
+        assert_eq!(before.len(), 16);
+        fs::write(folder.path().join("packages.txt"), "other").unwrap();
+        assert_ne!(before, key(folder.path()).unwrap());
+    }
+
+    #[test]
+    fn a_stage_is_whole_or_absent_and_made_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("stage.bin");
+        let fail = stage(&target, |new| {
+            fs::write(new, "half").unwrap();
+            Err(Error::NotMet("stopped".to_owned()))
+        });
+        assert!(fail.is_err() && !target.exists());
+        stage(&target, |new| {
+            fs::write(new, "whole").map_err(Error::io("write"))
+        })
+        .unwrap();
+        stage(&target, |_| panic!("made twice")).unwrap();
+        assert_eq!(fs::read_to_string(target).unwrap(), "whole");
+    }
+}

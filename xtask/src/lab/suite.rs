@@ -1,0 +1,206 @@
+//! One boot, several tests, one tally.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::catalog::LabTest;
+use super::share::{Outcome, Share};
+use super::{image, qemu};
+use crate::cargo::cargo;
+use crate::error::Error;
+use crate::exec::{create, read_lossy, run_logged, tail};
+use crate::paths;
+use crate::test::Tally;
+
+/// For booting and powering off under emulation on a busy machine.
+const BOOT_LIMIT: Duration = Duration::from_mins(5);
+const BUILD_LIMIT: Duration = Duration::from_mins(30);
+
+/// Builds what the tests need, boots once, runs them; `log` gets all they printed.
+pub(crate) fn run(
+    tests: &[LabTest],
+    log: &Path,
+    tick: &mut dyn FnMut(&str),
+) -> Result<Tally, Error> {
+    let image = image::ready(tick)?;
+    let share = Share::new(&paths::artifacts().join("lab/share"), "job")?;
+    share.add_tests(tests)?;
+    for (package, target) in tests.iter().flat_map(|test| &test.needs) {
+        share.add_program(target, &test_program(package, target, tick)?)?;
+    }
+    let limit = BOOT_LIMIT + tests.iter().map(|test| test.limit).sum();
+    let console = paths::artifacts().join("lab/console.log");
+    let guest = qemu::run(&image, share.folder(), &console, limit, tick)?;
+    share.drop_programs()?;
+
+    let (tally, text) = verdict(
+        tests
+            .iter()
+            .map(|test| (test.name.as_str(), share.outcome(test))),
+    );
+    let mut file = create(log)?;
+    file.write_all(text.as_bytes())
+        .map_err(Error::path("write", log))?;
+    if !guest.ok() || tally.failed > 0 {
+        let end = tail(&read_lossy(&console)?, 30);
+        writeln!(
+            file,
+            "== the guest's console (QEMU: {})\n{end}",
+            guest.status
+        )
+        .map_err(Error::path("write", log))?;
+    }
+    Ok(tally)
+}
+
+/// Counts and a readable log of what the guest left.
+fn verdict<'a>(outcomes: impl Iterator<Item = (&'a str, Outcome)>) -> (Tally, String) {
+    let (mut sum, mut text) = (Tally::default(), String::new());
+    for (name, outcome) in outcomes {
+        let counted = count(&outcome);
+        sum += counted;
+        let status = outcome
+            .status
+            .map_or("it did not end".to_owned(), |status| {
+                format!("status {status}")
+            });
+        let _ = writeln!(
+            text,
+            "== {name}: {} passed, {} failed ({status})",
+            counted.passed, counted.failed
+        );
+        text.push_str(&outcome.log);
+    }
+    (sum, text)
+}
+
+/// A script counts as the tests that it ran, or as one test where it ran no test program.
+fn count(outcome: &Outcome) -> Tally {
+    let ok = outcome.status == Some(0);
+    let counted = Tally::of_log(&outcome.log);
+    let ran = counted.passed + counted.failed + counted.skipped > 0;
+    match (ok, ran) {
+        (_, false) => Tally::one(ok),
+        (true, true) => counted,
+        (false, true) => Tally {
+            failed: counted.failed.max(1),
+            ..counted
+        },
+    }
+}
+
+/// Builds a test target on the host and answers the program's path.
+fn test_program(package: &str, target: &str, tick: &mut dyn FnMut(&str)) -> Result<PathBuf, Error> {
+    let mut command = cargo("test");
+    command.args([
+        "--package",
+        package,
+        "--test",
+        target,
+        "--no-run",
+        "--message-format=json",
+    ]);
+    let log = paths::artifacts()
+        .join("lab")
+        .join(format!("build-{target}.log"));
+    tick(&format!("building {target}"));
+    let mut program = None;
+    let on_line = |line: &str| program = executable(line, target).or(program.take());
+    let what = format!("building the test {target} of {package}");
+    let on_tick = |_: &str| tick(&what);
+    run_logged(&what, &mut command, &log, BUILD_LIMIT, on_line, on_tick)?.require(&what)?;
+    program.ok_or_else(|| Error::Unexpected {
+        what: "cargo".to_owned(),
+        why: format!("it named no program for {target}"),
+    })
+}
+
+#[derive(Deserialize)]
+struct Message {
+    executable: Option<PathBuf>,
+    target: Option<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+/// The program that a line of cargo's JSON output names for `target`.
+fn executable(line: &str, target: &str) -> Option<PathBuf> {
+    let message: Message = serde_json::from_str(line).ok()?;
+    message
+        .executable
+        .filter(|_| message.target.is_some_and(|found| found.name == target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(log: &str, status: Option<i32>) -> Outcome {
+        Outcome {
+            log: log.to_owned(),
+            status,
+        }
+    }
+
+    #[test]
+    fn scripts_count_as_what_they_ran() {
+        let tally = |passed, failed, skipped| Tally {
+            passed,
+            failed,
+            skipped,
+        };
+        let ok = "test result: ok. 3 passed; 0 failed; 1 ignored\n";
+        let bad = "test result: FAILED. 2 passed; 2 failed; 0 ignored\n";
+        let cases = [
+            (outcome("there", Some(0)), tally(1, 0, 0)),
+            (outcome("missing", Some(1)), tally(0, 1, 0)),
+            (outcome("", None), tally(0, 1, 0)),
+            (outcome(ok, Some(0)), tally(3, 0, 1)),
+            (outcome(bad, Some(101)), tally(2, 2, 0)),
+            // The test program was content, the script was not; or the guest died after it.
+            (outcome(ok, Some(7)), tally(3, 1, 1)),
+            (outcome(ok, None), tally(3, 1, 1)),
+        ];
+        for (outcome, expected) in cases {
+            assert_eq!(count(&outcome), expected, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn the_log_names_each_test() {
+        let (tally, text) =
+            verdict([("a", outcome("x\n", Some(0))), ("b", outcome("", None))].into_iter());
+        assert_eq!(
+            tally,
+            Tally {
+                passed: 1,
+                failed: 1,
+                skipped: 0
+            }
+        );
+        assert_eq!(
+            text,
+            "== a: 1 passed, 0 failed (status 0)\nx\n== b: 0 passed, 1 failed (it did not end)\n"
+        );
+    }
+
+    #[test]
+    fn cargo_names_the_program() {
+        let line =
+            r#"{"reason":"compiler-artifact","target":{"name":"conf"},"executable":"/t/conf-1"}"#;
+        assert_eq!(executable(line, "conf"), Some(PathBuf::from("/t/conf-1")));
+        assert_eq!(executable(line, "other"), None);
+        assert_eq!(
+            executable(r#"{"target":{"name":"conf"},"executable":null}"#, "conf"),
+            None
+        );
+        assert_eq!(executable("   Compiling conf", "conf"), None);
+    }
+}

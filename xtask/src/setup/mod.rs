@@ -1,0 +1,100 @@
+//! `setup`: system packages by name, each with its reason, and the tools that come from elsewhere.
+
+mod apt;
+mod grpcurl;
+mod packages;
+
+use std::path::PathBuf;
+
+use crate::error::Error;
+use crate::ui;
+
+pub(crate) use self::packages::Group;
+use self::packages::Package;
+
+/// Arguments of `setup`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// What to set up for; repeat for several [default: all]
+    #[arg(long = "for", value_enum)]
+    groups: Vec<Group>,
+    /// Only say what is missing; exit code 1 if anything is
+    #[arg(long)]
+    check: bool,
+}
+
+/// Installs what the asked groups need.
+pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    let all = [Group::Build, Group::Run, Group::Test, Group::Lab];
+    let groups = if args.groups.is_empty() {
+        &all[..]
+    } else {
+        &args.groups
+    };
+    if args.check {
+        return check(groups);
+    }
+    ensure(groups)?;
+    if groups.contains(&Group::Test) {
+        ui::say(format!("grpcurl: {}", grpcurl::ensure()?.display()));
+    }
+    ui::say("everything is there");
+    Ok(())
+}
+
+/// Installs the missing packages of `groups`, after saying which and why. Quick and silent when none is missing.
+pub(crate) fn ensure(groups: &[Group]) -> Result<(), Error> {
+    let missing = missing(groups)?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    ui::say(format!(
+        "These packages are missing and will be installed:\n{}",
+        listing(&missing)
+    ));
+    apt::install(&missing)
+}
+
+/// grpcurl, a gRPC client that nobody here wrote, for the tests of the control service.
+pub(crate) fn grpcurl() -> Result<PathBuf, Error> {
+    grpcurl::ensure()
+}
+
+fn check(groups: &[Group]) -> Result<(), Error> {
+    let missing = missing(groups)?;
+    if missing.is_empty() {
+        ui::say("everything is there");
+        return Ok(());
+    }
+    Err(Error::NotMet(format!(
+        "missing packages:\n{}",
+        listing(&missing)
+    )))
+}
+
+fn missing(groups: &[Group]) -> Result<Vec<Package>, Error> {
+    let wanted = packages::of(groups);
+    if !apt::is_here() {
+        let why = "this is not Debian or Ubuntu (no dpkg and apt-get), so nothing was installed"
+            .to_owned();
+        return Err(Error::Packages {
+            why,
+            list: listing(&wanted),
+        });
+    }
+    let installed = apt::installed(&wanted)?;
+    Ok(wanted
+        .into_iter()
+        .filter(|package| !installed.contains(package.name))
+        .collect())
+}
+
+fn listing(packages: &[Package]) -> String {
+    let width = packages
+        .iter()
+        .map(|package| package.name.len())
+        .max()
+        .unwrap_or(0);
+    let line = |package: &Package| format!("  {:width$}  {}", package.name, package.why);
+    packages.iter().map(line).collect::<Vec<_>>().join("\n")
+}

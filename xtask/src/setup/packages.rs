@@ -1,0 +1,124 @@
+//! The system packages, by Debian's names (the same on Debian 12 and 13 and Ubuntu 24.04), each with its reason.
+
+use clap::ValueEnum;
+
+/// What a package is needed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Group {
+    /// Compiling.
+    Build,
+    /// The service and its development fall-backs.
+    Run,
+    /// The tests' real peers; the demo uses one of them.
+    Test,
+    /// The virtual camera lab.
+    Lab,
+}
+
+/// A system package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Package {
+    /// Debian's name.
+    pub(crate) name: &'static str,
+    /// Why it is needed.
+    pub(crate) why: &'static str,
+}
+
+const BUILD: &[Package] = &[
+    package("gcc", "Rust links with it"),
+    package("libc6-dev", "Rust links with it"),
+    package("pkg-config", "finds GStreamer for the Rust bindings"),
+    package("libgstreamer1.0-dev", "GStreamer's headers"),
+    package(
+        "libgstreamer-plugins-base1.0-dev",
+        "GStreamer's video and allocator headers",
+    ),
+];
+
+const RUN: &[Package] = &[
+    package(
+        "gstreamer1.0-tools",
+        "gst-launch-1.0, to try the elements by hand",
+    ),
+    package(
+        "gstreamer1.0-plugins-base",
+        "videotestsrc, videoconvert and the players' basics",
+    ),
+    package(
+        "gstreamer1.0-plugins-good",
+        "rtspsrc, v4l2src, RTP depayloaders, jpegdec",
+    ),
+    package("gstreamer1.0-plugins-bad", "h264parse, hardware decoders"),
+    package(
+        "gstreamer1.0-libav",
+        "software H.264 decoder of a development build",
+    ),
+];
+
+const TEST: &[Package] = &[
+    package(
+        "gstreamer1.0-plugins-ugly",
+        "x264enc: the RTSP peer encodes with it",
+    ),
+    package(
+        "python3-gi",
+        "the RTSP peer is a Python program on GStreamer's own RTSP server",
+    ),
+    package(
+        "gir1.2-gst-rtsp-server-1.0",
+        "GStreamer's RTSP server, the camera at the other end",
+    ),
+    package(
+        "python3-venv",
+        "holds grpcurl, a gRPC client that is not ours",
+    ),
+];
+
+const LAB: &[Package] = &[
+    package("qemu-system-x86", "runs the guest"),
+    package(
+        "mmdebstrap",
+        "makes the guest's root from Debian's packages",
+    ),
+    package("squashfs-tools", "packs the guest's root into a disk"),
+    package(
+        "debian-archive-keyring",
+        "checks that those packages are Debian's",
+    ),
+];
+
+const fn package(name: &'static str, why: &'static str) -> Package {
+    Package { name, why }
+}
+
+/// The packages of several groups, in order.
+pub(crate) fn of(groups: &[Group]) -> Vec<Package> {
+    let table = |group: &Group| match group {
+        Group::Build => BUILD,
+        Group::Run => RUN,
+        Group::Test => TEST,
+        Group::Lab => LAB,
+    };
+    groups.iter().flat_map(table).copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_package_is_named_twice_and_each_has_a_reason() {
+        let all = of(&[Group::Build, Group::Run, Group::Test, Group::Lab]);
+        let names: HashSet<_> = all.iter().map(|package| package.name).collect();
+        assert_eq!(names.len(), all.len());
+        assert!(all.iter().all(|package| !package.why.is_empty()));
+    }
+
+    #[test]
+    fn groups_come_alone() {
+        assert_eq!(of(&[Group::Lab]), LAB);
+        assert!(of(&[]).is_empty());
+    }
+}

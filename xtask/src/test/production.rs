@@ -1,0 +1,92 @@
+//! The production build keeps its word: it can be built, and no code in it can reach a frame's pixels with the CPU.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::cargo::{Profile, cargo, product_args, program};
+use crate::error::Error;
+use crate::exec::{create, run_logged};
+use crate::paths;
+use crate::test::tally::Tally;
+
+const LIMIT: Duration = Duration::from_mins(30);
+/// The type that stands for mapped pixels (`mos_frame::MappedFrame`); its name is in every symbol of its methods.
+const MAPPING: &[u8] = b"MappedFrame";
+
+/// Builds it beside the development build and checks both: what the one has the other must not.
+pub(crate) fn check(log: &Path, tick: &mut dyn FnMut(&str)) -> Result<Tally, Error> {
+    let folder = paths::target().join("production");
+    let mut command = cargo("build");
+    command.args(product_args()).arg("--no-default-features");
+    // Only the results go to a folder of their own; what both builds have in common is compiled once.
+    command
+        .env("CARGO_TARGET_DIR", &folder)
+        .env("CARGO_BUILD_BUILD_DIR", paths::target());
+    run_logged(
+        "production build",
+        &mut command,
+        log,
+        LIMIT,
+        |_| (),
+        |line| tick(line),
+    )?
+    .require("production build")?;
+
+    let mut log = create(&log.with_extension("checks.log"))?;
+    let mut tally = Tally::default();
+    for (what, held) in [
+        (
+            "the development mosctl can map frames",
+            maps(&program(Profile::Dev, "mosctl"))?,
+        ),
+        (
+            "the production mosctl can't",
+            !maps(&folder.join("debug/mosctl"))?,
+        ),
+        (
+            "the production service can't",
+            !maps(&folder.join("debug/mos-camera-capture"))?,
+        ),
+        (
+            "the production plugin can't",
+            !maps(&folder.join("debug/libgstmos.so"))?,
+        ),
+        (
+            "the production mosctl refuses a snapshot and says why",
+            refuses_snapshot(&folder.join("debug/mosctl"))?,
+        ),
+    ] {
+        writeln!(log, "{} {what}", if held { "ok    " } else { "FAILED" })
+            .map_err(Error::io("cannot write the log"))?;
+        if !held {
+            crate::ui::say(format!("    not true: {what}"));
+        }
+        tally += Tally::one(held);
+    }
+    Ok(tally)
+}
+
+/// Whether a program holds code that maps a frame.
+fn maps(program: &PathBuf) -> Result<bool, Error> {
+    let bytes = fs::read(program).map_err(Error::path("read", program))?;
+    Ok(bytes.windows(MAPPING.len()).any(|window| window == MAPPING))
+}
+
+fn refuses_snapshot(mosctl: &Path) -> Result<bool, Error> {
+    let target = tempfile::tempdir().map_err(Error::io("cannot make a temporary folder"))?;
+    let picture = target.path().join("front.png");
+    let mut command = Command::new(mosctl);
+    command
+        .args(["snapshot", "front"])
+        .arg(&picture)
+        .stdin(Stdio::null());
+    let output = command.output().map_err(|source| Error::Spawn {
+        program: mosctl.display().to_string(),
+        source,
+    })?;
+    let says_why = String::from_utf8_lossy(&output.stderr).contains("production");
+    Ok(!output.status.success() && says_why && File::open(picture).is_err())
+}

@@ -1,0 +1,111 @@
+//! Progress for people, on standard error: one line a step, alive on a terminal, a heartbeat in a log.
+
+use std::io::{IsTerminal, Write, stderr};
+use std::time::{Duration, Instant};
+
+/// How often a log gets a sign of life from a long step.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+
+/// A line of plain progress.
+pub(crate) fn say(text: impl AsRef<str>) {
+    eprintln!("{}", text.as_ref());
+}
+
+/// A step under way.
+#[derive(Debug)]
+pub(crate) struct Step {
+    name: String,
+    started: Instant,
+    shown: Instant,
+    live: bool,
+}
+
+impl Step {
+    /// Announces a step.
+    pub(crate) fn begin(name: impl Into<String>) -> Self {
+        let (name, now) = (name.into(), Instant::now());
+        let live = stderr().is_terminal();
+        if !live {
+            eprintln!("{name} ...");
+        }
+        Self {
+            name,
+            started: now,
+            shown: now,
+            live,
+        }
+    }
+
+    /// Time since the step began.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Shows what the step is at; call as often as wanted.
+    pub(crate) fn tick(&mut self, detail: &str) {
+        if self.live {
+            let line = format!(
+                "{} {} {}",
+                self.name,
+                seconds(self.elapsed()),
+                detail.trim()
+            );
+            eprint!("\r\x1b[K{}", clip(&line, 110));
+            let _ = stderr().flush();
+        } else if self.shown.elapsed() >= HEARTBEAT {
+            self.shown = Instant::now();
+            eprintln!(
+                "    {} {}",
+                seconds(self.elapsed()),
+                clip(detail.trim(), 110)
+            );
+        }
+    }
+
+    /// Closes the step with a word on how it went; answers the time it took.
+    pub(crate) fn end(self, outcome: &str) -> Duration {
+        let took = self.elapsed();
+        let clear = if self.live { "\r\x1b[K" } else { "" };
+        eprintln!("{clear}{} {outcome} ({})", self.name, seconds(took));
+        took
+    }
+}
+
+/// `7.3 s`, `2 min 05 s`.
+pub(crate) fn seconds(time: Duration) -> String {
+    let all = time.as_secs_f64();
+    if all < 60.0 {
+        format!("{all:.1} s")
+    } else {
+        format!("{} min {:02} s", time.as_secs() / 60, time.as_secs() % 60)
+    }
+}
+
+fn clip(text: &str, width: usize) -> String {
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(width)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_read_well() {
+        for (ms, text) in [
+            (0, "0.0 s"),
+            (7_349, "7.3 s"),
+            (59_900, "59.9 s"),
+            (125_400, "2 min 05 s"),
+        ] {
+            assert_eq!(seconds(Duration::from_millis(ms)), text);
+        }
+    }
+
+    #[test]
+    fn clipping_drops_control_characters() {
+        assert_eq!(clip("a\x1bb\tcd", 3), "abc");
+    }
+}
