@@ -1,1 +1,47 @@
-//! Placeholder.
+//! The frame bus: camera frames from one producer process to any number of subscriber processes on one machine.
+//!
+//! Only file descriptors and 64-byte descriptions move; pixels never do. The promise: a slow, stopped, crashed or hostile
+//! subscriber never stalls the producer, never takes a frame from another subscriber, and no frame is overwritten while it
+//! is held. (Where the memory's exporter can't give read-only access, a hostile subscriber can still scribble on pixels;
+//! [`Format::read_only`] says which case it is.)
+//!
+//! - A stream is one `SOCK_SEQPACKET` socket ([`socket_path`]). It carries control messages, each buffer's descriptors once,
+//!   and rings for subscribers that sleep.
+//! - What is on offer stands in shared memory: a *board* that the producer writes, and a *lease page* per subscriber with
+//!   one word a buffer. Publishing, claiming, taking back and releasing are single atomic operations on that word.
+//! - Each subscriber asks for a window N and a hold H. Offers older than the newest N are taken back without its help
+//!   (LATEST-N); at most H frames are held at once. The producer admits a subscriber only if its buffers suffice.
+//!
+//! [`Publisher`] and [`Subscriber`] are the two ends; [`MemfdPool`] is a pool for producers that make their own pictures.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("mos-frame needs Linux: memfd, dma-buf, SCM_RIGHTS, pidfd");
+
+mod admission;
+mod books;
+mod format;
+pub mod memory;
+mod paths;
+mod pool;
+mod publisher;
+mod shm;
+mod socket;
+mod subscriber;
+#[cfg(feature = "tokio")]
+pub mod tokio;
+mod wire;
+
+pub use format::{
+    ClockSource, Format, FourCc, FrameFlags, FrameMeta, Layout, MemoryKind, Plane, monotonic_ns,
+};
+pub use paths::{default_dir, socket_path};
+pub use pool::{MemfdPool, PoolFrame};
+pub use publisher::{
+    Access, BindError, Budget, ImportError, LeaseCounters, PublishError, Publisher,
+    PublisherOptions, PublisherStats, SlotId, SubscriberInfo,
+};
+#[cfg(feature = "cpu-access")]
+pub use subscriber::MappedFrame;
+pub use subscriber::{
+    ConnectError, Frame, Reason, RecvError, Subscriber, SubscriberOptions, SubscriberStats,
+};

@@ -1,0 +1,43 @@
+//! Where the sockets of the streams live.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// Folder of the system-wide service.
+const SYSTEM_DIR: &str = "/run/mos-camera/frames";
+
+/// Folder that holds one socket per stream.
+///
+/// `$MOS_FRAME_DIR` if set; else `/run/mos-camera/frames` if it exists or the caller is root; else
+/// `$XDG_RUNTIME_DIR/mos-camera/frames`, so that a user's own service needs no set-up.
+pub fn default_dir() -> PathBuf {
+    if let Some(dir) = env::var_os("MOS_FRAME_DIR").filter(|d| !d.is_empty()) {
+        return dir.into();
+    }
+    let system = Path::new(SYSTEM_DIR);
+    let user = env::var_os("XDG_RUNTIME_DIR").filter(|d| !d.is_empty());
+    match user {
+        Some(user) if !system.is_dir() && !rustix::process::geteuid().is_root() => {
+            Path::new(&user).join("mos-camera/frames")
+        }
+        _ => system.to_owned(),
+    }
+}
+
+/// Socket of a stream: `<dir>/<stream>.sock`.
+pub fn socket_path(dir: &Path, stream: &str) -> PathBuf {
+    dir.join(format!("{stream}.sock"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_one_file_in_the_folder() {
+        assert_eq!(
+            socket_path(Path::new("/run/x"), "front.left"),
+            Path::new("/run/x/front.left.sock")
+        );
+    }
+}

@@ -1,0 +1,424 @@
+//! The producer's end of a stream.
+
+mod control;
+mod outbox;
+mod state;
+
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rustix::event::{EventfdFlags, eventfd};
+
+pub use crate::admission::Budget;
+pub use crate::books::LeaseCounters;
+use crate::format::{Format, FrameMeta, Layout};
+use crate::memory;
+use crate::shm::Board;
+use crate::socket::{self, ListenError, Listener};
+use crate::wire::Message;
+use state::{Aftermath, Identity, State};
+
+/// Who may subscribe, besides what the socket's permissions say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    /// User ids.
+    pub uids: Vec<u32>,
+    /// Group ids, primary or supplementary.
+    pub gids: Vec<u32>,
+}
+
+impl Default for Access {
+    /// Our own user and root.
+    fn default() -> Self {
+        Self {
+            uids: vec![rustix::process::geteuid().as_raw(), 0],
+            gids: Vec::new(),
+        }
+    }
+}
+
+/// How a stream is published.
+#[derive(Debug, Clone)]
+pub struct PublisherOptions {
+    /// Buffers of the pool; decides whom we can admit.
+    pub budget: Budget,
+    /// Who may subscribe.
+    pub access: Access,
+    /// Permissions of the socket; default 0660.
+    pub mode: u32,
+    /// Group of the socket; default ours.
+    pub gid: Option<u32>,
+    /// Longest time from connect to START before a subscriber is cut off; default 5 s.
+    pub handshake_timeout: Duration,
+}
+
+impl Default for PublisherOptions {
+    fn default() -> Self {
+        Self {
+            budget: Budget::default(),
+            access: Access::default(),
+            mode: 0o660,
+            gid: None,
+            handshake_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A stream can't be published.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// A live producer has the path.
+    #[error("{}: another process publishes this stream; stop it or choose another stream name", path.display())]
+    InUse {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The socket or its lock file can't be made there.
+    #[error("{}: no permission to create the stream's socket; give this user write access to the folder", path.display())]
+    Permission {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The folder is not there.
+    #[error("{}: the folder of the stream's socket does not exist; create it or set MOS_FRAME_DIR", path.display())]
+    NoFolder {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The kernel refused something else.
+    #[error("{}: the stream can't be published: {source}", path.display())]
+    Io {
+        /// The socket.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+impl BindError {
+    fn new(path: &Path, error: impl Into<ListenError>) -> Self {
+        let path = path.to_owned();
+        match error.into() {
+            ListenError::InUse => Self::InUse { path },
+            ListenError::Io(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+                Self::Permission { path }
+            }
+            ListenError::Io(e) if e.kind() == io::ErrorKind::NotFound => Self::NoFolder { path },
+            ListenError::Io(source) => Self::Io { path, source },
+        }
+    }
+}
+
+/// A buffer can't be used on the bus.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// [`Publisher::set_format`] was not called.
+    #[error("no format is set; set it before the first buffer")]
+    NoFormat,
+    /// The planes don't fit the memory or each other.
+    #[error("the planes do not fit the buffer's memory: {0}")]
+    Layout(String),
+    /// All 256 buffers are held.
+    #[error("all 256 buffers of the stream are in use")]
+    Full,
+    /// The kernel refused.
+    #[error("the buffer's descriptors can't be used: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// A frame was not published; it is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The slot belongs to an earlier format, or its buffer made room for another: import the buffer again.
+    #[error("the buffer is not known in this epoch; import it again")]
+    UnknownSlot,
+    /// A subscriber still holds the frame that was last published in this buffer.
+    #[error(
+        "buffer {slot} is published again while a subscriber holds it; the source reuses memory too early"
+    )]
+    Busy {
+        /// The slot's number.
+        slot: u16,
+    },
+}
+
+/// A buffer's place on the bus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SlotId {
+    index: u16,
+    generation: u32,
+}
+
+/// One subscriber, as the producer's books see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubscriberInfo {
+    /// Number within the session.
+    pub id: u64,
+    /// The name it gave.
+    pub name: String,
+    /// Its process.
+    pub pid: i32,
+    /// Its user.
+    pub uid: u32,
+    /// N of its LATEST-N.
+    pub window: u32,
+    /// Most frames that it may hold at once.
+    pub hold: u32,
+    /// What happened to its frames.
+    pub counters: LeaseCounters,
+}
+
+/// What a producer did so far.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PublisherStats {
+    /// Random number of this session; a restarted producer has another.
+    pub session: u64,
+    /// Format changes, from 1; 0 before the first format.
+    pub epoch: u32,
+    /// Frames published; also the newest sequence.
+    pub published: u64,
+    /// Buffers that are known.
+    pub buffers: u32,
+    /// Subscriptions refused.
+    pub refused: u64,
+    /// Subscribers cut off because they broke the protocol.
+    pub evicted: u64,
+    /// Subscribers that are there.
+    pub subscribers: Vec<SubscriberInfo>,
+}
+
+/// What publishing and control threads share.
+#[derive(Debug)]
+struct Shared<K> {
+    state: Mutex<State<K>>,
+    board: Board,
+    session: u64,
+    /// An eventfd that wakes the control thread.
+    wake: OwnedFd,
+    bell: Vec<u8>,
+    options: PublisherOptions,
+    path: PathBuf,
+}
+
+impl<K> Shared<K> {
+    fn lock(&self) -> MutexGuard<'_, State<K>> {
+        // A panic elsewhere leaves the books consistent: each method finishes its change or does none.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake(&self) {
+        if let Err(error) = rustix::io::write(&self.wake, &1_u64.to_ne_bytes()) {
+            // EAGAIN means that the counter is full: the thread is being woken already.
+            tracing::trace!(path = %self.path.display(), %error, "wake");
+        }
+    }
+
+    /// Does what waited for the lock to be released.
+    fn finish(&self, after: Aftermath<K>) {
+        for socket in &after.rings {
+            // A full queue means that the subscriber has something to wake up for; a dead one is the control thread's.
+            if let Err(error) = socket::send(socket.as_fd(), &self.bell, &[]) {
+                tracing::debug!(path = %self.path.display(), %error, "a subscriber could not be rung");
+            }
+        }
+        if after.wake {
+            self.wake();
+        }
+        drop(after.released);
+    }
+}
+
+/// A stream of frames that other processes subscribe to.
+///
+/// `K` keeps a frame's memory from being written again: the bus drops it when the last subscriber let go of the frame.
+/// No method waits for a subscriber. Dropping the publisher ends the stream; subscribers keep what they hold.
+///
+/// ```
+/// use mos_frame::{Format, FrameMeta, MemfdPool, Publisher, PublisherOptions, Subscriber, SubscriberOptions};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// let path = mos_frame::socket_path(dir.path(), "front");
+/// let publisher = Publisher::bind(&path, PublisherOptions::default())?;
+/// let format = Format::nv12_memfd(640, 480, (30, 1));
+/// publisher.set_format(format.clone());
+/// let pool = MemfdPool::new(&publisher, &format, 8)?;
+///
+/// let mut subscriber = Subscriber::connect(&path, SubscriberOptions::default())?;
+/// let frame = pool.acquire().ok_or("no buffer is free")?;
+/// let seq = frame.publish(&publisher, FrameMeta::default())?;
+/// assert_eq!(subscriber.next()?.seq(), seq);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Publisher<K: Send + 'static> {
+    shared: Arc<Shared<K>>,
+    control: Option<JoinHandle<()>>,
+}
+
+impl<K: Send + 'static> Publisher<K> {
+    /// Publishes a stream at `path`, replacing the socket of a producer that died.
+    pub fn bind(path: &Path, options: PublisherOptions) -> Result<Self, BindError> {
+        let failed = |e: io::Error| BindError::new(path, e);
+        let listener =
+            Listener::bind(path, options.mode, options.gid).map_err(|e| BindError::new(path, e))?;
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State::new(options.budget)),
+            board: Board::new().map_err(failed)?,
+            session: RandomState::new().hash_one(path),
+            wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+                .map_err(|e| failed(e.into()))?,
+            bell: Message::Bell.encode(),
+            options,
+            path: path.to_owned(),
+        });
+        let control = control::Control::new(Arc::clone(&shared), listener).map_err(failed)?;
+        let thread = thread::Builder::new()
+            .name("mos-frame".into())
+            .spawn(move || control.run())
+            .map_err(failed)?;
+        Ok(Self {
+            shared,
+            control: Some(thread),
+        })
+    }
+
+    /// Sets the format of the frames that follow; a change starts a new epoch with new buffers. Gives the epoch.
+    pub fn set_format(&self, format: Format) -> u32 {
+        let mut after = Aftermath::default();
+        let epoch = self.shared.lock().set_format(format, &mut after);
+        self.shared.flush_all();
+        self.shared.finish(after);
+        epoch
+    }
+
+    /// Changes the buffer budget; subscribers that are there stay.
+    pub fn set_budget(&self, budget: Budget) {
+        self.shared.lock().budget = budget;
+    }
+
+    /// The place of a buffer, by the memory behind its descriptors: found, or made and told to the subscribers. The
+    /// descriptors are duplicated, so their numbers may be closed and used again.
+    pub fn import(&self, fds: &[BorrowedFd<'_>], layout: &Layout) -> Result<SlotId, ImportError> {
+        let memory = fds
+            .iter()
+            .map(|fd| memory::memory_id(*fd))
+            .collect::<Result<_, _>>()?;
+        let identity = Identity {
+            memory,
+            layout: layout.clone(),
+        };
+        {
+            let state = self.shared.lock();
+            if state.format.is_none() {
+                return Err(ImportError::NoFormat);
+            }
+            if let Some(slot) = state.find(&identity) {
+                return Ok(slot);
+            }
+        }
+        check_layout(fds, layout)?;
+        let owned = fds
+            .iter()
+            .map(BorrowedFd::try_clone_to_owned)
+            .collect::<Result<_, _>>()?;
+        let mut after = Aftermath::default();
+        let slot = self.shared.lock().insert(identity, owned, &mut after);
+        self.shared.flush_all();
+        self.shared.finish(after);
+        slot
+    }
+
+    /// Publishes the frame in `slot`; never waits. Gives its sequence, which rises by one a frame within a session.
+    /// On an error `keep` is dropped and no subscriber sees the frame.
+    pub fn publish(&self, slot: SlotId, meta: FrameMeta, keep: K) -> Result<u64, PublishError> {
+        let mut after = Aftermath::default();
+        let seq = self
+            .shared
+            .lock()
+            .publish(&self.shared.board, slot, meta, keep, &mut after);
+        self.shared.finish(after);
+        seq
+    }
+
+    /// Takes back what subscribers let go of since the last publish. The publisher also does this by itself.
+    pub fn reap(&self) {
+        let mut after = Aftermath::default();
+        {
+            let mut state = self.shared.lock();
+            let head = state.head;
+            state.sweep(head, &mut after);
+        }
+        self.shared.finish(after);
+    }
+
+    /// The socket that subscribers connect to.
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// What happened so far. The books are brought up to date first.
+    pub fn stats(&self) -> PublisherStats {
+        self.reap();
+        let state = self.shared.lock();
+        PublisherStats {
+            session: self.shared.session,
+            epoch: state.epoch,
+            published: state.head,
+            buffers: state.slots.iter().flatten().count() as u32,
+            refused: state.counters.refused,
+            evicted: state.counters.evicted,
+            subscribers: state
+                .subs
+                .iter()
+                .map(|s| SubscriberInfo {
+                    id: s.id,
+                    name: s.name.clone(),
+                    pid: s.pid,
+                    uid: s.uid,
+                    window: s.demand.window,
+                    hold: s.demand.hold,
+                    counters: s.book.counters(),
+                })
+                .collect(),
+        }
+    }
+}
+
+impl<K: Send + 'static> Drop for Publisher<K> {
+    fn drop(&mut self) {
+        self.shared.lock().stopping = true;
+        self.shared.wake();
+        if let Some(control) = self.control.take()
+            && control.join().is_err()
+        {
+            tracing::error!(path = %self.shared.path.display(), "the stream's control thread panicked");
+        }
+    }
+}
+
+fn check_layout(fds: &[BorrowedFd<'_>], layout: &Layout) -> Result<(), ImportError> {
+    if !layout.is_valid() || layout.fd_count() != fds.len() {
+        return Err(ImportError::Layout(format!(
+            "{} descriptors for {layout:?}",
+            fds.len()
+        )));
+    }
+    for (index, fd) in fds.iter().enumerate() {
+        let (has, needs) = (memory::size_of(*fd)?, layout.bytes_of(index as u8));
+        if has < needs {
+            return Err(ImportError::Layout(format!(
+                "descriptor {index} has {has} bytes, the planes need {needs}"
+            )));
+        }
+    }
+    Ok(())
+}

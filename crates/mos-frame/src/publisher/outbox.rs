@@ -1,0 +1,184 @@
+//! Sends what waits for a subscriber: in order, without waiting, and never with the lock held.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use super::Shared;
+use super::state::{Aftermath, Outgoing, State, Tx};
+use crate::shm::LeasePage;
+use crate::socket::{self, Sent};
+use crate::wire::{Message, Reason, VERSION};
+
+/// A packet that was taken out of an outbox.
+struct Job {
+    outgoing: Outgoing,
+    packet: Vec<u8>,
+    fds: Fds,
+    socket: Arc<OwnedFd>,
+}
+
+enum Fds {
+    None,
+    Welcome(Arc<LeasePage>),
+    Buffer(Arc<Vec<OwnedFd>>),
+}
+
+impl<K> Shared<K> {
+    /// Sends to everybody who has something waiting.
+    pub(super) fn flush_all(&self) {
+        let waiting: Vec<u64> = self
+            .lock()
+            .subs
+            .iter()
+            .filter(|s| !s.outbox.is_empty())
+            .map(|s| s.id)
+            .collect();
+        for id in waiting {
+            self.flush(id);
+        }
+    }
+
+    /// Sends what waits for one subscriber, until it is done or the socket is full.
+    pub(super) fn flush(&self, id: u64) {
+        loop {
+            let Some(job) = take(&mut self.lock(), id, self.session) else {
+                return;
+            };
+            let sent = self.send(&job);
+            let mut after = Aftermath::default();
+            let go_on = conclude(&mut self.lock(), id, job.outgoing, sent, &mut after);
+            self.finish(after);
+            if !go_on {
+                return;
+            }
+        }
+    }
+
+    fn send(&self, job: &Job) -> Sent {
+        let fds: Vec<_> = match &job.fds {
+            Fds::None => Vec::new(),
+            Fds::Welcome(page) => vec![self.board.fd(), page.fd()],
+            Fds::Buffer(fds) => fds.iter().map(AsFd::as_fd).collect(),
+        };
+        socket::send(job.socket.as_fd(), &job.packet, &fds).unwrap_or_else(|error| {
+            tracing::warn!(path = %self.path.display(), %error, "a message to a subscriber could not be sent; it is cut off");
+            Sent::Gone
+        })
+    }
+}
+
+/// Takes the next message out of an outbox, unless another thread is sending for it or it has to wait for an acknowledgement.
+fn take<K>(state: &mut State<K>, id: u64, session: u64) -> Option<Job> {
+    loop {
+        let sub = state.subs.iter().find(|s| s.id == id)?;
+        let limit = state.max_unacked(sub.started);
+        if sub.tx == Tx::Sending || sub.doomed.is_some() {
+            return None;
+        }
+        let (packet, fds) = match sub.outbox.front()? {
+            Outgoing::Plain(message) => (message.encode(), Fds::None),
+            Outgoing::Start if sub.unacked > 0 => return None,
+            Outgoing::Start => (Message::Start.encode(), Fds::None),
+            Outgoing::Welcome => {
+                let (window, hold) = (sub.demand.window, sub.demand.hold);
+                let welcome = Message::Welcome {
+                    version: VERSION,
+                    session,
+                    subscriber: id,
+                    window,
+                    hold,
+                };
+                (welcome.encode(), Fds::Welcome(Arc::clone(&sub.page)))
+            }
+            Outgoing::AddBuffer { .. } if sub.unacked >= limit => return None,
+            &Outgoing::AddBuffer { slot, generation } => {
+                let Some(buffer) = state.slots[slot]
+                    .as_ref()
+                    .filter(|b| b.generation == generation)
+                else {
+                    // The buffer is gone again; nobody needs to hear of it.
+                    state.sub(id)?.outbox.pop_front();
+                    continue;
+                };
+                let (epoch, layout) = (buffer.epoch, buffer.identity.layout.clone());
+                let add = Message::BufferAdd {
+                    slot: slot as u32,
+                    generation,
+                    epoch,
+                    layout,
+                };
+                (add.encode(), Fds::Buffer(Arc::clone(&buffer.fds)))
+            }
+        };
+        let sub = state.sub(id)?;
+        sub.tx = Tx::Sending;
+        let outgoing = sub.outbox.pop_front()?;
+        return Some(Job {
+            outgoing,
+            packet,
+            fds,
+            socket: Arc::clone(&sub.socket),
+        });
+    }
+}
+
+/// Books the outcome of a send; true if the next one may be tried.
+fn conclude<K>(
+    state: &mut State<K>,
+    id: u64,
+    outgoing: Outgoing,
+    sent: Sent,
+    after: &mut Aftermath<K>,
+) -> bool {
+    let current = |slot: usize, generation: u32| {
+        state.slots[slot]
+            .as_ref()
+            .is_some_and(|b| b.generation == generation)
+    };
+    let still_there = match outgoing {
+        Outgoing::AddBuffer { slot, generation } => current(slot, generation),
+        _ => true,
+    };
+    let Some(sub) = state.sub(id) else {
+        return false;
+    };
+    sub.tx = Tx::Ready;
+    match sent {
+        Sent::Done => {
+            match outgoing {
+                Outgoing::AddBuffer { slot, generation } => {
+                    sub.unacked += 1;
+                    sub.known[slot] = still_there;
+                    if !still_there {
+                        let message = Message::BufferRemove {
+                            slot: slot as u32,
+                            generation,
+                        };
+                        sub.outbox.push_back(Outgoing::Plain(message));
+                    }
+                }
+                Outgoing::Start => state.start(id, after),
+                Outgoing::Plain(_) | Outgoing::Welcome => {}
+            }
+            true
+        }
+        Sent::Full => {
+            sub.outbox.push_front(outgoing);
+            sub.tx = Tx::Full;
+            after.wake = true;
+            false
+        }
+        Sent::TooManyFds => {
+            sub.outbox.push_front(outgoing);
+            sub.tx = Tx::TooManyFds;
+            after.wake = true;
+            false
+        }
+        Sent::Gone => {
+            sub.doomed
+                .get_or_insert((Reason::Other, "the connection is gone".into()));
+            after.wake = true;
+            false
+        }
+    }
+}

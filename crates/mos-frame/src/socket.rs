@@ -1,0 +1,437 @@
+//! `SOCK_SEQPACKET` sockets: packets with descriptors, peer credentials. Nothing here waits unless it says so.
+
+use std::fs::{self, File};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
+};
+
+use crate::format::Layout;
+use crate::wire::MAX_LEN;
+
+/// Most descriptors of one packet.
+const MAX_FDS: usize = Layout::MAX_PLANES;
+
+fn seqpacket() -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(rustix::net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        flags,
+        None,
+    )?)
+}
+
+/// Connects to a stream's socket. The socket itself is left blocking; each call here says how it is meant.
+pub(crate) fn connect(path: &Path) -> io::Result<OwnedFd> {
+    let socket = seqpacket()?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    rustix::io::ioctl_fionbio(&socket, false)?;
+    Ok(socket)
+}
+
+/// What became of a send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    Done,
+    /// The peer's queue is full; it becomes writable when the peer reads.
+    Full,
+    /// The kernel holds too many unread descriptors of this user; nothing tells when that ends.
+    TooManyFds,
+    /// The peer is gone.
+    Gone,
+}
+
+/// Sends one packet without waiting.
+pub(crate) fn send(
+    socket: BorrowedFd<'_>,
+    packet: &[u8],
+    fds: &[BorrowedFd<'_>],
+) -> io::Result<Sent> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "too many descriptors for one packet",
+        ));
+    }
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    loop {
+        return match rustix::net::sendmsg(socket, &[IoSlice::new(packet)], &mut control, flags) {
+            Ok(_) => Ok(Sent::Done),
+            Err(Errno::INTR) => continue,
+            Err(Errno::AGAIN | Errno::NOBUFS) => Ok(Sent::Full),
+            Err(Errno::TOOMANYREFS) => Ok(Sent::TooManyFds),
+            Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN) => Ok(Sent::Gone),
+            Err(e) => Err(e.into()),
+        };
+    }
+}
+
+/// A packet as it came.
+#[derive(Debug)]
+pub(crate) struct Packet {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) fds: Vec<OwnedFd>,
+}
+
+/// What a receive found.
+#[derive(Debug)]
+pub(crate) enum Received {
+    Packet(Packet),
+    Empty,
+    Gone,
+}
+
+/// Whether a receive may wait for a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    No,
+    /// Until a packet, the peer's end, or a signal.
+    Yes,
+}
+
+/// Receives one packet. A packet that does not fit, or whose descriptors do not, is an error: the connection can't be
+/// trusted after it. All descriptors are close-on-exec and owned, so none leaks.
+pub(crate) fn receive(socket: BorrowedFd<'_>, wait: Wait) -> io::Result<Received> {
+    let mut bytes = [0; MAX_LEN];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut flags = RecvFlags::CMSG_CLOEXEC;
+    if wait == Wait::No {
+        flags |= RecvFlags::DONTWAIT;
+    }
+    let got = match rustix::net::recvmsg(
+        socket,
+        &mut [IoSliceMut::new(&mut bytes)],
+        &mut control,
+        flags,
+    ) {
+        Ok(got) => got,
+        Err(Errno::AGAIN | Errno::INTR) => return Ok(Received::Empty),
+        Err(Errno::CONNRESET) => {
+            // The peer closed with packets of ours unread; what it sent before is still there, after this error.
+            return if wait == Wait::Yes {
+                receive(socket, Wait::No)
+            } else {
+                receive_after_reset(socket)
+            };
+        }
+        Err(e) => return Err(e.into()),
+    };
+    let mut fds = Vec::new();
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(received) = message {
+            fds.extend(received);
+        }
+    }
+    if got
+        .flags
+        .intersects(ReturnFlags::CTRUNC | ReturnFlags::TRUNC)
+    {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "a packet or its descriptors were cut off; if this process is out of file descriptors, raise RLIMIT_NOFILE",
+        ));
+    }
+    if got.bytes == 0 {
+        return Ok(Received::Gone);
+    }
+    Ok(Received::Packet(Packet {
+        bytes: bytes[..got.bytes].to_vec(),
+        fds,
+    }))
+}
+
+fn receive_after_reset(socket: BorrowedFd<'_>) -> io::Result<Received> {
+    match receive(socket, Wait::No) {
+        Ok(Received::Empty) => Ok(Received::Gone),
+        other => other,
+    }
+}
+
+/// Who is at the other end, as the kernel knows it.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) pid: i32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    /// Readable once the process is dead; `None` if it is dead already.
+    pub(crate) pidfd: Option<OwnedFd>,
+}
+
+/// Credentials of the peer (`SO_PEERCRED`) and a handle of its process (`SO_PEERPIDFD`, Linux 6.5, else `pidfd_open`).
+pub(crate) fn peer(socket: BorrowedFd<'_>) -> io::Result<Peer> {
+    let cred = rustix::net::sockopt::socket_peercred(socket)?;
+    let pidfd = match peer_pidfd(socket) {
+        Some(fd) => Some(fd),
+        None => rustix::process::pidfd_open(cred.pid, rustix::process::PidfdFlags::empty()).ok(),
+    };
+    Ok(Peer {
+        pid: cred.pid.as_raw_nonzero().get(),
+        uid: cred.uid.as_raw(),
+        gid: cred.gid.as_raw(),
+        pidfd,
+    })
+}
+
+fn peer_pidfd(socket: BorrowedFd<'_>) -> Option<OwnedFd> {
+    const SO_PEERPIDFD: libc::c_int = 77;
+    let mut fd: libc::c_int = -1;
+    let mut len = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the kernel writes one int into `fd`, whose size `len` gives.
+    let rc = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_PEERPIDFD,
+            (&raw mut fd).cast(),
+            &raw mut len,
+        )
+    };
+    // SAFETY: on success `fd` is a new descriptor that nobody else owns.
+    (rc == 0 && fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Supplementary groups of the peer at the time it connected (`SO_PEERGROUPS`, Linux 4.13).
+pub(crate) fn peer_groups(socket: BorrowedFd<'_>) -> Vec<u32> {
+    let mut groups = vec![0_u32; 64];
+    for _ in 0..2 {
+        let mut len = (groups.len() * 4) as libc::socklen_t;
+        // SAFETY: the kernel writes at most `len` bytes of gid_t (u32) into `groups`, which has that many.
+        let rc = unsafe {
+            let at = groups.as_mut_ptr().cast();
+            libc::getsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_PEERGROUPS,
+                at,
+                &raw mut len,
+            )
+        };
+        groups.resize(len as usize / 4, 0);
+        if rc == 0 {
+            return groups;
+        }
+        if io::Error::last_os_error().raw_os_error() != Some(libc::ERANGE) {
+            break;
+        }
+    }
+    Vec::new()
+}
+
+/// A bound socket and the lock that says it is alive; both files go with it.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    socket: OwnedFd,
+    path: PathBuf,
+    // The kernel drops the lock with the process, however that ends, so a lock means a live producer.
+    _lock: File,
+}
+
+/// Why a path can't be listened on.
+#[derive(Debug)]
+pub(crate) enum ListenError {
+    InUse,
+    Io(io::Error),
+}
+
+impl From<io::Error> for ListenError {
+    fn from(e: io::Error) -> Self {
+        Self::Io(e)
+    }
+}
+
+impl From<Errno> for ListenError {
+    fn from(e: Errno) -> Self {
+        Self::Io(e.into())
+    }
+}
+
+impl Listener {
+    /// Listens on `path`, replacing what a dead producer left. The socket appears complete, by rename, so that a client
+    /// never meets one that does not listen yet.
+    pub(crate) fn bind(path: &Path, mode: u32, gid: Option<u32>) -> Result<Self, ListenError> {
+        let lock = lock(&path.with_extension("lock"), mode)?;
+        let fresh = path.with_extension("new");
+        remove_if_there(&fresh)?;
+        let socket = seqpacket()?;
+        rustix::net::bind(&socket, &SocketAddrUnix::new(&fresh)?)?;
+        fs::set_permissions(&fresh, fs::Permissions::from_mode(mode))?;
+        if let Some(gid) = gid {
+            std::os::unix::fs::chown(&fresh, None, Some(gid))?;
+        }
+        rustix::net::listen(&socket, 64)?;
+        fs::rename(&fresh, path)?;
+        Ok(Self {
+            socket,
+            path: path.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    /// The next connection, or `None` if none waits.
+    pub(crate) fn accept(&self) -> io::Result<Option<OwnedFd>> {
+        match rustix::net::accept_with(&self.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+            Ok(socket) => Ok(Some(socket)),
+            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // The lock file stays: removing it would let two producers lock two files of one name.
+        if let Err(error) = fs::remove_file(&self.path) {
+            tracing::debug!(path = %self.path.display(), %error, "the stream's socket could not be removed");
+        }
+    }
+}
+
+fn lock(path: &Path, mode: u32) -> Result<File, ListenError> {
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(mode)
+        .open(path)?;
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(Errno::WOULDBLOCK) => Err(ListenError::InUse),
+        Err(e) => Err(e.into()),
+    }
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory;
+
+    fn pair() -> (OwnedFd, OwnedFd) {
+        rustix::net::socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn packets_carry_descriptors() {
+        let (a, b) = pair();
+        let fd = memory::memfd("x", 4096).unwrap();
+        assert_eq!(send(a.as_fd(), b"hi", &[fd.as_fd()]).unwrap(), Sent::Done);
+        let Received::Packet(packet) = receive(b.as_fd(), Wait::No).unwrap() else {
+            panic!("a packet")
+        };
+        assert_eq!(packet.bytes, b"hi");
+        assert_eq!(
+            memory::memory_id(packet.fds[0].as_fd()).unwrap(),
+            memory::memory_id(fd.as_fd()).unwrap()
+        );
+        let flags = rustix::io::fcntl_getfd(&packet.fds[0]).unwrap();
+        assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+        assert!(matches!(
+            receive(b.as_fd(), Wait::No).unwrap(),
+            Received::Empty
+        ));
+    }
+
+    #[test]
+    fn a_full_queue_is_told_from_a_dead_peer() {
+        let (a, b) = pair();
+        let mut last = Sent::Done;
+        for _ in 0..100_000 {
+            last = send(a.as_fd(), &[0; 64], &[]).unwrap();
+            if last != Sent::Done {
+                break;
+            }
+        }
+        assert_eq!(last, Sent::Full);
+        drop(b);
+        assert_eq!(send(a.as_fd(), b"x", &[]).unwrap(), Sent::Gone);
+    }
+
+    #[test]
+    fn what_was_sent_before_a_reset_is_still_read() {
+        let (a, b) = pair();
+        send(a.as_fd(), b"never read", &[]).unwrap();
+        send(b.as_fd(), b"goodbye", &[]).unwrap();
+        drop(b);
+        for wait in [Wait::No, Wait::Yes] {
+            match receive(a.as_fd(), wait).unwrap() {
+                Received::Packet(packet) => assert_eq!(packet.bytes, b"goodbye"),
+                other => assert!(matches!((wait, other), (Wait::Yes, Received::Gone))),
+            }
+        }
+    }
+
+    #[test]
+    fn too_large_packets_are_an_error() {
+        let (a, b) = pair();
+        rustix::net::send(&a, &[0; MAX_LEN + 1], SendFlags::empty()).unwrap();
+        assert_eq!(
+            receive(b.as_fd(), Wait::No).unwrap_err().kind(),
+            io::ErrorKind::InvalidData
+        );
+    }
+
+    #[test]
+    fn a_live_path_is_in_use_and_a_dead_one_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s.sock");
+        let first = Listener::bind(&path, 0o600, None).unwrap();
+        assert!(matches!(
+            Listener::bind(&path, 0o600, None),
+            Err(ListenError::InUse)
+        ));
+        drop(first);
+        // What a killed producer leaves: a socket file that nobody listens on.
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let second = Listener::bind(&path, 0o600, None).unwrap();
+        connect(&path).unwrap();
+        assert!(second.accept().unwrap().is_some());
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+    }
+
+    #[test]
+    fn the_peer_is_known() {
+        let (a, _b) = pair();
+        let peer = peer(a.as_fd()).unwrap();
+        assert_eq!(peer.pid, std::process::id() as i32);
+        assert_eq!(peer.uid, rustix::process::geteuid().as_raw());
+        assert!(peer.pidfd.is_some());
+        let own: Vec<u32> = rustix::process::getgroups()
+            .unwrap()
+            .iter()
+            .map(|g| g.as_raw())
+            .collect();
+        assert_eq!(peer_groups(a.as_fd()), own);
+    }
+}

@@ -1,0 +1,261 @@
+//! Received frames: owned handles that end their lease on drop.
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::format::{Format, FrameMeta, Layout};
+use crate::shm::{Descriptor, LeaseView};
+
+/// A buffer that the producer made known.
+#[derive(Debug)]
+pub(super) struct Buffer {
+    pub(super) generation: u32,
+    pub(super) epoch: u32,
+    pub(super) format: Arc<Format>,
+    pub(super) layout: Layout,
+    pub(super) fds: Vec<OwnedFd>,
+}
+
+/// The lease itself; released on drop.
+#[derive(Debug)]
+pub(super) struct Claim {
+    leases: Arc<LeaseView>,
+    slot: usize,
+    seq: u64,
+    held: Arc<AtomicU32>,
+}
+
+impl Claim {
+    pub(super) const fn new(
+        leases: Arc<LeaseView>,
+        slot: usize,
+        seq: u64,
+        held: Arc<AtomicU32>,
+    ) -> Self {
+        Self {
+            leases,
+            slot,
+            seq,
+            held,
+        }
+    }
+
+    fn stands(&self) -> bool {
+        self.leases.still_held(self.slot, self.seq)
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // False if it was revoked: then there is nothing left to give back.
+        self.leases.release(self.slot, self.seq);
+        self.held.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A frame of a camera. While it lives its memory is not written; dropping it gives the buffer back, without a system call.
+///
+/// It owns all it needs: it outlives its [`Subscriber`](crate::Subscriber), the connection and a change of format.
+pub struct Frame {
+    claim: Claim,
+    buffer: Arc<Buffer>,
+    descriptor: Descriptor,
+    session: u64,
+    revocable: bool,
+}
+
+impl Frame {
+    pub(super) const fn new(
+        claim: Claim,
+        buffer: Arc<Buffer>,
+        descriptor: Descriptor,
+        session: u64,
+        revocable: bool,
+    ) -> Self {
+        Self {
+            claim,
+            buffer,
+            descriptor,
+            session,
+            revocable,
+        }
+    }
+
+    /// Number of the frame, from 1, rising by one per published frame of a session.
+    pub const fn seq(&self) -> u64 {
+        self.descriptor.seq
+    }
+
+    /// Number of the producer's session; a restarted producer has another, and its sequence starts anew.
+    pub const fn session(&self) -> u64 {
+        self.session
+    }
+
+    /// Counts format changes of the session, from 1.
+    pub fn epoch(&self) -> u32 {
+        self.buffer.epoch
+    }
+
+    /// Number of the buffer within the session: the same memory has the same number.
+    pub fn buffer_id(&self) -> u32 {
+        self.buffer.generation
+    }
+
+    /// Its format.
+    pub fn format(&self) -> &Format {
+        &self.buffer.format
+    }
+
+    /// Where its planes lie.
+    pub fn layout(&self) -> &Layout {
+        &self.buffer.layout
+    }
+
+    /// Times and flags, as the producer gave them.
+    pub const fn meta(&self) -> &FrameMeta {
+        &self.descriptor.meta
+    }
+
+    /// When it was published, nanoseconds of `CLOCK_MONOTONIC`.
+    pub const fn publish_ns(&self) -> u64 {
+        self.descriptor.publish_ns
+    }
+
+    /// The descriptor that holds a plane: a dma-buf or a memfd. `None` if there is no such plane.
+    pub fn fd(&self, plane: usize) -> Option<BorrowedFd<'_>> {
+        let plane = self.buffer.layout.planes.get(plane)?;
+        self.buffer.fds.get(usize::from(plane.fd)).map(AsFd::as_fd)
+    }
+
+    /// All descriptors, in the order in which [`Plane::fd`](crate::Plane::fd) numbers them.
+    pub fn fds(&self) -> impl ExactSizeIterator<Item = BorrowedFd<'_>> {
+        self.buffer.fds.iter().map(AsFd::as_fd)
+    }
+
+    /// Whether the producer can take the frame back while it is held (a hold of 0). What was read from such a frame counts
+    /// only if [`Self::is_valid`] says so afterwards.
+    pub const fn is_revocable(&self) -> bool {
+        self.revocable
+    }
+
+    /// Whether the lease still stands. False once the producer took it back: by the window of a hold of 0, or because this
+    /// subscriber was cut off.
+    pub fn is_valid(&self) -> bool {
+        self.claim.stands()
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame")
+            .field("seq", &self.seq())
+            .field("epoch", &self.epoch())
+            .field("buffer", &self.buffer_id())
+            .field("format", self.format())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "cpu-access")]
+mod cpu {
+    use std::io;
+    use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+    use super::Frame;
+    use crate::format::MemoryKind;
+    use crate::memory::{self, Mapping};
+
+    /// `DMA_BUF_IOCTL_SYNC`, include/uapi/linux/dma-buf.h.
+    const SYNC: libc::Ioctl = 0x4008_6200;
+    const SYNC_READ: u64 = 1;
+    const SYNC_END: u64 = 1 << 2;
+
+    impl Frame {
+        /// Maps the frame for reading by the CPU; development builds only.
+        ///
+        /// Errors: `Unsupported` for a revocable frame (its memory may change under the reader), `InvalidData` if its memory
+        /// is smaller than its planes or could shrink, else what the kernel says.
+        pub fn map(&self) -> io::Result<MappedFrame<'_>> {
+            if self.is_revocable() {
+                let text = "a frame with a hold of 0 can be taken back while it is read; subscribe with a hold of at least 1";
+                return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+            }
+            let fixed = self
+                .buffer
+                .fds
+                .iter()
+                .all(|fd| memory::has_fixed_size(fd.as_fd()));
+            if !fixed || !self.buffer.fits()? {
+                let text = "the frame's memory is smaller than its planes, or could shrink while it is read";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+            }
+            let mut maps = Vec::with_capacity(self.buffer.fds.len());
+            for (index, fd) in self.buffer.fds.iter().enumerate() {
+                let len = usize::try_from(self.layout().bytes_of(index as u8))
+                    .map_err(io::Error::other)?;
+                maps.push(Mapping::read_only(fd.as_fd(), len)?);
+            }
+            let mapped = MappedFrame { frame: self, maps };
+            mapped.sync(SYNC_READ)?;
+            Ok(mapped)
+        }
+    }
+
+    /// A frame's pixels, readable while this lives.
+    #[derive(Debug)]
+    pub struct MappedFrame<'a> {
+        frame: &'a Frame,
+        maps: Vec<Mapping>,
+    }
+
+    impl MappedFrame<'_> {
+        /// Bytes of a plane, `stride` bytes a row; `None` if there is no such plane.
+        pub fn plane(&self, index: usize) -> Option<&[u8]> {
+            let plane = self.frame.layout().planes.get(index)?;
+            let map = self.maps.get(usize::from(plane.fd))?;
+            // SAFETY: `map` covers offset + size of every plane of its descriptor (`bytes_of`). The bytes don't change: the
+            // lease keeps the producer from writing, and the mapping lives as long as `self`.
+            Some(unsafe {
+                std::slice::from_raw_parts(
+                    map.start().as_ptr().add(plane.offset as usize),
+                    plane.size as usize,
+                )
+            })
+        }
+
+        fn sync(&self, flags: u64) -> io::Result<()> {
+            if self.frame.format().memory != MemoryKind::DmaBuf {
+                return Ok(());
+            }
+            self.frame.fds().try_for_each(|fd| sync(fd, flags))
+        }
+    }
+
+    impl Drop for MappedFrame<'_> {
+        fn drop(&mut self) {
+            if let Err(error) = self.sync(SYNC_READ | SYNC_END) {
+                tracing::warn!(seq = self.frame.seq(), %error, "the end of a CPU access could not be told to the dma-buf");
+            }
+        }
+    }
+
+    fn sync(fd: BorrowedFd<'_>, flags: u64) -> io::Result<()> {
+        loop {
+            // SAFETY: the ioctl reads one u64 (struct dma_buf_sync) and changes no memory of this process.
+            let rc = unsafe { libc::ioctl(fd.as_raw_fd(), SYNC, &raw const flags) };
+            if rc == 0 {
+                return Ok(());
+            }
+            let error = io::Error::last_os_error();
+            if !matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN)) {
+                return Err(error);
+            }
+        }
+    }
+}
+
+#[cfg(feature = "cpu-access")]
+pub use cpu::MappedFrame;

@@ -1,0 +1,464 @@
+//! A consumer's end of a stream.
+
+mod frame;
+mod reconnect;
+mod session;
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+pub use frame::Frame;
+#[cfg(feature = "cpu-access")]
+pub use frame::MappedFrame;
+use reconnect::Watch;
+use session::{End, Heard, Session, SessionError};
+
+use crate::socket::Wait;
+pub use crate::wire::Reason;
+
+/// How to subscribe.
+#[derive(Debug, Clone)]
+pub struct SubscriberOptions {
+    /// Name shown in the producer's status; default the process's name.
+    pub name: String,
+    /// N of LATEST-N: offers older than the newest N are taken back. 1 to 64, default 2.
+    pub window: u32,
+    /// Most frames held at once, 0 to 64, default 1. With 0 a frame is ours only while it is in the window, which costs the
+    /// producer no buffer.
+    pub hold: u32,
+    /// Whether to wait for the producer to come back when it goes away; default true.
+    pub reconnect: bool,
+    /// Longest wait of [`Subscriber::connect`]; default 5 s.
+    pub timeout: Duration,
+}
+
+impl Default for SubscriberOptions {
+    fn default() -> Self {
+        Self {
+            name: own_name(),
+            window: 2,
+            hold: 1,
+            reconnect: true,
+            timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+fn own_name() -> String {
+    let exe = std::env::args_os()
+        .next()
+        .map(PathBuf::from)
+        .unwrap_or_default();
+    exe.file_name().map_or_else(
+        || "unnamed".into(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+/// A subscription could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// Nobody publishes there.
+    #[error("{}: no such stream, or nobody publishes it; check the name and that the camera was started", path.display())]
+    NotFound {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The socket's permissions keep us out.
+    #[error("{}: no permission to subscribe; join the group that owns the socket", path.display())]
+    Permission {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The producer said no.
+    #[error("{}: the producer refused the subscription ({reason:?}): {text}", path.display())]
+    Refused {
+        /// The socket.
+        path: PathBuf,
+        /// Class of the refusal.
+        reason: Reason,
+        /// The producer's words.
+        text: String,
+    },
+    /// The producer did not answer in time.
+    #[error("{}: the producer did not answer within {timeout:?}", path.display())]
+    Timeout {
+        /// The socket.
+        path: PathBuf,
+        /// How long we waited.
+        timeout: Duration,
+    },
+    /// The peer does not speak the protocol.
+    #[error("{}: this is no producer that we understand: {text}", path.display())]
+    Protocol {
+        /// The socket.
+        path: PathBuf,
+        /// What was wrong.
+        text: String,
+    },
+    /// The kernel refused something else.
+    #[error("{}: the subscription failed: {source}", path.display())]
+    Io {
+        /// The socket.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+impl ConnectError {
+    fn from_io(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Self::NotFound { path },
+            io::ErrorKind::PermissionDenied => Self::Permission { path },
+            _ => Self::Io { path, source },
+        }
+    }
+
+    fn from_end(path: &Path, end: End) -> Self {
+        let to_owned = path.to_owned();
+        match end {
+            End::Gone => Self::NotFound { path: to_owned },
+            End::Refused { reason, text } | End::Evicted { reason, text } => Self::Refused {
+                path: to_owned,
+                reason,
+                text,
+            },
+            End::Protocol(text) => Self::Protocol {
+                path: to_owned,
+                text,
+            },
+            End::Io(source) => Self::from_io(path, source),
+        }
+    }
+}
+
+/// No further frame can be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecvError {
+    /// The producer is gone and the subscriber was told not to wait for another.
+    #[error("the producer is gone")]
+    Disconnected,
+    /// The producer cut us off.
+    #[error("the producer cut this subscriber off ({reason:?}): {text}")]
+    Evicted {
+        /// Class of the offence.
+        reason: Reason,
+        /// The producer's words.
+        text: String,
+    },
+    /// As many frames are held as were asked for; drop one first. Nothing is lost by this error.
+    #[error(
+        "{hold} frames are held, as many as were asked for; drop one before taking another, or subscribe with a larger hold"
+    )]
+    HoldLimit {
+        /// The limit.
+        hold: u32,
+    },
+    /// The producer broke the protocol.
+    #[error("the producer broke the protocol: {0}")]
+    Protocol(String),
+    /// The kernel refused something.
+    #[error("receiving failed: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// What a subscriber received so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SubscriberStats {
+    /// Frames received.
+    pub received: u64,
+    /// Frames of the same session that were published in between and not received.
+    pub missed: u64,
+    /// Gaps: places where at least one frame was missed.
+    pub gaps: u64,
+    /// Sessions after the first.
+    pub reconnects: u64,
+}
+
+/// Receives the frames of one stream.
+///
+/// Three ways to wait for a frame: [`next`](Self::next) blocks; [`try_next`](Self::try_next) with `poll(2)`, `epoll(7)` or
+/// any event loop on [`AsFd`]; and, with the feature `tokio`, `mos_frame::tokio::AsyncSubscriber`.
+///
+/// When the producer goes away the subscriber waits for it to come back (see [`SubscriberOptions::reconnect`]); frames in
+/// hand stay valid.
+#[derive(Debug)]
+pub struct Subscriber {
+    path: PathBuf,
+    options: SubscriberOptions,
+    /// Readable when a call of `try_next` is worthwhile; the same descriptor over all reconnections.
+    ready: OwnedFd,
+    link: Link,
+    stats: SubscriberStats,
+}
+
+#[derive(Debug)]
+enum Link {
+    Up(Session),
+    Down(Watch),
+    /// Over for good: the error was given once.
+    Closed,
+}
+
+impl Subscriber {
+    /// Subscribes to the stream whose socket is at `path`; waits for the producer's answer, at most `options.timeout`.
+    pub fn connect(path: &Path, options: SubscriberOptions) -> Result<Self, ConnectError> {
+        let failed = |e: io::Error| ConnectError::from_io(path, e);
+        let ready = epoll::create(CreateFlags::CLOEXEC).map_err(|e| failed(e.into()))?;
+        let mut session = Session::open(path, &options).map_err(failed)?;
+        let deadline = Instant::now() + options.timeout;
+        while !session.is_started() {
+            session
+                .hear_all()
+                .map_err(|end| ConnectError::from_end(path, end))?;
+            if !session.is_started()
+                && !wait_readable(session.fd(), Some(deadline)).map_err(failed)?
+            {
+                return Err(ConnectError::Timeout {
+                    path: path.to_owned(),
+                    timeout: options.timeout,
+                });
+            }
+        }
+        watch(&ready, session.fd()).map_err(failed)?;
+        Ok(Self {
+            path: path.to_owned(),
+            options,
+            ready,
+            link: Link::Up(session),
+            stats: SubscriberStats::default(),
+        })
+    }
+
+    /// The next frame in order, if one is there; frames that left the window are skipped.
+    ///
+    /// `None` means: wait until [`AsFd`] is readable, then call again. No frame can slip in between unnoticed.
+    pub fn try_next(&mut self) -> Result<Option<Frame>, RecvError> {
+        self.poll(false)
+    }
+
+    /// As [`Self::try_next`], but the newest frame; older ones are skipped.
+    pub fn try_latest(&mut self) -> Result<Option<Frame>, RecvError> {
+        self.poll(true)
+    }
+
+    /// The next frame in order; waits for it, also while the producer is away.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an iterator could not hand out errors and go on"
+    )]
+    pub fn next(&mut self) -> Result<Frame, RecvError> {
+        loop {
+            if let Some(frame) = self.wait(None)? {
+                return Ok(frame);
+            }
+        }
+    }
+
+    /// As [`Self::next`], but gives `None` after `timeout`.
+    pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<Frame>, RecvError> {
+        self.wait(Some(Instant::now() + timeout))
+    }
+
+    /// Whether a producer is there now.
+    pub fn is_connected(&self) -> bool {
+        matches!(&self.link, Link::Up(session) if session.is_started())
+    }
+
+    /// What was received so far.
+    pub const fn stats(&self) -> SubscriberStats {
+        self.stats
+    }
+
+    fn poll(&mut self, newest: bool) -> Result<Option<Frame>, RecvError> {
+        loop {
+            let Some(session) = self.session()? else {
+                return Ok(None);
+            };
+            if session.disarm()
+                && let Err(end) = session.hear_all()
+            {
+                self.end(end)?;
+                continue;
+            }
+            if let Some(frame) = self.claim(newest)? {
+                return Ok(Some(frame));
+            }
+            let Link::Up(session) = &mut self.link else {
+                continue;
+            };
+            session.arm();
+            if session.has_offer() {
+                continue;
+            }
+            // Read to the end, so that whoever waits for an edge gets one with the next message.
+            match session.hear_all() {
+                Ok(Heard::Nothing) => return Ok(None),
+                Ok(_) => {}
+                Err(end) => self.end(end)?,
+            }
+        }
+    }
+
+    /// Waits with one system call a frame: the ring itself.
+    fn wait(&mut self, deadline: Option<Instant>) -> Result<Option<Frame>, RecvError> {
+        loop {
+            if self.session()?.is_none() {
+                if !wait_readable(self.ready.as_fd(), deadline)? {
+                    return Ok(None);
+                }
+                continue;
+            }
+            if let Some(frame) = self.claim(false)? {
+                return Ok(Some(frame));
+            }
+            let Link::Up(session) = &mut self.link else {
+                continue;
+            };
+            session.arm();
+            if session.has_offer() {
+                session.disarm();
+                continue;
+            }
+            let wait = if deadline.is_none() {
+                Wait::Yes
+            } else {
+                Wait::No
+            };
+            if wait == Wait::No && !wait_readable(session.fd(), deadline)? {
+                session.disarm();
+                return Ok(None);
+            }
+            // A ring is the common case and says all; anything else may have more behind it.
+            let heard = match session.hear(wait) {
+                Ok(Heard::Ring) => Ok(Heard::Ring),
+                Ok(_) => session.hear_all(),
+                Err(end) => Err(end),
+            };
+            session.disarm();
+            if let Err(end) = heard {
+                self.end(end)?;
+            }
+        }
+    }
+
+    /// The session, if one is up; else tries to get one.
+    fn session(&mut self) -> Result<Option<&mut Session>, RecvError> {
+        if let Link::Down(watch) = &mut self.link {
+            if !watch.is_due() {
+                return Ok(None);
+            }
+            if let Ok(session) = Session::open(&self.path, &self.options) {
+                self.bring_up(session)?;
+            } else {
+                watch.back_off()?;
+            }
+        }
+        match &mut self.link {
+            Link::Up(session) => Ok(Some(session)),
+            Link::Down(_) => Ok(None),
+            Link::Closed => Err(RecvError::Disconnected),
+        }
+    }
+
+    fn bring_up(&mut self, session: Session) -> io::Result<()> {
+        watch(&self.ready, session.fd())?;
+        self.link = Link::Up(session);
+        self.stats.reconnects += 1;
+        Ok(())
+    }
+
+    fn claim(&mut self, newest: bool) -> Result<Option<Frame>, RecvError> {
+        let Link::Up(session) = &mut self.link else {
+            return Ok(None);
+        };
+        match session.claim(newest) {
+            Ok(None) => Ok(None),
+            Ok(Some((frame, missed))) => {
+                self.stats.received += 1;
+                self.stats.missed += missed;
+                self.stats.gaps += u64::from(missed > 0);
+                Ok(Some(frame))
+            }
+            Err(SessionError::Recv(error)) => Err(error),
+            Err(SessionError::End(end)) => self.end(end).map(|()| None),
+        }
+    }
+
+    /// A session is over: wait for the next, or say why not.
+    fn end(&mut self, end: End) -> Result<(), RecvError> {
+        let error = match end {
+            End::Gone if self.options.reconnect => None,
+            // A producer that is full or shutting down may take us later.
+            End::Refused { reason, text } if self.options.reconnect => {
+                tracing::info!(path = %self.path.display(), ?reason, text, "the producer refused; trying again");
+                None
+            }
+            End::Gone => Some(RecvError::Disconnected),
+            End::Refused { reason, text } | End::Evicted { reason, text } => {
+                Some(RecvError::Evicted { reason, text })
+            }
+            End::Protocol(text) => Some(RecvError::Protocol(text)),
+            End::Io(error) => Some(RecvError::Io(error)),
+        };
+        if let Some(error) = error {
+            self.link = Link::Closed;
+            return Err(error);
+        }
+        let down = Watch::new(&self.path)?;
+        for fd in down.fds() {
+            watch(&self.ready, fd)?;
+        }
+        // Dropping the session closes its socket, which also ends its watch: nobody else has a copy.
+        self.link = Link::Down(down);
+        Ok(())
+    }
+}
+
+impl AsFd for Subscriber {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.ready.as_fd()
+    }
+}
+
+impl AsRawFd for Subscriber {
+    fn as_raw_fd(&self) -> RawFd {
+        self.ready.as_raw_fd()
+    }
+}
+
+fn watch(ready: &OwnedFd, fd: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(epoll::add(
+        ready,
+        fd,
+        EventData::new_u64(0),
+        EventFlags::IN,
+    )?)
+}
+
+/// Waits until `fd` is readable; false if the deadline came first.
+fn wait_readable(fd: BorrowedFd<'_>, deadline: Option<Instant>) -> io::Result<bool> {
+    loop {
+        let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
+        let left = left.map(|d| Timespec {
+            tv_sec: d.as_secs().cast_signed(),
+            tv_nsec: i64::from(d.subsec_nanos()),
+        });
+        match poll(&mut [PollFd::new(&fd, PollFlags::IN)], left.as_ref()) {
+            Ok(0) => return Ok(false),
+            Ok(_) => return Ok(true),
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+}

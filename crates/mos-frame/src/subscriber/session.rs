@@ -1,0 +1,423 @@
+//! One connection to a producer: what its messages made known, and the claiming of frames.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::frame::{Buffer, Frame};
+use super::{RecvError, SubscriberOptions};
+use crate::format::Format;
+use crate::memory;
+use crate::shm::{BoardReader, LeaseView, SLOTS};
+use crate::socket::{self, Packet, Received, Sent, Wait};
+use crate::wire::{Message, Reason, VERSION};
+
+/// How far a connection is.
+#[derive(Debug)]
+enum Phase {
+    /// HELLO went out.
+    Greeting,
+    /// WELCOME came; buffers are being made known.
+    Welcomed,
+    /// START came: frames are offered.
+    Started,
+}
+
+/// Why a session is over.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The producer is gone; another may come.
+    Gone,
+    /// It said no.
+    Refused { reason: Reason, text: String },
+    /// It cut us off.
+    Evicted { reason: Reason, text: String },
+    /// It does not follow the protocol.
+    Protocol(String),
+    /// The kernel refused.
+    Io(io::Error),
+}
+
+impl From<io::Error> for End {
+    fn from(e: io::Error) -> Self {
+        Self::Io(e)
+    }
+}
+
+/// What a wake-up was for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    Nothing,
+    /// A frame was published while we slept.
+    Ring,
+    Message,
+}
+
+#[derive(Debug)]
+struct Shared {
+    id: u64,
+    board: BoardReader,
+    leases: Arc<LeaseView>,
+    /// Most frames held at once.
+    limit: u32,
+    revocable: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Session {
+    socket: OwnedFd,
+    phase: Phase,
+    shared: Option<Shared>,
+    formats: HashMap<u32, Arc<Format>>,
+    buffers: HashMap<usize, Arc<Buffer>>,
+    held: Arc<AtomicU32>,
+    /// Buffer announcements to acknowledge.
+    unacked: u32,
+    armed: bool,
+    /// Sequence that comes next, for one who misses none; 0 before the first frame.
+    next_seq: u64,
+    window: u64,
+}
+
+impl Session {
+    /// Connects and says HELLO; the answer is read by [`Self::hear`].
+    pub(super) fn open(path: &Path, options: &SubscriberOptions) -> io::Result<Self> {
+        let socket = socket::connect(path)?;
+        let hello = Message::Hello {
+            min_version: VERSION,
+            max_version: VERSION,
+            window: options.window,
+            hold: options.hold,
+            name: options.name.clone(),
+        };
+        match socket::send(socket.as_fd(), &hello.encode(), &[])? {
+            Sent::Done => {}
+            other => {
+                return Err(io::Error::new(
+                    io::ErrorKind::ConnectionReset,
+                    format!("HELLO was not sent: {other:?}"),
+                ));
+            }
+        }
+        Ok(Self {
+            socket,
+            phase: Phase::Greeting,
+            shared: None,
+            formats: HashMap::new(),
+            buffers: HashMap::new(),
+            held: Arc::new(AtomicU32::new(0)),
+            unacked: 0,
+            armed: false,
+            next_seq: 0,
+            window: u64::from(options.window),
+        })
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    pub(super) const fn is_started(&self) -> bool {
+        matches!(self.phase, Phase::Started)
+    }
+
+    /// Reads and acts on one message.
+    pub(super) fn hear(&mut self, wait: Wait) -> Result<Heard, End> {
+        match socket::receive(self.socket.as_fd(), wait)? {
+            Received::Empty => Ok(Heard::Nothing),
+            Received::Gone => Err(End::Gone),
+            Received::Packet(packet) => self.act(packet),
+        }
+    }
+
+    /// Reads and acts on everything that is there.
+    pub(super) fn hear_all(&mut self) -> Result<Heard, End> {
+        let mut heard = Heard::Nothing;
+        loop {
+            match self.hear(Wait::No)? {
+                Heard::Nothing => break,
+                something => heard = something,
+            }
+        }
+        self.acknowledge()?;
+        Ok(heard)
+    }
+
+    fn act(&mut self, packet: Packet) -> Result<Heard, End> {
+        let message = Message::decode(&packet.bytes).map_err(|e| End::Protocol(e.to_string()))?;
+        match message {
+            Some(Message::Welcome {
+                version: VERSION,
+                session,
+                window,
+                hold,
+                ..
+            }) if self.shared.is_none() => {
+                self.welcome(session, window, hold, packet.fds)?;
+            }
+            Some(Message::Refused { reason, text }) => return Err(End::Refused { reason, text }),
+            Some(Message::Evict { reason, text }) => return Err(End::Evicted { reason, text }),
+            Some(Message::Bye) => return Err(End::Gone),
+            Some(Message::Bell) => return Ok(Heard::Ring),
+            None => {}
+            Some(message) if self.shared.is_some() => self.act_welcomed(message, packet.fds)?,
+            Some(message) => {
+                return Err(End::Protocol(format!(
+                    "unexpected {message:?} before WELCOME"
+                )));
+            }
+        }
+        Ok(Heard::Message)
+    }
+
+    fn act_welcomed(&mut self, message: Message, fds: Vec<OwnedFd>) -> Result<(), End> {
+        match message {
+            Message::Format { epoch, format } => {
+                // Buffers of older epochs go by BUFFER_REMOVE, or live on in the frames that are held.
+                self.formats.retain(|known, _| *known + 1 >= epoch);
+                self.formats.insert(epoch, Arc::new(format));
+            }
+            Message::BufferAdd {
+                slot,
+                generation,
+                epoch,
+                layout,
+            } => {
+                self.unacked += 1;
+                let format = self.formats.get(&epoch).cloned();
+                let format = format.ok_or_else(|| {
+                    End::Protocol(format!("buffer {slot} of unknown epoch {epoch}"))
+                })?;
+                if slot as usize >= SLOTS || layout.fd_count() != fds.len() {
+                    return Err(End::Protocol(format!(
+                        "buffer {slot} came with {} descriptors",
+                        fds.len()
+                    )));
+                }
+                self.buffers.insert(
+                    slot as usize,
+                    Arc::new(Buffer {
+                        generation,
+                        epoch,
+                        format,
+                        layout,
+                        fds,
+                    }),
+                );
+            }
+            Message::BufferRemove { slot, generation } => {
+                let slot = slot as usize;
+                if self
+                    .buffers
+                    .get(&slot)
+                    .is_some_and(|b| b.generation == generation)
+                {
+                    self.buffers.remove(&slot);
+                }
+            }
+            Message::Start => self.phase = Phase::Started,
+            other => return Err(End::Protocol(format!("unexpected {other:?}"))),
+        }
+        Ok(())
+    }
+
+    fn welcome(&mut self, id: u64, window: u32, hold: u32, fds: Vec<OwnedFd>) -> Result<(), End> {
+        let [board, leases] = <[OwnedFd; 2]>::try_from(fds)
+            .map_err(|fds| End::Protocol(format!("WELCOME came with {} descriptors", fds.len())))?;
+        let board = BoardReader::new(board.as_fd())?;
+        let leases = Arc::new(LeaseView::new(leases.as_fd())?);
+        // With a hold of 0 frames are ours while they are in the window.
+        let limit = if hold == 0 { window } else { hold };
+        self.shared = Some(Shared {
+            id,
+            board,
+            leases,
+            limit,
+            revocable: hold == 0,
+        });
+        self.window = u64::from(window);
+        self.phase = Phase::Welcomed;
+        Ok(())
+    }
+
+    /// Tells the producer that descriptors were read, so that it may send more.
+    fn acknowledge(&mut self) -> Result<(), End> {
+        if self.unacked == 0 {
+            return Ok(());
+        }
+        let ack = Message::BufferAck {
+            count: self.unacked,
+        };
+        match socket::send(self.socket.as_fd(), &ack.encode(), &[])? {
+            Sent::Done => self.unacked = 0,
+            // Said again with the next message that is read.
+            Sent::Full | Sent::TooManyFds => {}
+            Sent::Gone => return Err(End::Gone),
+        }
+        Ok(())
+    }
+
+    /// Asks to be rung at the next publish.
+    pub(super) fn arm(&mut self) {
+        self.armed = true;
+        if let Some(shared) = &self.shared {
+            shared.leases.arm();
+        }
+    }
+
+    /// Takes that back; true if it had been asked for, so that a ring or a message may have come.
+    pub(super) fn disarm(&mut self) -> bool {
+        if let Some(shared) = self.shared.as_ref().filter(|_| self.armed) {
+            shared.leases.disarm();
+        }
+        std::mem::take(&mut self.armed)
+    }
+
+    /// Whether a frame waits to be claimed.
+    pub(super) fn has_offer(&self) -> bool {
+        self.offers(false).next().is_some()
+    }
+
+    /// Sequence and slot of the frames on offer, oldest or newest first. Hints: each may be taken back any time.
+    fn offers(&self, newest_first: bool) -> impl Iterator<Item = (u64, usize)> + '_ {
+        let started = self.shared.as_ref().filter(|_| self.is_started());
+        let (first, head) = started.map_or((1, 0), |s| {
+            let head = s.board.head();
+            (
+                (head + 1)
+                    .saturating_sub(self.window)
+                    .max(self.next_seq)
+                    .max(1),
+                head,
+            )
+        });
+        (first..=head)
+            .map(move |seq| {
+                if newest_first {
+                    head - (seq - first)
+                } else {
+                    seq
+                }
+            })
+            .filter_map(move |seq| {
+                let shared = started?;
+                let slot = shared.board.slot_of(seq)?;
+                shared.leases.is_offered(slot, seq).then_some((seq, slot))
+            })
+    }
+
+    /// Claims the oldest or the newest frame on offer. Also gives the number of frames missed since the one before.
+    pub(super) fn claim(&mut self, newest: bool) -> Result<Option<(Frame, u64)>, SessionError> {
+        let Some(shared) = &self.shared else {
+            return Ok(None);
+        };
+        let leases = Arc::clone(&shared.leases);
+        let limit = shared.limit;
+        // Collected first, since making a buffer known needs the session itself; a window is a few frames.
+        let offers: Vec<_> = self.offers(newest).collect();
+        for (seq, slot) in offers {
+            if self.held.load(Relaxed) >= limit {
+                return Err(SessionError::Recv(RecvError::HoldLimit { hold: limit }));
+            }
+            if !leases.claim(slot, seq) {
+                continue;
+            }
+            let frame = self.frame(&leases, slot, seq);
+            let missed = if self.next_seq == 0 {
+                0
+            } else {
+                seq - self.next_seq
+            };
+            self.next_seq = seq + 1;
+            return frame.map(|frame| Some((frame, missed)));
+        }
+        Ok(None)
+    }
+
+    /// Makes the handle of a frame that was just claimed; a failure gives the claim back.
+    fn frame(
+        &mut self,
+        leases: &Arc<LeaseView>,
+        slot: usize,
+        seq: u64,
+    ) -> Result<Frame, SessionError> {
+        match self.buffer_of(slot, seq) {
+            Ok((buffer, descriptor)) => {
+                self.held.fetch_add(1, Relaxed);
+                let (session, revocable) = self
+                    .shared
+                    .as_ref()
+                    .map_or((0, false), |s| (s.id, s.revocable));
+                let claim =
+                    super::frame::Claim::new(Arc::clone(leases), slot, seq, Arc::clone(&self.held));
+                Ok(Frame::new(claim, buffer, descriptor, session, revocable))
+            }
+            Err(end) => {
+                leases.release(slot, seq);
+                Err(SessionError::End(end))
+            }
+        }
+    }
+
+    fn buffer_of(
+        &mut self,
+        slot: usize,
+        seq: u64,
+    ) -> Result<(Arc<Buffer>, crate::shm::Descriptor), End> {
+        let read = |s: &Self| {
+            s.shared
+                .as_ref()
+                .and_then(|shared| shared.board.read(slot, seq))
+        };
+        let descriptor = read(self)
+            .ok_or_else(|| End::Protocol(format!("the board does not know claimed frame {seq}")))?;
+        let known = |s: &Self| {
+            s.buffers
+                .get(&slot)
+                .filter(|b| b.generation == descriptor.generation)
+                .cloned()
+        };
+        if known(self).is_none() {
+            // Its BUFFER_ADD was sent before it was offered, so it is in the socket.
+            self.hear_all()?;
+        }
+        let buffer = known(self).ok_or_else(|| {
+            End::Protocol(format!(
+                "frame {seq} is in buffer {slot}, which was never sent"
+            ))
+        })?;
+        Ok((buffer, descriptor))
+    }
+}
+
+/// A claim did not work out.
+#[derive(Debug)]
+pub(super) enum SessionError {
+    End(End),
+    Recv(RecvError),
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // A courtesy that frees our leases a little sooner; the end of the connection says the same.
+        if let Err(error) = socket::send(self.socket.as_fd(), &Message::Bye.encode(), &[]) {
+            tracing::trace!(%error, "BYE");
+        }
+    }
+}
+
+impl Buffer {
+    /// Whether the layout fits the memory that came with it; asked before a mapping is made.
+    pub(super) fn fits(&self) -> io::Result<bool> {
+        for (index, fd) in self.fds.iter().enumerate() {
+            if memory::size_of(fd.as_fd())? < self.layout.bytes_of(index as u8) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
