@@ -48,7 +48,7 @@ fn one_who_sleeps_sees_exactly_the_newest_n() {
 fn latest_skips_to_the_newest_and_never_goes_back() {
     let stream = Stream::new(12);
     let mut subscriber = stream.subscribe(4, 2);
-    (0..4).for_each(|_| drop(stream.publish()));
+    stream.burst(4);
     assert_eq!(subscriber.try_latest().unwrap().unwrap().seq(), 4);
     assert!(
         subscriber.try_next().unwrap().is_none(),
@@ -59,7 +59,7 @@ fn latest_skips_to_the_newest_and_never_goes_back() {
         0,
         "the first frame has no predecessor"
     );
-    (0..3).for_each(|_| drop(stream.publish()));
+    stream.burst(3);
     assert_eq!(subscriber.try_latest().unwrap().unwrap().seq(), 7);
     assert_eq!((subscriber.stats().missed, subscriber.stats().gaps), (2, 1));
 }
@@ -112,8 +112,7 @@ fn every_frame_is_accounted_for() {
             let open = stream.publisher.stats().published - c.claimed - c.recalled - c.skipped;
             assert!(
                 open <= u64::from(info.window),
-                "{} are unaccounted for: {c:?}",
-                open
+                "{open} are unaccounted for: {c:?}"
             );
             assert_eq!(c.skipped, 0);
         }

@@ -13,7 +13,7 @@ use mos_frame::{
 #[test]
 fn a_late_joiner_gets_a_frame_at_once() {
     let stream = Stream::new(8);
-    (0..5).for_each(|_| drop(stream.publish()));
+    stream.burst(5);
     let mut late = stream.subscribe(2, 1);
     assert_eq!(late.next_timeout(PATIENCE).unwrap().unwrap().seq(), 5);
     assert_eq!(
@@ -90,7 +90,7 @@ fn a_subscriber_that_leaves_gives_its_frames_and_its_budget_back() {
 fn a_release_is_noticed_although_nothing_is_published() {
     let stream = Stream::new(4);
     let mut subscriber = stream.subscribe(2, 1);
-    (0..2).for_each(|_| drop(stream.publish()));
+    stream.burst(2);
     let frame = subscriber.next().unwrap();
     assert_eq!(stream.pool.free_count(), 2);
     drop(frame);

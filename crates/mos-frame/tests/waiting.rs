@@ -78,7 +78,7 @@ fn awaiting_in_a_task() {
                 while seen.load(Ordering::Acquire) < FRAMES {
                     see(&subscriber.next().await.unwrap(), &seen);
                 }
-            })
+            });
         });
         ping_pong(&stream, &seen);
     });

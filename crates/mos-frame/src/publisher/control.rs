@@ -25,10 +25,11 @@ const WAKE: u64 = u64::MAX - 1;
 const MAX_GREETING: usize = 8;
 /// After ETOOMANYREFS: no event tells when other peers have read their descriptors.
 const RETRY: Duration = Duration::from_millis(10);
-/// How often released frames are looked for while nothing is published: a source whose buffers are all out waits for this.
-const REAP_IDLE: Duration = Duration::from_millis(10);
-/// The same while publishing goes on, which looks by itself.
-const REAP_BUSY: Duration = Duration::from_millis(100);
+/// How soon released frames are looked for once nothing is published any more: a source whose buffers are all out waits
+/// for this. Doubled with each look in vain.
+const REAP_FIRST: Duration = Duration::from_millis(10);
+/// The longest such wait, and the wait while publishing goes on, which looks by itself.
+const REAP_LAST: Duration = Duration::from_millis(100);
 /// Packets read from one peer before the others have their turn.
 const BURST: usize = 16;
 
@@ -48,7 +49,27 @@ pub(super) struct Control<K: Send + 'static> {
     connections: HashMap<u64, Connection>,
     next_id: u64,
     listening: bool,
-    last_reap: (Instant, u64),
+    reaper: Reaper,
+}
+
+/// When to look for released frames.
+struct Reaper {
+    due: Instant,
+    head: u64,
+    wait: Duration,
+}
+
+impl Reaper {
+    /// Notes that one looked, while `head` was the newest frame.
+    fn looked(&mut self, now: Instant, head: u64) {
+        let publishing = std::mem::replace(&mut self.head, head) != head;
+        self.due = now + if publishing { REAP_LAST } else { self.wait };
+        self.wait = if publishing {
+            REAP_FIRST
+        } else {
+            (self.wait * 2).min(REAP_LAST)
+        };
+    }
 }
 
 /// A connection has two things to watch: its socket and its process.
@@ -82,7 +103,11 @@ impl<K: Send + 'static> Control<K> {
             connections: HashMap::new(),
             next_id: 1,
             listening: true,
-            last_reap: (Instant::now(), 0),
+            reaper: Reaper {
+                due: Instant::now(),
+                head: 0,
+                wait: REAP_FIRST,
+            },
         })
     }
 
@@ -506,21 +531,13 @@ impl<K: Send + 'static> Control<K> {
         let mut after = Aftermath::default();
         {
             let mut state = self.shared.lock();
-            let (last, head) = self.last_reap;
-            if !state.has_leases()
-                || now
-                    < last
-                        + if state.head == head {
-                            REAP_IDLE
-                        } else {
-                            REAP_BUSY
-                        }
-            {
+            state.reaping = state.has_leases();
+            if !state.reaping || now < self.reaper.due {
                 return;
             }
             let head = state.head;
             state.sweep(head, &mut after);
-            self.last_reap = (now, head);
+            self.reaper.looked(now, head);
         }
         self.shared.finish(after);
     }
@@ -542,14 +559,8 @@ impl<K: Send + 'static> Control<K> {
         if state.subs.iter().any(|s| s.tx == Tx::TooManyFds) {
             at(now + RETRY);
         }
-        if state.has_leases() {
-            let (last, head) = self.last_reap;
-            at(last
-                + if state.head == head {
-                    REAP_IDLE
-                } else {
-                    REAP_BUSY
-                });
+        if state.reaping {
+            at(self.reaper.due);
         }
         next.map(|t| t.saturating_duration_since(now))
     }

@@ -110,6 +110,9 @@ fn take<K>(state: &mut State<K>, id: u64, session: u64) -> Option<Job> {
                 (add.encode(), Fds::Buffer(Arc::clone(&buffer.fds)))
             }
         };
+        if matches!(state.sub(id)?.outbox.front(), Some(Outgoing::Start)) {
+            state.start(id);
+        }
         let sub = state.sub(id)?;
         sub.tx = Tx::Sending;
         let outgoing = sub.outbox.pop_front()?;
@@ -157,8 +160,7 @@ fn conclude<K>(
                         sub.outbox.push_back(Outgoing::Plain(message));
                     }
                 }
-                Outgoing::Start => state.start(id, after),
-                Outgoing::Plain(_) | Outgoing::Welcome => {}
+                Outgoing::Plain(_) | Outgoing::Welcome | Outgoing::Start => {}
             }
             true
         }

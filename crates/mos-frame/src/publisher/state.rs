@@ -145,6 +145,8 @@ pub(super) struct State<K> {
     /// Slot of the newest frame, kept for late joiners.
     newest: Option<usize>,
     generation: u32,
+    /// The control thread looks for released frames from time to time.
+    pub(super) reaping: bool,
     /// The publisher is being dropped.
     pub(super) stopping: bool,
 }
@@ -161,6 +163,7 @@ impl<K> State<K> {
             counters: Counters::default(),
             newest: None,
             generation: 0,
+            reaping: false,
             stopping: false,
         }
     }
@@ -323,6 +326,8 @@ impl<K> State<K> {
             self.settle(previous, after);
         }
         self.ring(after);
+        // Once per pause: while frames flow the thread stays on its timer.
+        after.wake |= !self.reaping && self.has_leases();
         Ok(seq)
     }
 
@@ -490,10 +495,11 @@ impl<K> State<K> {
         Ok(())
     }
 
-    /// START went out: from now on every frame is offered, first of all the newest.
-    pub(super) fn start(&mut self, id: u64, after: &mut Aftermath<K>) {
+    /// START is about to go out: from now on every frame is offered, first of all the newest. Not after the send, since
+    /// whoever has read START counts on frames.
+    pub(super) fn start(&mut self, id: u64) {
         let (newest, head) = (self.newest, self.head);
-        let Some(sub) = self.subs.iter_mut().find(|s| s.id == id) else {
+        let Some(sub) = self.subs.iter_mut().find(|s| s.id == id && !s.started) else {
             return;
         };
         sub.started = true;
@@ -503,11 +509,6 @@ impl<K> State<K> {
         {
             sub.book.offer(&sub.page, index, head);
             slot.leases += 1;
-            // It may have looked between START and the offer, and sleep by now.
-            publish_fence();
-            if sub.page.take_armed() {
-                after.rings.push(Arc::clone(&sub.socket));
-            }
         }
     }
 

@@ -177,19 +177,15 @@ mod cpu {
         /// Maps the frame for reading by the CPU; development builds only.
         ///
         /// Errors: `Unsupported` for a revocable frame (its memory may change under the reader), `InvalidData` if its memory
-        /// is smaller than its planes or could shrink, else what the kernel says.
+        /// could shrink, `UnexpectedEof` if it is smaller than its planes, else what the kernel says.
         pub fn map(&self) -> io::Result<MappedFrame<'_>> {
             if self.is_revocable() {
                 let text = "a frame with a hold of 0 can be taken back while it is read; subscribe with a hold of at least 1";
                 return Err(io::Error::new(io::ErrorKind::Unsupported, text));
             }
-            let fixed = self
-                .buffer
-                .fds
-                .iter()
-                .all(|fd| memory::has_fixed_size(fd.as_fd()));
-            if !fixed || !self.buffer.fits()? {
-                let text = "the frame's memory is smaller than its planes, or could shrink while it is read";
+            if !self.fds().all(memory::has_fixed_size) {
+                let text =
+                    "the frame's memory could shrink while it is read; the producer has to seal it";
                 return Err(io::Error::new(io::ErrorKind::InvalidData, text));
             }
             let mut maps = Vec::with_capacity(self.buffer.fds.len());

@@ -23,19 +23,18 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Watches for the socket of a stream; the timer is set for a first attempt soon.
+    /// Watches for the socket of a stream. Due at once: a producer may have come back before the watch was there.
     pub(super) fn new(path: &Path) -> io::Result<Self> {
         let timer = rustix::time::timerfd_create(
             TimerfdClockId::Monotonic,
             TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK,
         )?;
-        let mut watch = Self {
+        set(&timer, Duration::from_nanos(1))?;
+        Ok(Self {
             inotify: watch_folder(path).ok(),
             timer,
             wait: FIRST_WAIT,
-        };
-        watch.back_off()?;
-        Ok(watch)
+        })
     }
 
     pub(super) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
@@ -58,21 +57,24 @@ impl Watch {
 
     /// Sets the timer after an attempt that failed.
     pub(super) fn back_off(&mut self) -> io::Result<()> {
-        let it_value = Timespec {
-            tv_sec: self.wait.as_secs().cast_signed(),
-            tv_nsec: i64::from(self.wait.subsec_nanos()),
-        };
-        let once = Itimerspec {
-            it_interval: Timespec {
-                tv_sec: 0,
-                tv_nsec: 0,
-            },
-            it_value,
-        };
-        rustix::time::timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &once)?;
+        set(&self.timer, self.wait)?;
         self.wait = (self.wait * 2).min(MAX_WAIT);
         Ok(())
     }
+}
+
+fn set(timer: &OwnedFd, wait: Duration) -> io::Result<()> {
+    let zero = Timespec::default();
+    let it_value = Timespec {
+        tv_sec: wait.as_secs().cast_signed(),
+        tv_nsec: i64::from(wait.subsec_nanos()),
+    };
+    let once = Itimerspec {
+        it_interval: zero,
+        it_value,
+    };
+    rustix::time::timerfd_settime(timer, TimerfdTimerFlags::empty(), &once)?;
+    Ok(())
 }
 
 fn watch_folder(path: &Path) -> io::Result<OwnedFd> {

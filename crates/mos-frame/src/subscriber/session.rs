@@ -11,7 +11,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::frame::{Buffer, Frame};
 use super::{RecvError, SubscriberOptions};
 use crate::format::Format;
-use crate::memory;
 use crate::shm::{BoardReader, LeaseView, SLOTS};
 use crate::socket::{self, Packet, Received, Sent, Wait};
 use crate::wire::{Message, Reason, VERSION};
@@ -407,17 +406,5 @@ impl Drop for Session {
         if let Err(error) = socket::send(self.socket.as_fd(), &Message::Bye.encode(), &[]) {
             tracing::trace!(%error, "BYE");
         }
-    }
-}
-
-impl Buffer {
-    /// Whether the layout fits the memory that came with it; asked before a mapping is made.
-    pub(super) fn fits(&self) -> io::Result<bool> {
-        for (index, fd) in self.fds.iter().enumerate() {
-            if memory::size_of(fd.as_fd())? < self.layout.bytes_of(index as u8) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 }

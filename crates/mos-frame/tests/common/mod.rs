@@ -1,6 +1,7 @@
 //! What the bus tests share: a stream in a folder of its own, with stamped frames.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(unreachable_pub, clippy::unwrap_used, reason = "support of tests")]
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -58,6 +59,12 @@ impl Stream {
     /// Publishes one frame whose first and last bytes carry its sequence.
     pub fn publish(&self) -> u64 {
         publish_stamped(&self.publisher, &self.pool)
+    }
+
+    pub fn burst(&self, count: usize) {
+        (0..count).for_each(|_| {
+            self.publish();
+        });
     }
 
     pub fn info(&self) -> Vec<SubscriberInfo> {
