@@ -1,0 +1,208 @@
+//! The way of frames from the bus to the element.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mos_frame::{ConnectError, Format, Frame, RecvError, Subscriber};
+
+use super::release::Releases;
+use super::wait::{Stop, Woken};
+
+/// What the wait for a frame came to.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    Frame(Frame),
+    Stopped,
+    TimedOut(Duration),
+}
+
+/// A subscription and what the element knows of its last frame.
+#[derive(Debug)]
+pub(crate) struct Inlet {
+    subscriber: Subscriber,
+    latest: bool,
+    patience: Option<Duration>,
+    last: Option<Last>,
+    releases: Arc<Releases>,
+}
+
+#[derive(Debug)]
+struct Last {
+    session: u64,
+    seq: u64,
+    epoch: u32,
+    format: Format,
+}
+
+/// What is new about a frame against the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// The format is another; caps are due.
+    pub(crate) format: bool,
+    /// Frames are missing in between.
+    pub(crate) gap: bool,
+}
+
+impl Inlet {
+    /// Fails if the kernel has no eventfd left.
+    pub(crate) fn new(
+        subscriber: Subscriber,
+        latest: bool,
+        patience: Option<Duration>,
+    ) -> std::io::Result<Self> {
+        Ok(Self {
+            subscriber,
+            latest,
+            patience,
+            last: None,
+            releases: Arc::new(Releases::new()?),
+        })
+    }
+
+    /// Waits for a frame until one is there, the patience is over or the wait is stopped.
+    pub(crate) fn next(&mut self, stop: &Stop) -> Result<Arrival, RecvError> {
+        let deadline = self
+            .patience
+            .and_then(|patience| Instant::now().checked_add(patience));
+        loop {
+            let woken = match self.try_next() {
+                Ok(Some(frame)) => return Ok(Arrival::Frame(frame)),
+                Ok(None) => stop.wait(self.subscriber.as_fd(), deadline)?,
+                Err(RecvError::HoldLimit { .. }) => match self.try_after_release()? {
+                    Some(frame) => return Ok(Arrival::Frame(frame)),
+                    None => stop.wait(self.releases.as_fd(), deadline)?,
+                },
+                Err(why) => return Err(why),
+            };
+            match woken {
+                Woken::Ready => {}
+                Woken::Stopped => return Ok(Arrival::Stopped),
+                Woken::TimedOut => return Ok(Arrival::TimedOut(self.patience.unwrap_or_default())),
+            }
+        }
+    }
+
+    fn try_next(&mut self) -> Result<Option<Frame>, RecvError> {
+        if self.latest {
+            self.subscriber.try_latest()
+        } else {
+            self.subscriber.try_next()
+        }
+    }
+
+    /// Asks for a ring with the next release, and looks again: the release may just have been. `None`: wait for the ring.
+    fn try_after_release(&mut self) -> Result<Option<Frame>, RecvError> {
+        self.releases.expect()?;
+        match self.try_next() {
+            Err(RecvError::HoldLimit { .. }) => Ok(None),
+            // Released, but nothing new is there: come again at once, to wait for the bus.
+            Ok(None) => {
+                self.releases.ring();
+                Ok(None)
+            }
+            other => other,
+        }
+    }
+
+    /// What rings when downstream lets go of a frame.
+    pub(crate) fn releases(&self) -> &Arc<Releases> {
+        &self.releases
+    }
+
+    /// Compares a frame with the one before it and remembers it.
+    pub(crate) fn compare(&mut self, frame: &Frame) -> Change {
+        let now = Last {
+            session: frame.session(),
+            seq: frame.seq(),
+            epoch: frame.epoch(),
+            format: frame.format().clone(),
+        };
+        let change = now.since(self.last.as_ref());
+        self.last = Some(now);
+        change
+    }
+}
+
+impl Last {
+    fn since(&self, before: Option<&Self>) -> Change {
+        let Some(before) = before else {
+            return Change {
+                format: true,
+                gap: true,
+            };
+        };
+        let same_session = self.session == before.session;
+        let same_epoch = same_session && self.epoch == before.epoch;
+        Change {
+            format: !same_epoch && self.format != before.format,
+            gap: !same_session || self.seq != before.seq.wrapping_add(1),
+        }
+    }
+}
+
+/// Stable code of the reason why a subscription failed.
+pub(crate) const fn connect_code(why: &ConnectError) -> &'static str {
+    match why {
+        ConnectError::NotFound { .. } => "not-found",
+        ConnectError::Refused { .. } => "refused",
+        ConnectError::Permission { .. } => "permission",
+        ConnectError::Timeout { .. } => "handshake-timeout",
+        ConnectError::Protocol { .. } => "protocol",
+        _ => "io",
+    }
+}
+
+/// Stable code of the reason why a stream ended, and what to do.
+pub(crate) const fn recv_advice(why: &RecvError) -> (&'static str, &'static str) {
+    match why {
+        RecvError::Evicted { .. } => (
+            "evicted",
+            "raise the property hold to the number of frames that downstream keeps, or take queues away",
+        ),
+        RecvError::Disconnected => ("disconnected", "start the producer again"),
+        _ => (
+            "receive",
+            "check that producer and consumer are of versions that fit, and the limit on open files",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes() {
+        let frame = |session, epoch, seq, width| Last {
+            session,
+            seq,
+            epoch,
+            format: Format::nv12_memfd(width, 480, (30, 1)),
+        };
+        let before = frame(1, 1, 10, 640);
+        let cases = [
+            ("next", frame(1, 1, 11, 640), false, false),
+            ("gap", frame(1, 1, 13, 640), false, true),
+            ("new format", frame(1, 2, 11, 320), true, false),
+            ("new epoch, same caps", frame(1, 2, 11, 640), false, false),
+            ("restarted producer", frame(2, 1, 1, 640), false, true),
+            (
+                "restarted with a new format",
+                frame(2, 1, 1, 320),
+                true,
+                true,
+            ),
+        ];
+        for (name, now, format, gap) in cases {
+            assert_eq!(now.since(Some(&before)), Change { format, gap }, "{name}");
+        }
+        assert_eq!(
+            before.since(None),
+            Change {
+                format: true,
+                gap: true
+            }
+        );
+    }
+}

@@ -1,0 +1,113 @@
+//! What the source is told by its properties.
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use gst::glib;
+use gst::prelude::*;
+use mos_frame::SubscriberOptions;
+
+use crate::address::Address;
+
+/// Longest time for the producer's answer at the start.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+
+/// Values of the properties.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    address: Address,
+    window: u32,
+    hold: u32,
+    pub(super) latest: bool,
+    timeout: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            address: Address::default(),
+            window: 2,
+            hold: 4,
+            latest: false,
+            timeout: 0,
+        }
+    }
+}
+
+impl Settings {
+    pub(super) fn set(&mut self, name: &str, value: &glib::Value) {
+        if self.address.set(name, value) {
+            return;
+        }
+        match name {
+            "window" => self.window = value.get().unwrap_or(self.window),
+            "hold" => self.hold = value.get().unwrap_or(self.hold),
+            "latest" => self.latest = value.get().unwrap_or(self.latest),
+            "timeout" => self.timeout = value.get().unwrap_or(self.timeout),
+            name => unreachable!("GObject sets only installed properties, not {name}"),
+        }
+    }
+
+    pub(super) fn get(&self, name: &str) -> glib::Value {
+        match name {
+            "window" => self.window.to_value(),
+            "hold" => self.hold.to_value(),
+            "latest" => self.latest.to_value(),
+            "timeout" => self.timeout.to_value(),
+            name => self.address.get(name),
+        }
+    }
+
+    /// The stream's socket; `None` if no stream was named.
+    pub(super) fn path(&self) -> Option<PathBuf> {
+        self.address.path()
+    }
+
+    /// Longest wait for a frame; `None` waits for ever.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        (self.timeout > 0).then(|| Duration::from_nanos(self.timeout))
+    }
+
+    pub(super) fn options(&self, name: String) -> SubscriberOptions {
+        SubscriberOptions {
+            name,
+            window: self.window,
+            hold: self.hold,
+            reconnect: true,
+            timeout: HANDSHAKE,
+        }
+    }
+}
+
+pub(super) fn properties() -> &'static [glib::ParamSpec] {
+    static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
+        let mut all = Address::properties();
+        all.extend([
+            glib::ParamSpecUInt::builder("window")
+                .blurb("N: newest frames that are kept on offer")
+                .minimum(1)
+                .maximum(64)
+                .default_value(2)
+                .mutable_ready()
+                .build(),
+            glib::ParamSpecUInt::builder("hold")
+                .blurb("Frames that may be in use downstream at once")
+                .minimum(1)
+                .maximum(64)
+                .default_value(4)
+                .mutable_ready()
+                .build(),
+            glib::ParamSpecBoolean::builder("latest")
+                .blurb("Skip to the newest frame each time")
+                .mutable_ready()
+                .build(),
+            glib::ParamSpecUInt64::builder("timeout")
+                .blurb("Longest wait for a frame in nanoseconds, also while the producer is away; 0 waits for ever")
+                .mutable_ready()
+                .build(),
+        ]);
+        all
+    });
+    PROPERTIES.as_slice()
+}

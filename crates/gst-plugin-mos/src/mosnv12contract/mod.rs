@@ -1,0 +1,61 @@
+//! `mosnv12contract`: the gate through which every camera's frames pass.
+//!
+//! What enters are NV12 frames as sources really describe them; what leaves is the contract of the frame bus,
+//! `video/x-raw(memory:DMABuf), format=NV12`, and only if the memory really is a dma-buf. The kernel is asked
+//! (`exp_name` in `/proc/self/fdinfo`), not the label.
+//!
+//! ```text
+//! gst-launch-1.0 videotestsrc is-live=true ! video/x-raw,format=NV12,width=640,height=480 \
+//!   ! mosnv12contract ! tee ! mosframesink stream=front
+//! ```
+//!
+//! # Caps
+//! | Accepted | Who sends it |
+//! |---|---|
+//! | `video/x-raw(memory:DMABuf), format=DMA_DRM, drm-format=NV12` | `v4l2src` 1.26, VA elements: linear only |
+//! | `video/x-raw, format=NV12` | `libcamerasrc`, `v4l2src io-mode=dmabuf`, NXP's elements, software (development) |
+//! | `video/x-raw(memory:DMABuf), format=NV12` | elements that already keep the contract |
+//! | `video/x-raw(memory:GBM), format=NV12` | Qualcomm's camera and converter |
+//!
+//! Since plain caps don't say what the memory is, the gate holds CAPS and the serialized events behind it until the
+//! first buffer shows it. A change of format in mid-stream is decided anew in the same way.
+//!
+//! A development build also lets memfds and memory without a descriptor pass, **as plain `video/x-raw, format=NV12`**:
+//! a memfd is no dma-buf and is not called one. `mosframesink` publishes memfds as they are and copies the rest.
+//!
+//! # Allocation
+//! The gate answers the ALLOCATION query itself, because a `tee` behind it drops pools from the answer: it promises
+//! support of `GstVideoMeta` (without that `libcamerasrc` copies silently), asks for `min-buffers` buffers, and in a
+//! development build offers a [pool of memfds](crate::pool) for plain caps, so that elements without memory of their
+//! own write straight into what is published. `min-buffers` should be the budget of the stream; see
+//! [`mosframesink`](crate::mosframesink).
+//!
+//! # Properties
+//! `min-buffers` (writable), `memory` (`none`, `dmabuf`, `memfd`, `system`), `frames`, `violations`.
+//!
+//! # Errors
+//! A frame or caps that break the contract end the stream with `GST_STREAM_ERROR_FORMAT`, flow `not-negotiated`, and
+//! [details](crate::fault::DETAILS) with `kind=contract` and one of the reasons `media-type`, `format`, `layout`
+//! (tiled or compressed), `memory-feature`, `empty`, `mixed-memory`, `mislabelled`, `not-dmabuf`, `planes`.
+
+mod caps;
+mod decide;
+mod imp;
+
+use gst::prelude::*;
+
+pub(crate) use caps::SRC as CONTRACT_CAPS;
+
+gst::glib::wrapper! {
+    /// The element `mosnv12contract`.
+    pub struct MosNv12Contract(ObjectSubclass<imp::Gate>) @extends gst::Element, gst::Object;
+}
+
+pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
+    gst::Element::register(
+        Some(plugin),
+        "mosnv12contract",
+        gst::Rank::NONE,
+        MosNv12Contract::static_type(),
+    )
+}
