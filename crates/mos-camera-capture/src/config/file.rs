@@ -1,0 +1,346 @@
+//! The shape of the file as it is written, and how it becomes a [`Config`].
+//!
+//! Every table refuses keys that it does not know. What has a syntax of its own is a type here, so that an error carries
+//! its place in the file.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mos_camera_core::{DeviceId, Framerate, RtspSource, RtspTransport, Secret, SourceConfig, StreamConfig, StreamName};
+use mos_camera_core::{TestPattern, TestSource, Transport, V4l2Source};
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::error::Source;
+use super::{Camera, Config, ConfigError, FileStream, LogFormat, ServiceConfig, secret};
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    #[serde(default)]
+    service: Service,
+    #[serde(default)]
+    cameras: BTreeMap<StreamName, Spanned<CameraTable>>,
+}
+
+/// `[service]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Service {
+    control_socket: Option<Spanned<PathBuf>>,
+    frame_dir: Option<Spanned<PathBuf>>,
+    state_file: Option<Spanned<PathBuf>>,
+    allow_uids: Option<Vec<u32>>,
+    allow_gids: Option<Vec<u32>>,
+    socket_mode: Option<SocketMode>,
+    socket_gid: Option<u32>,
+    log_format: Option<LogFormat>,
+    log_level: Option<LogLevel>,
+}
+
+/// `[cameras.NAME]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CameraTable {
+    test: Option<Spanned<Test>>,
+    rtsp: Option<Spanned<Rtsp>>,
+    v4l2: Option<Spanned<V4l2>>,
+    stream: Option<bool>,
+    start: Option<bool>,
+    width: Option<Spanned<u32>>,
+    height: Option<Spanned<u32>>,
+    framerate: Option<Framerate>,
+    first_frame_timeout_ms: Option<Spanned<u64>>,
+    steady_timeout_ms: Option<Spanned<u64>>,
+    max_subscribers: Option<Spanned<u32>>,
+}
+
+/// `[cameras.NAME.test]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Test {
+    pattern: Option<Pattern>,
+}
+
+/// `[cameras.NAME.rtsp]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rtsp {
+    url: RtspUrl,
+    user: Option<String>,
+    password_file: Option<Spanned<PathBuf>>,
+    password_env: Option<Spanned<String>>,
+    transport: Option<RtpTransport>,
+    latency_ms: Option<Spanned<u64>>,
+    timeout_ms: Option<Spanned<u64>>,
+}
+
+/// `[cameras.NAME.v4l2]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct V4l2 {
+    path: Spanned<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Pattern {
+    Ball,
+    Smpte,
+    Gradient,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RtpTransport {
+    Tcp,
+    Udp,
+}
+
+/// Permission bits in octal, as `chmod` takes them.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+struct SocketMode(u32);
+
+impl TryFrom<String> for SocketMode {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match u32::from_str_radix(&text, 8) {
+            Ok(mode) if mode <= 0o777 && mode & 0o600 == 0o600 => Ok(Self(mode)),
+            _ => Err("expected permission bits as octal text from \"0600\" to \"0777\" that let the owner read and write"),
+        }
+    }
+}
+
+/// A filter that `tracing` understands.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+struct LogLevel(String);
+
+impl TryFrom<String> for LogLevel {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.parse::<tracing_subscriber::filter::Targets>() {
+            Ok(_) if !text.is_empty() => Ok(Self(text)),
+            _ => Err("expected a level (error, warn, info, debug, trace, off) or `module=level` pairs separated by commas".to_owned()),
+        }
+    }
+}
+
+/// An RTSP URL without credentials.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+struct RtspUrl(String);
+
+impl TryFrom<String> for RtspUrl {
+    type Error = &'static str;
+
+    /// The message never quotes the URL: it may hold a password.
+    fn try_from(url: String) -> Result<Self, Self::Error> {
+        let rest = ["rtsp://", "rtsps://"].iter().find_map(|scheme| url.strip_prefix(scheme));
+        let Some(rest) = rest else { return Err("expected a URL as rtsp://host[:port]/path or rtsps://host[:port]/path") };
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        match authority {
+            "" => Err("the URL names no host: expected rtsp://host[:port]/path"),
+            _ if authority.contains('@') => {
+                Err("credentials do not belong in the URL: name the user with `user`, and the password with `password_file` or `password_env`")
+            }
+            _ => Ok(Self(url)),
+        }
+    }
+}
+
+impl File {
+    pub(super) fn resolve(self, source: &Source<'_>) -> Result<Config, ConfigError> {
+        let service = self.service.resolve(source)?;
+        let mut cameras: BTreeMap<StreamName, Camera> = BTreeMap::new();
+        for (name, table) in self.cameras {
+            let span = table.span();
+            let camera = resolve_camera(&name, table, source)?;
+            if let Some((other, _)) = cameras.iter().find(|(_, c)| c.device == camera.device) {
+                return Err(source.invalid(&span, format!("this is the same device as that of camera `{other}`; a device is one camera")));
+            }
+            cameras.insert(name, camera);
+        }
+        Ok(Config { service, cameras })
+    }
+}
+
+impl Service {
+    fn resolve(self, source: &Source<'_>) -> Result<ServiceConfig, ConfigError> {
+        let default = ServiceConfig::default();
+        let path = |given, default| absolute(given, default, source);
+        Ok(ServiceConfig {
+            control_socket: path(self.control_socket, default.control_socket)?,
+            frame_dir: path(self.frame_dir, default.frame_dir)?,
+            state_file: path(self.state_file, default.state_file)?,
+            allow_uids: self.allow_uids.unwrap_or(default.allow_uids),
+            allow_gids: self.allow_gids.unwrap_or(default.allow_gids),
+            socket_mode: self.socket_mode.map_or(default.socket_mode, |mode| mode.0),
+            socket_gid: self.socket_gid.or(default.socket_gid),
+            log_format: self.log_format.unwrap_or(default.log_format),
+            log_level: self.log_level.map_or(default.log_level, |level| level.0),
+        })
+    }
+}
+
+/// A daemon's paths may not depend on the folder that it was started in.
+fn absolute(given: Option<Spanned<PathBuf>>, default: PathBuf, source: &Source<'_>) -> Result<PathBuf, ConfigError> {
+    match given {
+        Some(path) if !path.get_ref().is_absolute() => Err(source.invalid(&path.span(), "expected an absolute path")),
+        Some(path) => Ok(path.into_inner()),
+        None => Ok(default),
+    }
+}
+
+fn resolve_camera(name: &StreamName, table: Spanned<CameraTable>, source: &Source<'_>) -> Result<Camera, ConfigError> {
+    let span = table.span();
+    let mut table = table.into_inner();
+    let camera = table.source(&span, source)?;
+    let device = device_id(name, &camera);
+    let config = table.stream_config(device.clone(), source)?;
+    let start = table.start.unwrap_or(true);
+    let stream = table.stream.unwrap_or(true).then_some(FileStream { config, start });
+    Ok(Camera { device, source: camera, stream })
+}
+
+/// The id that the backend of the camera's transport gives it.
+fn device_id(name: &StreamName, source: &SourceConfig) -> DeviceId {
+    match source {
+        SourceConfig::Test(_) => DeviceId::new(Transport::Test, name.as_str()),
+        SourceConfig::Rtsp(_) => DeviceId::new(Transport::Rtsp, name.as_str()),
+        SourceConfig::V4l2(v4l2) => DeviceId::new(Transport::V4l2, &v4l2.path.to_string_lossy()),
+    }
+}
+
+impl CameraTable {
+    /// The one transport of the camera.
+    fn source(&mut self, span: &Range<usize>, source: &Source<'_>) -> Result<SourceConfig, ConfigError> {
+        match (self.test.take(), self.rtsp.take(), self.v4l2.take()) {
+            (Some(test), None, None) => Ok(test.into_inner().resolve()),
+            (None, Some(rtsp), None) => rtsp.into_inner().resolve(source),
+            (None, None, Some(v4l2)) => v4l2.into_inner().resolve(source),
+            (None, None, None) => Err(source.invalid(
+                span,
+                "the camera has no transport; add one of the tables `test`, `rtsp`, `v4l2` below it, for example `[cameras.NAME.rtsp]`",
+            )),
+            (test, rtsp, v4l2) => {
+                let spans = [test.map(|t| t.span()), rtsp.map(|t| t.span()), v4l2.map(|t| t.span())];
+                let last = spans.into_iter().flatten().max_by_key(|s| s.start).unwrap_or(span.clone());
+                Err(source.invalid(&last, "the camera has more than one transport; a camera is reached over exactly one"))
+            }
+        }
+    }
+
+    fn stream_config(&self, device: DeviceId, source: &Source<'_>) -> Result<StreamConfig, ConfigError> {
+        let default = StreamConfig::new(device);
+        Ok(StreamConfig {
+            size: self.size(source)?,
+            framerate: self.framerate,
+            first_frame_timeout: millis(self.first_frame_timeout_ms.as_ref(), TIMEOUTS, default.first_frame_timeout, source)?,
+            steady_timeout: millis(self.steady_timeout_ms.as_ref(), TIMEOUTS, default.steady_timeout, source)?,
+            max_subscribers: self.max_subscribers(default.max_subscribers, source)?,
+            ..default
+        })
+    }
+
+    fn size(&self, source: &Source<'_>) -> Result<Option<(u32, u32)>, ConfigError> {
+        match (&self.width, &self.height) {
+            (None, None) => Ok(None),
+            (Some(width), Some(height)) => Ok(Some((even(width, source)?, even(height, source)?))),
+            (Some(one), None) | (None, Some(one)) => {
+                Err(source.invalid(&one.span(), "`width` and `height` go together; give both, or neither for the device's choice"))
+            }
+        }
+    }
+
+    fn max_subscribers(&self, default: u32, source: &Source<'_>) -> Result<u32, ConfigError> {
+        match &self.max_subscribers {
+            Some(n) if !(1..=64).contains(n.get_ref()) => Err(source.invalid(&n.span(), "expected a number from 1 to 64")),
+            Some(n) => Ok(*n.get_ref()),
+            None => Ok(default),
+        }
+    }
+}
+
+/// Watchdogs, in milliseconds: 100 ms to 10 min, as in the control service.
+const TIMEOUTS: (u64, u64) = (100, 600_000);
+/// Jitter buffers, in milliseconds.
+const LATENCIES: (u64, u64) = (0, 10_000);
+
+fn millis(given: Option<&Spanned<u64>>, (min, max): (u64, u64), default: Duration, source: &Source<'_>) -> Result<Duration, ConfigError> {
+    match given {
+        Some(ms) if !(min..=max).contains(ms.get_ref()) => {
+            Err(source.invalid(&ms.span(), format!("expected milliseconds from {min} to {max}")))
+        }
+        Some(ms) => Ok(Duration::from_millis(*ms.get_ref())),
+        None => Ok(default),
+    }
+}
+
+fn even(pixels: &Spanned<u32>, source: &Source<'_>) -> Result<u32, ConfigError> {
+    let n = *pixels.get_ref();
+    if (2..=16384).contains(&n) && n.is_multiple_of(2) {
+        Ok(n)
+    } else {
+        Err(source.invalid(&pixels.span(), "expected an even number of pixels from 2 to 16384 (NV12 halves both)"))
+    }
+}
+
+impl Test {
+    fn resolve(self) -> SourceConfig {
+        let pattern = match self.pattern {
+            None => TestPattern::default(),
+            Some(Pattern::Ball) => TestPattern::Ball,
+            Some(Pattern::Smpte) => TestPattern::Smpte,
+            Some(Pattern::Gradient) => TestPattern::Gradient,
+        };
+        SourceConfig::Test(TestSource { pattern })
+    }
+}
+
+impl Rtsp {
+    fn resolve(self, source: &Source<'_>) -> Result<SourceConfig, ConfigError> {
+        let password = self.password(source)?;
+        let transport = match self.transport {
+            None => RtspTransport::default(),
+            Some(RtpTransport::Tcp) => RtspTransport::Tcp,
+            Some(RtpTransport::Udp) => RtspTransport::Udp,
+        };
+        let latency = millis(self.latency_ms.as_ref(), LATENCIES, RtspSource::LATENCY, source)?;
+        let timeout = millis(self.timeout_ms.as_ref(), TIMEOUTS, RtspSource::TIMEOUT, source)?;
+        Ok(SourceConfig::Rtsp(RtspSource { url: self.url.0, user: self.user, password, transport, latency, timeout }))
+    }
+
+    fn password(&self, source: &Source<'_>) -> Result<Option<Secret>, ConfigError> {
+        let (span, secret) = match (&self.password_file, &self.password_env) {
+            (None, None) => return Ok(None),
+            (Some(_), Some(env)) => {
+                return Err(source.invalid(&env.span(), "give either `password_file` or `password_env`, not both"));
+            }
+            (Some(file), None) => (file.span(), secret::from_file(&beside(source, file.get_ref()))),
+            (None, Some(env)) => (env.span(), secret::from_env(env.get_ref())),
+        };
+        if self.user.is_none() {
+            return Err(source.invalid(&span, "a password without a `user`"));
+        }
+        secret.map(Some).map_err(|e| source.secret(&span, e))
+    }
+}
+
+/// A relative secret file is looked for beside the configuration file.
+fn beside(source: &Source<'_>, file: &std::path::Path) -> PathBuf {
+    source.path.parent().map_or_else(|| file.to_owned(), |dir| dir.join(file))
+}
+
+impl V4l2 {
+    fn resolve(self, source: &Source<'_>) -> Result<SourceConfig, ConfigError> {
+        let path = absolute(Some(self.path), PathBuf::new(), source)?;
+        Ok(SourceConfig::V4l2(V4l2Source { path }))
+    }
+}

@@ -1,0 +1,301 @@
+//! Between the contract's messages and the core's types.
+
+use std::time::{Duration, SystemTime};
+
+use mos_camera_api::v1;
+use mos_camera_core::lifecycle::State;
+use mos_camera_core::{Capability, Device, DeviceId, Fault, FaultKind, Framerate, Health, Rates, Sizes};
+use mos_camera_core::{StreamConfig, StreamName, Transport};
+
+use super::fail::BadField;
+use crate::engine::{Event, EventKind, Memory, StreamStats, StreamStatus, SubscriberStats};
+
+/// A stream's name as a request gives it in `field`.
+pub fn stream_name(field: &'static str, text: &str) -> Result<StreamName, BadField> {
+    text.parse().map_err(|e| bad(field, "INVALID_STREAM_NAME", format!("{e}")))
+}
+
+/// Stream names as a request gives them in the field `streams`.
+pub fn stream_names(names: &[String]) -> Result<Vec<StreamName>, BadField> {
+    names.iter().map(|name| stream_name("streams", name)).collect()
+}
+
+fn bad(field: &'static str, reason: &'static str, message: impl Into<String>) -> BadField {
+    BadField { field, reason, message: message.into() }
+}
+
+/// The transports that a request asks for.
+pub fn transports(values: &[i32]) -> Result<Vec<Transport>, BadField> {
+    let known = |value: &i32| v1::Transport::try_from(*value).ok().and_then(core_transport);
+    values.iter().map(|v| known(v).ok_or_else(|| bad("transports", "INVALID_TRANSPORT", format!("{v} is no transport")))).collect()
+}
+
+const fn core_transport(transport: v1::Transport) -> Option<Transport> {
+    match transport {
+        v1::Transport::Unspecified => None,
+        v1::Transport::Test => Some(Transport::Test),
+        v1::Transport::MipiCsi => Some(Transport::MipiCsi),
+        v1::Transport::Gmsl2 => Some(Transport::Gmsl2),
+        v1::Transport::UsbUvc => Some(Transport::UsbUvc),
+        v1::Transport::V4l2 => Some(Transport::V4l2),
+        v1::Transport::Rtsp => Some(Transport::Rtsp),
+        v1::Transport::Whep => Some(Transport::Whep),
+    }
+}
+
+/// The contract's word for a transport.
+pub const fn transport(transport: Transport) -> v1::Transport {
+    match transport {
+        Transport::Test => v1::Transport::Test,
+        Transport::MipiCsi => v1::Transport::MipiCsi,
+        Transport::Gmsl2 => v1::Transport::Gmsl2,
+        Transport::UsbUvc => v1::Transport::UsbUvc,
+        Transport::V4l2 => v1::Transport::V4l2,
+        Transport::Rtsp => v1::Transport::Rtsp,
+        Transport::Whep => v1::Transport::Whep,
+    }
+}
+
+/// A stream's configuration with the defaults filled in. Whether it makes sense is for the core to say.
+pub fn config_from(config: Option<v1::StreamConfig>) -> Result<StreamConfig, BadField> {
+    let config = config.ok_or_else(|| bad("config", "MISSING", "no configuration was given"))?;
+    let device: DeviceId = config.device.parse().map_err(|e| bad("config.device", "INVALID_DEVICE", format!("{e}")))?;
+    let default = StreamConfig::new(device);
+    let timeout = |field, given, default| duration(field, given).map(|d| d.unwrap_or(default));
+    Ok(StreamConfig {
+        size: config.size.map(|size| (size.width, size.height)),
+        framerate: config.framerate.map(framerate_from).transpose()?,
+        first_frame_timeout: timeout("config.first_frame_timeout", config.first_frame_timeout, default.first_frame_timeout)?,
+        steady_timeout: timeout("config.steady_timeout", config.steady_timeout, default.steady_timeout)?,
+        max_subscribers: if config.max_subscribers == 0 { default.max_subscribers } else { config.max_subscribers },
+        ..default
+    })
+}
+
+fn framerate_from(rate: v1::Framerate) -> Result<Framerate, BadField> {
+    Framerate::new(rate.numerator, rate.denominator.max(1))
+        .ok_or_else(|| bad("config.framerate", "INVALID_FRAMERATE", "the numerator is 0: expected frames per second above zero"))
+}
+
+fn duration(field: &'static str, given: Option<prost_types::Duration>) -> Result<Option<Duration>, BadField> {
+    let negative = |_| bad(field, "TIMEOUT_OUT_OF_RANGE", "the duration is negative or out of range");
+    given.map(|d| Duration::try_from(d).map_err(negative)).transpose()
+}
+
+/// A configuration as it is saved.
+pub fn config(config: &StreamConfig) -> v1::StreamConfig {
+    v1::StreamConfig {
+        device: config.device.to_string(),
+        size: config.size.map(size),
+        framerate: config.framerate.map(framerate),
+        first_frame_timeout: Some(proto_duration(config.first_frame_timeout)),
+        steady_timeout: Some(proto_duration(config.steady_timeout)),
+        max_subscribers: config.max_subscribers,
+    }
+}
+
+const fn size((width, height): (u32, u32)) -> v1::Size {
+    v1::Size { width, height }
+}
+
+const fn framerate(rate: Framerate) -> v1::Framerate {
+    v1::Framerate { numerator: rate.num(), denominator: rate.den() }
+}
+
+/// A span of time; more than the contract's type holds is its largest.
+fn proto_duration(duration: Duration) -> prost_types::Duration {
+    duration.try_into().unwrap_or(prost_types::Duration { seconds: i64::MAX, nanos: 0 })
+}
+
+/// A time of day.
+pub fn timestamp(at: SystemTime) -> prost_types::Timestamp {
+    at.into()
+}
+
+/// A format that a device offers.
+pub fn capability(capability: &Capability) -> v1::Capability {
+    let mut out = v1::Capability { format: capability.format.clone(), ..v1::Capability::default() };
+    match &capability.sizes {
+        Sizes::Discrete(sizes) => out.sizes = sizes.iter().copied().map(size).collect(),
+        Sizes::Stepwise { width, height } => {
+            out.size_range = Some(v1::SizeRange {
+                min: Some(size((width.min, height.min))),
+                max: Some(size((width.max, height.max))),
+                step: Some(size((width.step, height.step))),
+            });
+        }
+    }
+    match &capability.rates {
+        Rates::Discrete(rates) => out.framerates = rates.iter().copied().map(framerate).collect(),
+        Rates::Continuous(low, high) => {
+            (out.min_framerate, out.max_framerate) = (Some(framerate(*low)), Some(framerate(*high)));
+        }
+    }
+    out
+}
+
+/// A device, and the stream that it feeds.
+pub fn device(device: &Device, stream: Option<&StreamName>) -> v1::Device {
+    let (health, health_detail) = match &device.health {
+        Health::Ready => (v1::Health::Ready, ""),
+        Health::Unknown => (v1::Health::Unknown, ""),
+        Health::Busy(why) => (v1::Health::Busy, why.as_str()),
+        Health::NoPermission(why) => (v1::Health::NoPermission, why.as_str()),
+        Health::Unusable(why) => (v1::Health::Unusable, why.as_str()),
+    };
+    v1::Device {
+        id: device.id.to_string(),
+        transport: transport(device.transport).into(),
+        model: device.model.clone(),
+        location: device.location.clone(),
+        capabilities: device.capabilities.iter().map(capability).collect(),
+        health: health.into(),
+        health_detail: health_detail.to_owned(),
+        stream: stream.map(ToString::to_string).unwrap_or_default(),
+    }
+}
+
+/// The contract's word for a state.
+pub const fn state(state: State) -> v1::State {
+    match state {
+        State::Absent => v1::State::Absent,
+        State::Idle => v1::State::Idle,
+        State::Configured => v1::State::Configured,
+        State::Starting => v1::State::Starting,
+        State::Streaming => v1::State::Streaming,
+        State::Stalled => v1::State::Stalled,
+        State::Backoff { .. } => v1::State::Backoff,
+        State::Unauthorized => v1::State::Unauthorized,
+        State::Failed => v1::State::Failed,
+        State::Stopping => v1::State::Stopping,
+    }
+}
+
+const fn fault_kind(kind: FaultKind) -> v1::FaultKind {
+    match kind {
+        FaultKind::Absent => v1::FaultKind::Absent,
+        FaultKind::Unreachable => v1::FaultKind::Unreachable,
+        FaultKind::Unauthorized => v1::FaultKind::Unauthorized,
+        FaultKind::NotFound => v1::FaultKind::NotFound,
+        FaultKind::Disconnected => v1::FaultKind::Disconnected,
+        FaultKind::EndOfStream => v1::FaultKind::EndOfStream,
+        FaultKind::NoFirstFrame => v1::FaultKind::NoFirstFrame,
+        FaultKind::Stalled => v1::FaultKind::Stalled,
+        FaultKind::Unsupported => v1::FaultKind::Unsupported,
+        FaultKind::Busy => v1::FaultKind::Busy,
+        FaultKind::NoPermission => v1::FaultKind::NoPermission,
+        FaultKind::Missing => v1::FaultKind::Missing,
+        FaultKind::Contract => v1::FaultKind::Contract,
+        FaultKind::Bus => v1::FaultKind::Bus,
+        FaultKind::Internal => v1::FaultKind::Internal,
+    }
+}
+
+fn fault(fault: &Fault, at: SystemTime) -> v1::Fault {
+    v1::Fault {
+        kind: fault_kind(fault.kind).into(),
+        message: fault.message.clone(),
+        hint: fault.hint.clone(),
+        at: Some(timestamp(at)),
+    }
+}
+
+/// A stream's status.
+pub fn stream_status(status: &StreamStatus) -> v1::StreamStatus {
+    let life = &status.life;
+    let stats = &status.stats;
+    v1::StreamStatus {
+        stream: status.name.to_string(),
+        state: state(life.state).into(),
+        wanted: life.wanted,
+        config: status.config.as_ref().map(config),
+        fault: status.fault.as_ref().map(|(f, at)| fault(f, *at)),
+        attempt: life.attempt,
+        next_attempt_in: status.next_attempt_in.map(proto_duration),
+        restarts: life.restarts,
+        format: format(stats),
+        frames: Some(frames(stats)),
+        subscribers: stats.subscribers.iter().map(subscriber).collect(),
+        chain: stats.chain.clone(),
+        software: stats.software,
+        bus_socket: status.bus_socket.display().to_string(),
+        streaming_since: status.streaming_since.map(timestamp),
+    }
+}
+
+fn format(stats: &StreamStats) -> Option<v1::VideoFormat> {
+    stats.format.as_ref().map(|format| v1::VideoFormat {
+        format: "NV12".to_owned(),
+        size: Some(size(format.size)),
+        framerate: format.framerate.map(framerate),
+        memory: match format.memory {
+            Memory::DmaBuf => v1::Memory::Dmabuf,
+            Memory::Memfd => v1::Memory::Memfd,
+        }
+        .into(),
+        epoch: format.epoch,
+    })
+}
+
+fn frames(stats: &StreamStats) -> v1::FrameCounters {
+    v1::FrameCounters {
+        published: stats.published,
+        copied: stats.copied,
+        violations: stats.violations,
+        last_frame_age: stats.last_frame_age.map(proto_duration),
+        fps: stats.fps,
+    }
+}
+
+fn subscriber(subscriber: &SubscriberStats) -> v1::Subscriber {
+    v1::Subscriber {
+        id: subscriber.id,
+        name: subscriber.name.clone(),
+        pid: subscriber.pid,
+        uid: subscriber.uid,
+        window: subscriber.window,
+        hold: subscriber.hold,
+        offered: subscriber.offered,
+        claimed: subscriber.claimed,
+        recalled: subscriber.lost.recalled,
+        skipped: subscriber.lost.skipped,
+        held: subscriber.held,
+    }
+}
+
+/// An event.
+pub fn event(event: &Event) -> v1::Event {
+    use v1::event::Kind;
+    let kind = match &event.kind {
+        EventKind::StateChanged { stream, from, to, fault: reason } => Kind::StateChanged(v1::StateChanged {
+            stream: stream.to_string(),
+            from: state(*from).into(),
+            to: state(*to).into(),
+            fault: reason.as_ref().map(|(f, at)| fault(f, *at)),
+        }),
+        EventKind::DeviceAdded { device: added, stream } => Kind::DeviceAdded(device(added, stream.as_ref())),
+        EventKind::DeviceRemoved { id } => Kind::DeviceRemoved(v1::DeviceRemoved { id: id.to_string() }),
+        EventKind::Drops { stream, subscriber, name, lost } => Kind::Drops(v1::Drops {
+            stream: stream.to_string(),
+            subscriber: *subscriber,
+            name: name.clone(),
+            recalled: lost.recalled,
+            skipped: lost.skipped,
+        }),
+    };
+    v1::Event { at: Some(timestamp(event.at)), kind: Some(kind) }
+}
+
+/// The first event of a watch, one for each stream.
+pub fn snapshot(status: &StreamStatus) -> v1::Event {
+    now(v1::event::Kind::Snapshot(stream_status(status)))
+}
+
+/// Tells a watcher that it was too slow.
+pub fn lagged(lost: u64) -> v1::Event {
+    now(v1::event::Kind::Lagged(v1::Lagged { lost }))
+}
+
+fn now(kind: v1::event::Kind) -> v1::Event {
+    v1::Event { at: Some(timestamp(SystemTime::now())), kind: Some(kind) }
+}

@@ -1,0 +1,238 @@
+//! One stream: a task that owns its lifecycle, feeds it, and does what it says.
+//!
+//! Everything that may block (building, starting, stopping a pipeline, resetting a device) is done by the stream's
+//! [`Worker`], so that the actor always answers, and a driver that hangs is this stream's trouble alone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mos_camera_core::lifecycle::{Action, Input, Lifecycle, PipelineEvent, State, Timeouts};
+use mos_camera_core::{BackoffPolicy, StreamConfig, StreamName};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tracing::{info, warn};
+
+use super::clock::Clock;
+use super::desired::needs_rebuild;
+use super::event::{Event, EventKind};
+use super::monitor::Monitor;
+use super::worker::{Job, Worker};
+
+/// How often a running stream's counters are looked at.
+const SAMPLE_EVERY: Duration = Duration::from_millis(500);
+
+/// What an actor is told.
+#[derive(Debug)]
+pub enum Message {
+    /// A command; answered once it is taken in, not when it is done.
+    Command(Command, oneshot::Sender<()>),
+    /// Answer, to show that the actor lives.
+    Ping(oneshot::Sender<()>),
+    /// The device came or went.
+    Present(bool),
+    /// A pipeline reported something.
+    Pipeline {
+        /// Which pipeline.
+        generation: u64,
+        /// What.
+        event: PipelineEvent,
+    },
+}
+
+/// What a stream is told to do.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Be this. `source_changed`: the device's own settings changed, so the pipeline is rebuilt whatever the rest says.
+    Configure {
+        /// The configuration.
+        config: StreamConfig,
+        /// Whether the device's own settings changed.
+        source_changed: bool,
+    },
+    /// Run.
+    Start,
+    /// Stop.
+    Stop,
+    /// Clear the fault and begin anew.
+    Reset,
+    /// Stop for good, because the service or the stream ends.
+    Retire,
+}
+
+/// A stream's life as others see it.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// What it is asked to be.
+    pub config: Option<StreamConfig>,
+    /// Its life.
+    pub life: mos_camera_core::lifecycle::Snapshot,
+}
+
+/// What an actor needs of its surroundings.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// The engine's clock.
+    pub clock: Clock,
+    /// Where events go.
+    pub events: broadcast::Sender<Event>,
+    /// The stream's counters.
+    pub monitor: Arc<Monitor>,
+    /// Who does what may block.
+    pub worker: Worker,
+}
+
+/// The task of one stream.
+#[derive(Debug)]
+pub struct Actor {
+    name: StreamName,
+    config: Option<StreamConfig>,
+    life: Lifecycle,
+    around: Surroundings,
+    view: watch::Sender<View>,
+    retired: bool,
+}
+
+impl Actor {
+    /// Starts the task; it ends after [`Command::Retire`], when its pipeline is down, or when nobody is left to talk to it.
+    pub fn spawn(name: StreamName, around: Surroundings, inbox: mpsc::UnboundedReceiver<Message>) -> watch::Receiver<View> {
+        let life = Lifecycle::new(BackoffPolicy::default());
+        let (view, seen) = watch::channel(View { config: None, life: life.snapshot() });
+        let actor = Self { name, config: None, life, around, view, retired: false };
+        tokio::spawn(actor.run(inbox));
+        seen
+    }
+
+    async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Message>) {
+        let mut sample = tokio::time::interval(SAMPLE_EVERY);
+        sample.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        while !self.is_over() {
+            tokio::select! {
+                message = inbox.recv() => match message {
+                    Some(message) => self.take(message),
+                    None => return,
+                },
+                () = sleep_until(self.life.next_deadline().map(|at| self.around.clock.instant(at))) => self.tick(),
+                _ = sample.tick() => self.sample(),
+            }
+        }
+    }
+
+    /// Retired, and nothing of it is alive; or given up.
+    fn is_over(&self) -> bool {
+        let life = self.life.snapshot();
+        self.retired && (life.generation.is_none() || life.state == State::Failed)
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Command(command, taken) => {
+                self.command(command);
+                // Whoever asked may have gone; the command stands.
+                let _ = taken.send(());
+            }
+            Message::Ping(answer) => {
+                // Whoever asked may have gone.
+                let _ = answer.send(());
+            }
+            Message::Present(true) => self.step(Input::Present),
+            Message::Present(false) => self.step(Input::Gone),
+            Message::Pipeline { generation, event } => self.step(Input::Pipeline { generation, event }),
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Configure { config, source_changed } => self.configure(config, source_changed),
+            Command::Start => self.step(Input::Start),
+            Command::Stop => self.step(Input::Stop),
+            Command::Reset => self.step(Input::Reset),
+            Command::Retire => {
+                self.retired = true;
+                self.step(Input::Stop);
+            }
+        }
+    }
+
+    fn configure(&mut self, config: StreamConfig, source_changed: bool) {
+        let changed = source_changed || self.config.as_ref().is_none_or(|old| needs_rebuild(old, &config));
+        let timeouts = Timeouts::from(&config);
+        self.config = Some(config);
+        self.step(Input::Configure { changed, timeouts });
+    }
+
+    /// A deadline passed. Frames are not reported one by one: the newest is asked for before time is.
+    fn tick(&mut self) {
+        self.note_frames();
+        self.step(Input::Tick);
+    }
+
+    fn sample(&mut self) {
+        self.note_frames();
+        let now = self.around.clock.now();
+        for drops in self.around.monitor.sample(now) {
+            let kind = EventKind::Drops { stream: self.name.clone(), subscriber: drops.subscriber, name: drops.name, lost: drops.lost };
+            self.emit(kind);
+        }
+    }
+
+    fn note_frames(&mut self) {
+        if let Some((generation, age)) = self.around.monitor.newest_frame() {
+            let at = self.around.clock.now().saturating_sub(age);
+            self.step(Input::Pipeline { generation, event: PipelineEvent::Frame { at } });
+        }
+    }
+
+    fn step(&mut self, input: Input) {
+        let before = self.life.state();
+        let actions = self.life.step(self.around.clock.now(), input, random());
+        for action in actions {
+            self.act(action);
+        }
+        let life = self.life.snapshot();
+        if life.state != before {
+            self.announce(before, &life);
+        }
+        let config = self.config.clone();
+        self.view.send_replace(View { config, life });
+    }
+
+    fn act(&self, action: Action) {
+        let Some(config) = self.config.clone() else { return };
+        let job = match action {
+            Action::BuildPipeline { generation } => Job::Build { generation, config },
+            Action::TearDown { generation } => Job::TearDown { generation },
+            Action::ResetDevice => Job::ResetDevice { device: config.device },
+        };
+        self.around.worker.order(job);
+    }
+
+    fn announce(&self, from: State, life: &mos_camera_core::lifecycle::Snapshot) {
+        let to = life.state;
+        let device = self.config.as_ref().map(|c| c.device.as_str()).unwrap_or_default();
+        let faulty = matches!(to, State::Backoff { .. } | State::Stalled | State::Unauthorized | State::Failed | State::Absent);
+        let fault = life.fault.as_ref().filter(|_| faulty);
+        match fault {
+            Some(f) => warn!(stream = %self.name, device, from = from.name(), to = to.name(), attempt = life.attempt, kind = ?f.fault.kind, fault = %f.fault, "state changed"),
+            None => info!(stream = %self.name, device, from = from.name(), to = to.name(), "state changed"),
+        }
+        let fault = fault.map(|f| (f.fault.clone(), self.around.clock.wall(f.at)));
+        self.emit(EventKind::StateChanged { stream: self.name.clone(), from, to, fault });
+    }
+
+    fn emit(&self, kind: EventKind) {
+        // Fails only while nobody watches.
+        let _ = self.around.events.send(Event::now(kind));
+    }
+}
+
+async fn sleep_until(deadline: Option<std::time::Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// An evenly distributed number for the back-off's jitter: std's hasher keys come from the system's random source.
+fn random() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0)
+}

@@ -1,0 +1,173 @@
+//! The devices: what the backends found when they were last asked.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use mos_camera_backends::Backend;
+use mos_camera_core::{Device, DeviceId, Fault, FaultKind, Transport};
+
+use crate::config::Config;
+
+/// The backends, and the devices that they found.
+#[derive(Debug)]
+pub struct Catalogue {
+    backends: RwLock<Backends>,
+    found: Mutex<Found>,
+    /// One look at a time; who waits for it takes its result.
+    looking: tokio::sync::Mutex<()>,
+}
+
+type Backends = BTreeMap<Transport, Arc<dyn Backend>>;
+
+#[derive(Debug, Default)]
+struct Found {
+    devices: BTreeMap<DeviceId, Device>,
+    problems: BTreeMap<Transport, Fault>,
+}
+
+/// What is there.
+#[derive(Debug, Clone, Default)]
+pub struct Listing {
+    /// The devices, sorted by id.
+    pub devices: Vec<Device>,
+    /// The transports whose discovery did not work.
+    pub problems: Vec<Problem>,
+}
+
+/// Discovery of one transport did not work.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// The transport.
+    pub transport: Transport,
+    /// Why.
+    pub fault: Fault,
+}
+
+/// What came and went.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Devices that were not there before.
+    pub added: Vec<Device>,
+    /// Devices that are not there any more.
+    pub removed: Vec<DeviceId>,
+}
+
+impl Catalogue {
+    /// Knows the cameras of the file; nothing was looked for yet.
+    pub fn new(config: &Config) -> Self {
+        Self { backends: RwLock::new(backends(config)), found: Mutex::default(), looking: tokio::sync::Mutex::default() }
+    }
+
+    /// Knows other cameras from the next look on.
+    pub fn replace(&self, config: &Config) {
+        *self.backends.write().unwrap_or_else(PoisonError::into_inner) = backends(config);
+    }
+
+    /// The backend of a device.
+    pub fn backend(&self, device: &DeviceId) -> Result<Arc<dyn Backend>, Fault> {
+        let transport = device.transport();
+        let backends = self.backends.read().unwrap_or_else(PoisonError::into_inner);
+        backends.get(&transport).cloned().ok_or_else(|| {
+            let message = format!("this build has no backend for {transport} devices");
+            Fault::new(FaultKind::Missing, message, "test cameras need a development build; other transports are not built yet")
+        })
+    }
+
+    /// Asks every backend what is there now.
+    pub async fn refresh(&self) -> Changes {
+        let _turn = self.looking.lock().await;
+        let backends: Vec<_> = {
+            let backends = self.backends.read().unwrap_or_else(PoisonError::into_inner);
+            backends.iter().map(|(t, b)| (*t, Arc::clone(b))).collect()
+        };
+        let looks = backends.into_iter().map(|(transport, backend)| async move { (transport, look(backend).await) });
+        let results = futures::future::join_all(looks).await;
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).take_in(results)
+    }
+
+    /// What was found at the last look.
+    pub fn listing(&self) -> Listing {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let problems = found.problems.iter().map(|(transport, fault)| Problem { transport: *transport, fault: fault.clone() });
+        Listing { devices: found.devices.values().cloned().collect(), problems: problems.collect() }
+    }
+
+    /// Whether a device was there at the last look.
+    pub fn is_present(&self, device: &DeviceId) -> bool {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).devices.contains_key(device)
+    }
+}
+
+impl Found {
+    /// Takes in what each transport's look gave. A look that failed says nothing about its devices: they stay as they were.
+    fn take_in(&mut self, results: Vec<(Transport, Result<Vec<Device>, Fault>)>) -> Changes {
+        let mut next = Self::default();
+        for (transport, result) in results {
+            match result {
+                Ok(devices) => next.devices.extend(devices.into_iter().map(|d| (d.id.clone(), d))),
+                Err(fault) => {
+                    let known = self.devices.iter().filter(|(_, d)| d.transport == transport);
+                    next.devices.extend(known.map(|(id, d)| (id.clone(), d.clone())));
+                    next.problems.insert(transport, fault);
+                }
+            }
+        }
+        let old = std::mem::replace(self, next);
+        let added = self.devices.values().filter(|d| !old.devices.contains_key(&d.id)).cloned().collect();
+        let removed = old.devices.into_keys().filter(|id| !self.devices.contains_key(id)).collect();
+        Changes { added, removed }
+    }
+}
+
+async fn look(backend: Arc<dyn Backend>) -> Result<Vec<Device>, Fault> {
+    let task = tokio::task::spawn_blocking(move || backend.discover());
+    task.await.unwrap_or_else(|e| {
+        Err(Fault::new(FaultKind::Internal, format!("discovery broke down: {e}"), "please report this with the log"))
+    })
+}
+
+fn backends(config: &Config) -> Backends {
+    let sources = config.cameras.iter().map(|(name, camera)| (name.to_string(), camera.source.clone()));
+    mos_camera_backends::all(sources).into_iter().map(|b| (b.transport(), b)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use mos_camera_core::Health;
+
+    use super::*;
+
+    fn device(transport: Transport, rest: &str) -> Device {
+        Device {
+            id: DeviceId::new(transport, rest),
+            transport,
+            model: String::new(),
+            location: String::new(),
+            capabilities: Vec::new(),
+            health: Health::Ready,
+        }
+    }
+
+    #[test]
+    fn what_came_and_went_is_told_once() {
+        let (a, b) = (device(Transport::V4l2, "a"), device(Transport::V4l2, "b"));
+        let mut found = Found::default();
+        let first = found.take_in(vec![(Transport::V4l2, Ok(vec![a.clone()]))]);
+        assert_eq!((first.added, first.removed), (vec![a.clone()], vec![]));
+        let second = found.take_in(vec![(Transport::V4l2, Ok(vec![b.clone()]))]);
+        assert_eq!((second.added, second.removed), (vec![b.clone()], vec![a.id]));
+        let third = found.take_in(vec![(Transport::V4l2, Ok(vec![b]))]);
+        assert_eq!((third.added, third.removed), (vec![], vec![]));
+    }
+
+    #[test]
+    fn a_failed_look_does_not_unplug_anything() {
+        let (a, cam) = (device(Transport::V4l2, "a"), device(Transport::Rtsp, "cam"));
+        let mut found = Found::default();
+        found.take_in(vec![(Transport::V4l2, Ok(vec![a])), (Transport::Rtsp, Ok(vec![cam]))]);
+        let fault = Fault::new(FaultKind::Internal, "no", "");
+        let changes = found.take_in(vec![(Transport::V4l2, Err(fault.clone())), (Transport::Rtsp, Ok(vec![]))]);
+        assert_eq!(changes.removed, [DeviceId::new(Transport::Rtsp, "cam")]);
+        assert_eq!(found.problems[&Transport::V4l2], fault);
+    }
+}

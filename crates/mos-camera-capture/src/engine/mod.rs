@@ -1,0 +1,341 @@
+//! The engine: every stream's actor, the devices, the wanted state. The control service is a thin skin over it.
+
+mod actor;
+mod catalogue;
+mod clock;
+mod desired;
+mod error;
+mod event;
+mod hotplug;
+mod keeper;
+mod meter;
+mod monitor;
+mod roster;
+mod status;
+mod stream;
+mod worker;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
+
+use mos_camera_core::{Device, DeviceId, StreamConfig, StreamName, Transport, plan};
+use tokio::sync::broadcast;
+
+pub use catalogue::{Listing, Problem};
+pub use error::EngineError;
+pub use event::{Event, EventKind};
+pub use meter::Lost;
+pub use status::{Memory, SeenFormat, StreamStats, StreamStatus, SubscriberStats};
+
+use crate::config::Config;
+use crate::state::{Loaded, Store};
+use actor::Command;
+use catalogue::Catalogue;
+use clock::Clock;
+use desired::desired;
+use keeper::Keeper;
+use roster::Roster;
+
+/// Events that a watcher may be behind before it loses some.
+const EVENT_BACKLOG: usize = 1024;
+
+/// All of the service except its socket. Cheap to clone; dropped, its streams end.
+#[derive(Debug, Clone)]
+pub struct Engine(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    clock: Clock,
+    config: RwLock<Arc<Config>>,
+    catalogue: Arc<Catalogue>,
+    keeper: Keeper,
+    roster: Roster,
+    events: broadcast::Sender<Event>,
+    stopping: AtomicBool,
+}
+
+/// What became of a `configure`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Configured {
+    /// As saved.
+    pub config: StreamConfig,
+    /// It was so before.
+    pub unchanged: bool,
+}
+
+/// The service as a whole.
+#[derive(Debug, Clone)]
+pub struct ServiceStatus {
+    /// When it started.
+    pub started_at: SystemTime,
+    /// Folder of the frame bus's sockets.
+    pub frame_dir: PathBuf,
+    /// Why the last save of the wanted state failed; none if it did not.
+    pub state_problem: Option<String>,
+}
+
+impl Engine {
+    /// Starts every stream that the configuration and the wanted state ask for.
+    pub async fn start(config: Config, store: Store, loaded: Loaded) -> Self {
+        let clock = Clock::start();
+        let (events, _) = broadcast::channel(EVENT_BACKLOG);
+        let catalogue = Arc::new(Catalogue::new(&config));
+        let roster = Roster::new(clock, Arc::clone(&catalogue), events.clone(), &config.service);
+        let shared = Shared {
+            clock,
+            config: RwLock::new(Arc::new(config)),
+            catalogue,
+            keeper: Keeper::new(store, loaded.state),
+            roster,
+            events,
+            stopping: AtomicBool::new(false),
+        };
+        let engine = Self(Arc::new(shared));
+        engine.refresh_devices().await;
+        engine.settle(&[]).await;
+        hotplug::watch(Arc::downgrade(&engine.0));
+        engine
+    }
+
+    /// Takes over a new configuration. Streams whose settings did not change don't notice.
+    pub async fn reload(&self, config: Config) {
+        let old = std::mem::replace(
+            &mut *self.0.config.write().unwrap_or_else(PoisonError::into_inner),
+            Arc::new(config.clone()),
+        );
+        let changed = changed_sources(&old, &config);
+        self.0.catalogue.replace(&config);
+        self.refresh_devices().await;
+        self.settle(&changed).await;
+    }
+
+    /// Brings the streams to what is asked for; those on `changed` devices are rebuilt.
+    async fn settle(&self, changed: &[DeviceId]) {
+        let state = self.0.keeper.state().await;
+        let (streams, conflicts) = desired(&self.config(), &state);
+        for conflict in conflicts {
+            tracing::error!(stream = %conflict.left_out, device = %conflict.device, kept = %conflict.kept,
+                "the stream is left out: its device already feeds another one; configure that one for another device, or take this one out of the configuration file");
+        }
+        self.0.roster.settle(streams, changed).await;
+    }
+
+    fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.0.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Looks for devices, and tells the streams and the watchers what came and went.
+    async fn refresh_devices(&self) {
+        self.0.refresh_devices().await;
+    }
+
+    /// The devices of these transports (all if empty), with the streams that they feed.
+    pub async fn list_devices(&self, transports: &[Transport]) -> Listing {
+        self.refresh_devices().await;
+        let mut listing = self.0.catalogue.listing();
+        let asked = |t: Transport| transports.is_empty() || transports.contains(&t);
+        listing.devices.retain(|device| asked(device.transport));
+        listing.problems.retain(|problem| asked(problem.transport));
+        listing
+    }
+
+    /// The stream that a device feeds.
+    pub fn stream_of(&self, device: &DeviceId) -> Option<StreamName> {
+        self.0.roster.owner(device).map(|(name, _)| name)
+    }
+
+    /// Makes a stream, or makes it another one. What was asked for is saved first.
+    pub async fn configure(&self, name: &StreamName, config: StreamConfig) -> Result<Configured, EngineError> {
+        self.check_running()?;
+        let _turn = self.0.roster.turn(name).await;
+        if self.0.roster.config(name).as_ref() == Some(&config) {
+            return Ok(Configured { config, unchanged: true });
+        }
+        let device = self.find_device(&config.device).await?;
+        plan::validate(&config, &device.capabilities).map_err(|error| EngineError::Config {
+            stream: name.clone(),
+            device: config.device.clone(),
+            error,
+        })?;
+        let _claim = self.0.roster.claim().await;
+        self.check_unclaimed(name, &config.device)?;
+        let override_file = (self.file_config(name).as_ref() != Some(&config)).then(|| config.clone());
+        self.0.keeper.update(name, |wanted| wanted.config = override_file).await?;
+        self.0.roster.configure(name, config.clone(), false).await?;
+        Ok(Configured { config, unchanged: false })
+    }
+
+    fn file_config(&self, name: &StreamName) -> Option<StreamConfig> {
+        self.config().cameras.get(name)?.stream.as_ref().map(|stream| stream.config.clone())
+    }
+
+    async fn find_device(&self, id: &DeviceId) -> Result<Device, EngineError> {
+        use mos_camera_core::{Fault, FaultKind, Health};
+        self.refresh_devices().await;
+        let listing = self.0.catalogue.listing();
+        let unavailable = |fault| EngineError::DeviceUnavailable { device: id.clone(), fault };
+        let Some(device) = listing.devices.into_iter().find(|device| device.id == *id) else {
+            let problem = listing.problems.into_iter().find(|p| p.transport == id.transport());
+            return Err(problem.map_or_else(|| EngineError::UnknownDevice { device: id.clone() }, |p| unavailable(p.fault)));
+        };
+        match device.health {
+            Health::NoPermission(why) => {
+                let hint = "let the service's user open the node, for example by the group `video`";
+                Err(unavailable(Fault::new(FaultKind::NoPermission, why, hint)))
+            }
+            Health::Unusable(why) => Err(unavailable(Fault::new(FaultKind::Unsupported, why, "use another device"))),
+            Health::Ready | Health::Unknown | Health::Busy(_) => Ok(device),
+        }
+    }
+
+    fn check_unclaimed(&self, name: &StreamName, device: &DeviceId) -> Result<(), EngineError> {
+        match self.0.roster.owner(device) {
+            Some((stream, state)) if stream != *name => {
+                Err(EngineError::DeviceInUse { device: device.clone(), stream, state })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Wants a stream to run; true if it was wanted before.
+    pub async fn start_capture(&self, name: &StreamName) -> Result<bool, EngineError> {
+        self.check_running()?;
+        let _turn = self.0.roster.turn(name).await;
+        let was_wanted = self.existing(name).await?;
+        self.0.keeper.update(name, |wanted| wanted.started = Some(true)).await?;
+        self.0.roster.command(name, Command::Start).await?;
+        Ok(was_wanted)
+    }
+
+    /// Wants a stream to stop, and waits until it has; true if it was not wanted before.
+    pub async fn stop_capture(&self, name: &StreamName) -> Result<bool, EngineError> {
+        self.check_running()?;
+        let _turn = self.0.roster.turn(name).await;
+        let was_wanted = match self.existing(name).await {
+            // Nothing of it runs.
+            Err(EngineError::NotConfigured { .. }) => return Ok(true),
+            found => found?,
+        };
+        self.0.keeper.update(name, |wanted| wanted.started = Some(false)).await?;
+        self.0.roster.command(name, Command::Stop).await?;
+        self.0.roster.wait_down(name).await?;
+        Ok(!was_wanted)
+    }
+
+    /// Clears a stream's fault and begins anew.
+    pub async fn reset_capture(&self, name: &StreamName) -> Result<(), EngineError> {
+        self.check_running()?;
+        let _turn = self.0.roster.turn(name).await;
+        self.existing(name).await?;
+        self.0.roster.command(name, Command::Reset).await
+    }
+
+    /// Whether the stream is wanted; an error if there is none.
+    async fn existing(&self, name: &StreamName) -> Result<bool, EngineError> {
+        if let Some(wanted) = self.0.roster.wanted(name) {
+            return Ok(wanted);
+        }
+        self.refresh_devices().await;
+        match self.idle_device(name) {
+            Some(device) => Err(EngineError::NotConfigured { stream: name.clone(), device: device.id }),
+            None => Err(EngineError::UnknownStream { stream: name.clone() }),
+        }
+    }
+
+    /// The device of a stream's name that feeds no stream.
+    fn idle_device(&self, name: &StreamName) -> Option<Device> {
+        let named = |device: &Device| device.id.rest() == name.as_str();
+        let found = self.0.catalogue.listing().devices.into_iter().find(named)?;
+        self.stream_of(&found.id).is_none().then_some(found)
+    }
+
+    /// The status of these streams (all if empty), sorted by name.
+    pub fn status(&self, names: &[StreamName]) -> Result<Vec<StreamStatus>, EngineError> {
+        if names.is_empty() {
+            return Ok(self.all_status());
+        }
+        let mut names = names.to_vec();
+        names.sort();
+        names.dedup();
+        names.iter().map(|name| self.status_of(name)).collect()
+    }
+
+    /// Every stream, and the cameras of the file that were given none.
+    fn all_status(&self) -> Vec<StreamStatus> {
+        let config = self.config();
+        let idle = config.cameras.iter().filter(|(_, camera)| camera.stream.is_none()).map(|(name, _)| name.clone());
+        let mut names: Vec<_> = self.0.roster.names().into_iter().chain(idle).collect();
+        names.sort();
+        names.dedup();
+        // A name that is no stream by now is left out.
+        names.iter().filter_map(|name| self.status_of(name).ok()).collect()
+    }
+
+    fn status_of(&self, name: &StreamName) -> Result<StreamStatus, EngineError> {
+        let unknown = || EngineError::UnknownStream { stream: name.clone() };
+        if let Some(status) = self.0.roster.status(name) {
+            return Ok(status);
+        }
+        self.idle_device(name).map(|_| self.0.roster.idle_status(name)).ok_or_else(unknown)
+    }
+
+    /// The service as a whole.
+    pub fn service_status(&self) -> ServiceStatus {
+        ServiceStatus {
+            started_at: self.0.clock.started_at(),
+            frame_dir: self.0.roster.frame_dir().to_owned(),
+            state_problem: self.0.keeper.problem(),
+        }
+    }
+
+    /// Events from now on.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.0.events.subscribe()
+    }
+
+    /// Returns once every stream's actor has answered: what a watchdog wants to know.
+    pub async fn alive(&self) {
+        self.0.roster.ping().await;
+    }
+
+    /// Stops every stream, without forgetting which are wanted. False if a pipeline did not come down in time.
+    pub async fn stop(&self) -> bool {
+        self.0.stopping.store(true, Ordering::SeqCst);
+        self.0.roster.retire_all().await
+    }
+
+    fn check_running(&self) -> Result<(), EngineError> {
+        if self.0.stopping.load(Ordering::SeqCst) { Err(EngineError::Stopping) } else { Ok(()) }
+    }
+}
+
+impl Shared {
+    async fn refresh_devices(&self) {
+        let changes = self.catalogue.refresh().await;
+        for device in &changes.removed {
+            tracing::info!(%device, "device removed");
+            self.emit(EventKind::DeviceRemoved { id: device.clone() });
+        }
+        for device in changes.added {
+            tracing::info!(device = %device.id, model = device.model, location = device.location, "device added");
+            let stream = self.roster.owner(&device.id).map(|(name, _)| name);
+            self.emit(EventKind::DeviceAdded { device, stream });
+        }
+        self.roster.tell_presence();
+    }
+
+    fn emit(&self, kind: EventKind) {
+        // Fails only while nobody watches.
+        let _ = self.events.send(Event::now(kind));
+    }
+}
+
+/// The devices whose own settings differ between two configurations.
+fn changed_sources(old: &Config, new: &Config) -> Vec<DeviceId> {
+    let changed = new.cameras.iter().filter(|(name, camera)| {
+        old.cameras.get(*name).is_some_and(|before| before.source != camera.source)
+    });
+    changed.map(|(_, camera)| camera.device.clone()).collect()
+}

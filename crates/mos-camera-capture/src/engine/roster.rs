@@ -1,0 +1,229 @@
+//! Every stream there is, by name.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+
+use mos_camera_core::lifecycle::{Lifecycle, State};
+use mos_camera_core::{BackoffPolicy, DeviceId, StreamConfig, StreamName};
+use tokio::sync::{MutexGuard, OwnedMutexGuard, broadcast, mpsc};
+
+use super::actor::{Command, Surroundings};
+use super::catalogue::Catalogue;
+use super::clock::Clock;
+use super::desired::Desired;
+use super::error::EngineError;
+use super::event::Event;
+use super::monitor::Monitor;
+use super::status::{StreamStats, StreamStatus};
+use super::stream::Stream;
+use super::worker::{BusSettings, Worker};
+use crate::config::ServiceConfig;
+
+/// Every stream there is.
+#[derive(Debug)]
+pub struct Roster {
+    clock: Clock,
+    catalogue: Arc<Catalogue>,
+    events: broadcast::Sender<Event>,
+    bus: Arc<BusSettings>,
+    streams: RwLock<BTreeMap<StreamName, Arc<Stream>>>,
+    turns: Mutex<HashMap<StreamName, Weak<tokio::sync::Mutex<()>>>>,
+    claims: tokio::sync::Mutex<()>,
+}
+
+impl Roster {
+    /// No stream yet.
+    pub fn new(clock: Clock, catalogue: Arc<Catalogue>, events: broadcast::Sender<Event>, service: &ServiceConfig) -> Self {
+        Self {
+            clock,
+            catalogue,
+            events,
+            bus: Arc::new(BusSettings::from(service)),
+            streams: RwLock::default(),
+            turns: Mutex::default(),
+            claims: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Waits for one's turn with a stream: requests on one stream are carried out one after the other.
+    pub async fn turn(&self, name: &StreamName) -> OwnedMutexGuard<()> {
+        self.turn_of(name).lock_owned().await
+    }
+
+    fn turn_of(&self, name: &StreamName) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        // Names come from callers: those that nobody waits for must not pile up.
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        if let Some(turn) = turns.get(name).and_then(Weak::upgrade) {
+            return turn;
+        }
+        let turn = Arc::default();
+        turns.insert(name.clone(), Arc::downgrade(&turn));
+        turn
+    }
+
+    /// Waits for the right to say which device feeds which stream.
+    pub async fn claim(&self) -> MutexGuard<'_, ()> {
+        self.claims.lock().await
+    }
+
+    fn get(&self, name: &StreamName) -> Option<Arc<Stream>> {
+        self.streams.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    fn all(&self) -> Vec<(StreamName, Arc<Stream>)> {
+        let streams = self.streams.read().unwrap_or_else(PoisonError::into_inner);
+        streams.iter().map(|(name, stream)| (name.clone(), Arc::clone(stream))).collect()
+    }
+
+    /// The streams' names, sorted.
+    pub fn names(&self) -> Vec<StreamName> {
+        self.streams.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    /// What a stream is asked to be.
+    pub fn config(&self, name: &StreamName) -> Option<StreamConfig> {
+        self.get(name)?.config()
+    }
+
+    /// Whether a stream is wanted to run; none if there is none.
+    pub fn wanted(&self, name: &StreamName) -> Option<bool> {
+        self.get(name).map(|stream| stream.view().life.wanted)
+    }
+
+    /// The stream that a device feeds, and what it does.
+    pub fn owner(&self, device: &DeviceId) -> Option<(StreamName, State)> {
+        let owns = |stream: &Stream| stream.config().is_some_and(|config| config.device == *device);
+        self.all().into_iter().find(|(_, stream)| owns(stream)).map(|(name, stream)| (name, stream.view().life.state))
+    }
+
+    /// Brings the streams to what is asked for; those on `changed` devices are rebuilt, the others are left alone.
+    pub async fn settle(&self, wanted: BTreeMap<StreamName, Desired>, changed: &[DeviceId]) {
+        let _claim = self.claim().await;
+        for name in self.names() {
+            // First the ends: a device has to be free before another stream takes it.
+            if !wanted.contains_key(&name) {
+                self.retire(&name).await;
+            }
+        }
+        for (name, desired) in wanted {
+            let source_changed = changed.contains(&desired.config.device);
+            if let Err(error) = self.bring_to(&name, desired, source_changed).await {
+                tracing::error!(stream = %name, %error, "the stream can't be set up");
+            }
+        }
+    }
+
+    async fn bring_to(&self, name: &StreamName, desired: Desired, source_changed: bool) -> Result<(), EngineError> {
+        if source_changed || self.config(name).as_ref() != Some(&desired.config) {
+            self.configure(name, desired.config, source_changed).await?;
+        }
+        match (self.wanted(name), desired.started) {
+            (Some(false), true) => self.command(name, Command::Start).await,
+            (Some(true), false) => self.command(name, Command::Stop).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes a stream, or makes it another one.
+    pub async fn configure(&self, name: &StreamName, config: StreamConfig, source_changed: bool) -> Result<(), EngineError> {
+        let stream = match self.get(name) {
+            Some(stream) => stream,
+            None => self.add(name)?,
+        };
+        let present = self.catalogue.is_present(&config.device);
+        stream.tell_presence(present);
+        stream.command(Command::Configure { config, source_changed }).await
+    }
+
+    fn add(&self, name: &StreamName) -> Result<Arc<Stream>, EngineError> {
+        let (inbox, outbox) = mpsc::unbounded_channel();
+        let monitor = Arc::new(Monitor::default());
+        let worker = Worker::start(name, Arc::clone(&self.catalogue), Arc::clone(&self.bus), Arc::clone(&monitor), inbox.clone())
+            .map_err(|e| EngineError::Internal { what: format!("no thread for stream {name}: {e}") })?;
+        let around = Surroundings { clock: self.clock, events: self.events.clone(), monitor, worker };
+        let stream = Arc::new(Stream::spawn(name.clone(), around, (inbox, outbox)));
+        self.streams.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), Arc::clone(&stream));
+        Ok(stream)
+    }
+
+    /// Gives a stream a command.
+    pub async fn command(&self, name: &StreamName, command: Command) -> Result<(), EngineError> {
+        let stream = self.get(name).ok_or_else(|| EngineError::UnknownStream { stream: name.clone() })?;
+        stream.command(command).await
+    }
+
+    /// Returns once a stream's pipeline is down.
+    pub async fn wait_down(&self, name: &StreamName) -> Result<(), EngineError> {
+        match self.get(name) {
+            Some(stream) if !stream.down().await => Err(EngineError::StuckTeardown { stream: name.clone() }),
+            _ => Ok(()),
+        }
+    }
+
+    async fn retire(&self, name: &StreamName) {
+        let Some(stream) = self.get(name) else { return };
+        if !retire(&stream).await {
+            tracing::error!(stream = %name, "the pipeline did not come down in time and was abandoned");
+        }
+        self.streams.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        tracing::info!(stream = %name, "the stream is gone from the configuration");
+    }
+
+    /// Ends every stream, all at once. False if a pipeline did not come down in time.
+    pub async fn retire_all(&self) -> bool {
+        let ends = self.all().into_iter().map(|(_, stream)| async move { retire(&stream).await });
+        let clean = futures::future::join_all(ends).await.into_iter().all(|clean| clean);
+        self.streams.write().unwrap_or_else(PoisonError::into_inner).clear();
+        clean
+    }
+
+    /// Tells every stream whether its device is there.
+    pub fn tell_presence(&self) {
+        for (_, stream) in self.all() {
+            if let Some(config) = stream.config() {
+                stream.tell_presence(self.catalogue.is_present(&config.device));
+            }
+        }
+    }
+
+    /// Returns once every actor has answered.
+    pub async fn ping(&self) {
+        let pings = self.all().into_iter().map(|(_, stream)| async move { stream.ping().await });
+        futures::future::join_all(pings).await;
+    }
+
+    /// A stream's status; none if there is none.
+    pub fn status(&self, name: &StreamName) -> Option<StreamStatus> {
+        let stream = self.get(name)?;
+        let view = stream.view();
+        let stats = stream.monitor().stats();
+        Some(StreamStatus::new(name.clone(), view.config, view.life, &self.clock, self.bus_socket(name), stats))
+    }
+
+    /// The status of a camera that was given no stream.
+    pub fn idle_status(&self, name: &StreamName) -> StreamStatus {
+        let mut life = Lifecycle::new(BackoffPolicy::default());
+        life.step(self.clock.now(), mos_camera_core::lifecycle::Input::Present, 0);
+        StreamStatus::new(name.clone(), None, life.snapshot(), &self.clock, self.bus_socket(name), StreamStats::default())
+    }
+
+    fn bus_socket(&self, name: &StreamName) -> PathBuf {
+        mos_frame::socket_path(&self.bus.dir, name.as_str())
+    }
+
+    /// Folder of the frame bus's sockets.
+    pub fn frame_dir(&self) -> &Path {
+        &self.bus.dir
+    }
+}
+
+/// Ends a stream; true if its pipeline is down.
+async fn retire(stream: &Stream) -> bool {
+    match stream.command(Command::Retire).await {
+        Ok(()) => stream.down().await,
+        // It has ended already.
+        Err(_) => true,
+    }
+}

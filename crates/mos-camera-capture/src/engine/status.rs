@@ -1,0 +1,114 @@
+//! What a stream is and does, for whoever asks.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use mos_camera_core::lifecycle::{self, State};
+use mos_camera_core::{Fault, Framerate, StreamConfig, StreamName};
+
+use super::clock::Clock;
+use super::meter::Lost;
+
+/// What a stream is and does.
+#[derive(Debug, Clone)]
+pub struct StreamStatus {
+    /// The stream.
+    pub name: StreamName,
+    /// What it is asked to be; none while it is idle.
+    pub config: Option<StreamConfig>,
+    /// Its life.
+    pub life: lifecycle::Snapshot,
+    /// Why it is not streaming, or last was not, and since when.
+    pub fault: Option<(Fault, SystemTime)>,
+    /// When the next attempt is due, in back-off.
+    pub next_attempt_in: Option<Duration>,
+    /// Since when frames arrive.
+    pub streaming_since: Option<SystemTime>,
+    /// Its socket on the frame bus.
+    pub bus_socket: PathBuf,
+    /// Its counters.
+    pub stats: StreamStats,
+}
+
+impl StreamStatus {
+    /// The status of a stream in this life, at this moment.
+    pub fn new(name: StreamName, config: Option<StreamConfig>, life: lifecycle::Snapshot, clock: &Clock, bus_socket: PathBuf, stats: StreamStats) -> Self {
+        let fault = life.fault.as_ref().map(|f| (f.fault.clone(), clock.wall(f.at)));
+        let next_attempt_in = match life.state {
+            State::Backoff { until, .. } => Some(until.saturating_sub(clock.now())),
+            _ => None,
+        };
+        let streaming_since = life.streaming_since.map(|at| clock.wall(at));
+        Self { name, config, life, fault, next_attempt_in, streaming_since, bus_socket, stats }
+    }
+}
+
+/// A stream's counters and what its pipeline is made of.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StreamStats {
+    /// The frames as they are; none before the first.
+    pub format: Option<SeenFormat>,
+    /// Frames on the bus since the service started.
+    pub published: u64,
+    /// Frames copied because their memory had no fd.
+    pub copied: u64,
+    /// Frames refused by the contract's gate.
+    pub violations: u64,
+    /// Age of the newest frame.
+    pub last_frame_age: Option<Duration>,
+    /// Frames per second over the last two seconds.
+    pub fps: f64,
+    /// Who is on the bus.
+    pub subscribers: Vec<SubscriberStats>,
+    /// Elements from the source to the bus.
+    pub chain: Vec<String>,
+    /// Whether the CPU decodes or converts.
+    pub software: bool,
+}
+
+/// The format of the frames that were seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeenFormat {
+    /// Width and height in pixels.
+    pub size: (u32, u32),
+    /// Frames per second; none if variable.
+    pub framerate: Option<Framerate>,
+    /// What frames live in.
+    pub memory: Memory,
+    /// Counts formats of this session, from 1.
+    pub epoch: u32,
+}
+
+/// What frames live in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    /// A dma-buf.
+    DmaBuf,
+    /// A memfd; development builds only.
+    Memfd,
+}
+
+/// A subscriber as the producer's books see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubscriberStats {
+    /// Its number.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// Its process.
+    pub pid: i32,
+    /// Its user.
+    pub uid: u32,
+    /// N of LATEST-N.
+    pub window: u32,
+    /// Frames that it may hold at once.
+    pub hold: u32,
+    /// Frames offered.
+    pub offered: u64,
+    /// Frames claimed.
+    pub claimed: u64,
+    /// Frames lost.
+    pub lost: Lost,
+    /// Frames held now.
+    pub held: u32,
+}
