@@ -71,6 +71,14 @@ impl Running {
         Ok(self.status)
     }
 
+    /// Sends a signal to its group, if it still runs.
+    pub(crate) fn signal(&mut self, signal: Signal) -> Result<(), Error> {
+        if self.wait_timeout(Duration::ZERO)?.is_none() {
+            self.signal_group(signal);
+        }
+        Ok(())
+    }
+
     /// Asks its group to end by `signal`, kills what is left after `grace`.
     pub(crate) fn stop(&mut self, signal: Signal, grace: Duration) -> Result<ExitStatus, Error> {
         if let Some(status) = self.wait_timeout(Duration::ZERO)? {

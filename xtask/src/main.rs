@@ -11,6 +11,7 @@ mod error;
 mod exec;
 mod lab;
 mod paths;
+mod rig;
 mod setup;
 mod signals;
 mod test;

@@ -71,6 +71,38 @@ impl Step {
     }
 }
 
+/// Rows as lines with aligned columns: the first `left` columns to the left, numbers to the right.
+pub(crate) fn table(rows: &[Vec<String>], left: usize) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+    };
+    let widths: Vec<_> = (0..columns)
+        .map(|column| width(column).unwrap_or(0))
+        .collect();
+    let cell = |(column, text): (usize, &String)| {
+        let width = widths[column];
+        if column < left {
+            format!("{text:<width$}")
+        } else {
+            format!("{text:>width$}")
+        }
+    };
+    let line = |row: &Vec<String>| {
+        row.iter()
+            .enumerate()
+            .map(cell)
+            .collect::<Vec<_>>()
+            .join("  ")
+            .trim_end()
+            .to_owned()
+    };
+    rows.iter().map(|row| line(row) + "\n").collect()
+}
+
 /// `7.3 s`, `2 min 05 s`.
 pub(crate) fn seconds(time: Duration) -> String {
     let all = time.as_secs_f64();
@@ -102,6 +134,14 @@ mod tests {
         ] {
             assert_eq!(seconds(Duration::from_millis(ms)), text);
         }
+    }
+
+    #[test]
+    fn tables_align() {
+        let rows =
+            [["a", "b"], ["long", "1.5"], ["x", "10.0"]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(table(&rows, 1), "a        b\nlong   1.5\nx     10.0\n");
+        assert_eq!(table(&[], 1), "");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! An RTSP camera in a process of its own: `tests/peers/rtsp_server.py`, which is gst-rtsp-server.
 
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
@@ -163,6 +164,8 @@ impl RtspServer {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            // Ctrl-C in a terminal is for the program that started it, which may still want a last picture.
+            .process_group(0)
             .spawn()?;
         match read_ready(&mut child) {
             Ok(ready) => Ok(Self { child, ready }),

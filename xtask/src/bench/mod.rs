@@ -1,9 +1,40 @@
-//! Placeholder.
+//! `bench`: measurements with bars. Each prints progress and a table; with `--json` its last line is one object.
+
+mod bars;
+mod bus;
+mod cameras;
+mod conditions;
+
+use clap::Subcommand;
+
 use crate::error::Error;
-/// Arguments.
+use crate::setup::{self, Group};
+
+/// Arguments of `bench`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
-/// Runs.
-pub(crate) fn run(_args: &Args) -> Result<(), Error> {
-    Ok(())
+pub(crate) struct Args {
+    /// Don't check or install system packages
+    #[arg(long, global = true)]
+    no_setup: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The frame bus alone: cost per delivery, stopped subscribers, leaks
+    Bus(bus::Args),
+    /// Many cameras in one service, a subscriber each
+    Cameras(cameras::Args),
+}
+
+/// Runs one benchmark; fails if a bar does not hold.
+pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    if !args.no_setup {
+        setup::ensure(&[Group::Build, Group::Run])?;
+    }
+    match &args.command {
+        Command::Bus(args) => bus::run(args),
+        Command::Cameras(args) => cameras::run(args),
+    }
 }
