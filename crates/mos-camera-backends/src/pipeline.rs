@@ -1,0 +1,187 @@
+//! One camera, one pipeline: `<source> ! mosnv12contract ! tee ! mosframesink`.
+//!
+//! The tee has one branch today; encoders and inference take theirs from it without touching the camera.
+
+mod stats;
+mod watch;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use gst::prelude::*;
+use gstmos::mosframesink::MosFrameSink;
+use mos_camera_core::{Budget, Fault, FaultKind, StreamConfig, StreamName};
+
+use crate::backend::{Backend, Source};
+use crate::elements::make;
+pub use stats::{Memory, Picture, Stats};
+use watch::Watch;
+
+/// Where streams are published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BusSettings {
+    /// The directory of the streams' sockets; the service owns it.
+    pub directory: PathBuf,
+}
+
+/// What a pipeline reports by itself. After `Fault` or `Eos` nothing more comes until it is started again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PipelineEvent {
+    /// Its first frame reached the bus's sink.
+    FirstFrame,
+    /// It can't go on. Only the first fault is told: what follows is mostly its echo.
+    Fault(Fault),
+    /// The stream ended properly.
+    Eos,
+}
+
+/// A camera's pipeline. It goes down on drop.
+#[derive(Debug)]
+pub struct CapturePipeline {
+    pipeline: gst::Pipeline,
+    gate: gst::Element,
+    sink: MosFrameSink,
+    watch: Arc<Watch>,
+    chain: Vec<String>,
+    software: bool,
+}
+
+/// Buffers that a camera or decoder works on: two being filled, two on their way.
+const IN_FLIGHT: u32 = 4;
+/// Newest frames on offer to a subscriber that does not say how many it wants.
+const WINDOW: u32 = 2;
+/// Frames that a subscriber holds.
+const HOLD: u32 = 1;
+
+impl CapturePipeline {
+    /// Builds the pipeline of a stream; nothing is opened yet.
+    ///
+    /// `events` is called from GStreamer's threads, also while [`Self::start`] runs: it must not block and must not call
+    /// back into the pipeline. Hand the event on to a channel.
+    pub fn build(
+        backend: &Arc<dyn Backend>,
+        stream: &StreamName,
+        config: &StreamConfig,
+        bus: &BusSettings,
+        events: impl Fn(PipelineEvent) + Send + Sync + 'static,
+    ) -> Result<Self, Fault> {
+        let source = backend.source(&config.device, config)?;
+        let (gate, tee, sink) = (
+            make("mosnv12contract")?,
+            make("tee")?,
+            make_sink(stream, config, bus)?,
+        );
+        gate.set_property("min-buffers", budget(config).buffers());
+        let watch = Arc::new(Watch::new(
+            Arc::clone(backend),
+            config.device.clone(),
+            Box::new(events),
+        ));
+        let pipeline = gst::Pipeline::with_name(&format!("capture-{stream}"));
+        // The system clock is CLOCK_MONOTONIC, which the bus dates frames by, and it is never lost.
+        pipeline.use_clock(Some(&gst::SystemClock::obtain()));
+        assemble(&pipeline, &source, &[&gate, &tee, sink.upcast_ref()])
+            .map_err(|error| cannot_assemble(stream, &error))?;
+        watch.install(&pipeline, sink.upcast_ref());
+        let later = ["mosnv12contract", "tee", "mosframesink"].map(str::to_owned);
+        Ok(Self {
+            pipeline,
+            gate,
+            sink,
+            watch,
+            chain: source.chain.into_iter().chain(later).collect(),
+            software: source.software,
+        })
+    }
+
+    /// Starts it, again if it was stopped. Returns at once; failure comes as an event, like any later one.
+    pub fn start(&self) {
+        self.watch.begin();
+        if self.pipeline.set_state(gst::State::Playing).is_err() {
+            self.watch.failed_to_start();
+        }
+    }
+
+    /// Takes it down and returns when its device is closed and its bus socket gone. Does no harm twice.
+    ///
+    /// Blocks for as long as the device or peer needs to close, mostly some milliseconds.
+    pub fn stop(&self) {
+        self.watch.end();
+        // Going down to NULL can't fail (GstElement's documentation).
+        let _down = self.pipeline.set_state(gst::State::Null);
+    }
+
+    /// What it did so far.
+    pub fn stats(&self) -> Stats {
+        stats::take(self)
+    }
+
+    /// Frames since the last start, and when the newest one reached the sink, in CLOCK_MONOTONIC nanoseconds; cheap.
+    pub fn progress(&self) -> (u64, Option<u64>) {
+        self.watch.progress()
+    }
+
+    /// The pipeline as a graph in Graphviz's language, without the values of properties, which hold secrets.
+    pub fn dot(&self) -> String {
+        use gst::DebugGraphDetails as Details;
+        self.pipeline
+            .debug_to_dot_data(Details::MEDIA_TYPE | Details::CAPS_DETAILS | Details::STATES)
+            .to_string()
+    }
+}
+
+impl Drop for CapturePipeline {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn make_sink(
+    stream: &StreamName,
+    config: &StreamConfig,
+    bus: &BusSettings,
+) -> Result<MosFrameSink, Fault> {
+    let sink = make("mosframesink")?;
+    sink.set_property("stream", stream.as_str());
+    sink.set_property("directory", bus.directory.to_string_lossy().as_ref());
+    sink.set_property("in-flight", IN_FLIGHT);
+    sink.set_property("window", WINDOW);
+    sink.set_property("hold", HOLD);
+    sink.set_property("expected-subscribers", config.max_subscribers);
+    sink.downcast().map_err(|other| {
+        Fault::new(
+            FaultKind::Internal,
+            format!(
+                "the element `mosframesink` of this process is a {}, not this build's",
+                other.type_()
+            ),
+            "take other builds of libgstmos.so out of GST_PLUGIN_PATH",
+        )
+    })
+}
+
+fn budget(config: &StreamConfig) -> Budget {
+    Budget::for_subscribers(IN_FLIGHT, 0, config.max_subscribers, WINDOW, HOLD)
+}
+
+fn assemble(
+    pipeline: &gst::Pipeline,
+    source: &Source,
+    rest: &[&gst::Element],
+) -> Result<(), gst::glib::BoolError> {
+    pipeline.add(&source.bin)?;
+    pipeline.add_many(rest)?;
+    gst::Element::link_many(
+        [source.bin.upcast_ref()]
+            .into_iter()
+            .chain(rest.iter().copied()),
+    )
+}
+
+fn cannot_assemble(stream: &StreamName, error: &gst::glib::BoolError) -> Fault {
+    Fault::new(
+        FaultKind::Internal,
+        format!("stream {stream}: can't put the pipeline together: {error}"),
+        "the source's elements don't fit this build; list the camera's formats with the devices",
+    )
+}

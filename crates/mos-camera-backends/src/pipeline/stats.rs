@@ -1,0 +1,102 @@
+//! What a pipeline did so far.
+
+use gst::prelude::*;
+use gstmos::mosframesink::SinkStats;
+use mos_camera_core::Framerate;
+
+use super::CapturePipeline;
+
+/// Figures of a pipeline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stats {
+    /// Frames since the last start.
+    pub frames: u64,
+    /// When the newest frame reached the sink, in CLOCK_MONOTONIC nanoseconds.
+    pub last_frame_ns: Option<u64>,
+    /// What flows, once something flows.
+    pub picture: Option<Picture>,
+    /// What the frames' memory is, as the gate found it.
+    pub memory: Memory,
+    /// Frames that broke the contract.
+    pub violations: u64,
+    /// What was published and to whom; `None` while stopped.
+    pub bus: Option<SinkStats>,
+    /// Factory names of all elements, from the source to the sink.
+    pub chain: Vec<String>,
+    /// Whether the CPU decodes or converts.
+    pub software: bool,
+}
+
+/// Shape of the frames, which are NV12.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Picture {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// Frames per second, if the source knows.
+    pub framerate: Option<Framerate>,
+}
+
+/// What backs frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    /// Nothing flowed yet.
+    Unknown,
+    /// dma-bufs: the contract.
+    DmaBuf,
+    /// Shared memory (development builds).
+    Memfd,
+    /// Process memory, which has to be copied (development builds).
+    System,
+}
+
+impl Memory {
+    fn from_name(name: &str) -> Self {
+        match name {
+            "dmabuf" => Self::DmaBuf,
+            "memfd" => Self::Memfd,
+            "system" => Self::System,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+pub(super) fn take(pipeline: &CapturePipeline) -> Stats {
+    let (frames, last_frame_ns) = pipeline.progress();
+    Stats {
+        frames,
+        last_frame_ns,
+        picture: pipeline
+            .sink
+            .static_pad("sink")
+            .and_then(|pad| picture(&pad)),
+        memory: Memory::from_name(&memory_name(&pipeline.gate)),
+        violations: pipeline.gate.property("violations"),
+        bus: pipeline.sink.stats(),
+        chain: pipeline.chain.clone(),
+        software: pipeline.software,
+    }
+}
+
+fn memory_name(gate: &gst::Element) -> String {
+    gate.property::<Option<String>>("memory")
+        .unwrap_or_default()
+}
+
+fn picture(pad: &gst::Pad) -> Option<Picture> {
+    let caps = pad.current_caps()?;
+    let structure = caps.structure(0)?;
+    let side = |name| u32::try_from(structure.get::<i32>(name).ok()?).ok();
+    let rate = structure.get::<gst::Fraction>("framerate").ok();
+    Some(Picture {
+        width: side("width")?,
+        height: side("height")?,
+        framerate: rate.and_then(|r| {
+            Framerate::new(
+                u32::try_from(r.numer()).ok()?,
+                u32::try_from(r.denom()).ok()?,
+            )
+        }),
+    })
+}

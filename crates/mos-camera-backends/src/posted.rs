@@ -1,0 +1,48 @@
+//! Faults that travel as GStreamer messages: those of the gate and the bus sink, and those that a source bin posts itself.
+
+use gst::prelude::*;
+use mos_camera_core::{Fault, FaultKind};
+
+/// Name of the details structure, shared with the elements of gst-plugin-mos.
+const DETAILS: &str = gstmos::fault::DETAILS;
+
+/// Kind of the faults that are posted here.
+const UNSUPPORTED: &str = "unsupported";
+
+/// Posts, as an error of the bin, that the camera gives something else than was asked for.
+pub(crate) fn post_unsupported(bin: &gst::Bin, message: &str, hint: &str) {
+    let details = gst::Structure::builder(DETAILS)
+        .field("kind", UNSUPPORTED)
+        .field("reason", "UNSUPPORTED")
+        .field("advice", hint)
+        .build();
+    let error = gst::message::Error::builder(gst::StreamError::Format, message)
+        .details(details)
+        .src(bin)
+        .build();
+    // Fails only if the bin is not in a pipeline (any more); then there is nobody to tell.
+    let _orphan = bin.post_message(error);
+}
+
+/// The fault that an error message carries in its details, if any.
+pub(crate) fn read(error: &gst::message::Error) -> Option<Fault> {
+    let details = error
+        .details()
+        .filter(|details| details.name() == DETAILS)?;
+    let kind = kind(details.get("kind").ok()?)?;
+    let advice: Option<&str> = details.get("advice").ok();
+    Some(Fault::new(
+        kind,
+        error.error().message(),
+        advice.unwrap_or_default(),
+    ))
+}
+
+fn kind(text: &str) -> Option<FaultKind> {
+    match text {
+        "contract" => Some(FaultKind::Contract),
+        "bus" => Some(FaultKind::Bus),
+        UNSUPPORTED => Some(FaultKind::Unsupported),
+        _ => None,
+    }
+}

@@ -1,0 +1,193 @@
+//! What a node offers, read from the caps that `v4l2src` probed.
+
+use mos_camera_core::{Capability, Framerate, Range, Rates, Sizes};
+
+/// The capabilities in caps; formats that name no size or rate are left out.
+pub(super) fn read(caps: &gst::CapsRef) -> Vec<Capability> {
+    let mut found: Vec<Capability> = Vec::new();
+    for structure in caps.iter() {
+        if let Some((sizes, rates)) = sizes(structure).zip(rates(structure)) {
+            for format in formats(structure) {
+                let (sizes, rates) = (sizes.clone(), rates.clone());
+                add(
+                    &mut found,
+                    Capability {
+                        format,
+                        sizes,
+                        rates,
+                    },
+                );
+            }
+        }
+    }
+    found
+}
+
+/// Adds a capability, joining the sizes of one format and rate.
+fn add(found: &mut Vec<Capability>, new: Capability) {
+    let same = found
+        .iter_mut()
+        .find(|c| c.format == new.format && c.rates == new.rates);
+    match (same, new.sizes) {
+        (
+            Some(Capability {
+                sizes: Sizes::Discrete(known),
+                ..
+            }),
+            Sizes::Discrete(sizes),
+        ) => {
+            known.extend(sizes);
+            known.sort_unstable();
+            known.dedup();
+        }
+        (Some(Capability { sizes: known, .. }), sizes) if *known == sizes => {}
+        (_, sizes) => found.push(Capability { sizes, ..new }),
+    }
+}
+
+/// A raw format by its name, anything else by its media type.
+fn formats(structure: &gst::StructureRef) -> Vec<String> {
+    match structure.name().as_str() {
+        "video/x-raw" => {
+            let field = if texts(structure, "format") == ["DMA_DRM"] {
+                "drm-format"
+            } else {
+                "format"
+            };
+            texts(structure, field)
+        }
+        other => vec![other.to_owned()],
+    }
+}
+
+fn texts(structure: &gst::StructureRef, field: &str) -> Vec<String> {
+    if let Ok(list) = structure.get::<gst::List>(field) {
+        return list
+            .iter()
+            .filter_map(|value| value.get::<String>().ok())
+            .collect();
+    }
+    structure.get::<String>(field).into_iter().collect()
+}
+
+fn sizes(structure: &gst::StructureRef) -> Option<Sizes> {
+    let (width, height) = (range(structure, "width")?, range(structure, "height")?);
+    if width.min == width.max && height.min == height.max {
+        return Some(Sizes::Discrete(vec![(width.min, height.min)]));
+    }
+    Some(Sizes::Stepwise { width, height })
+}
+
+fn range(structure: &gst::StructureRef, field: &str) -> Option<Range> {
+    if let Ok(value) = structure.get::<i32>(field) {
+        let value = u32::try_from(value).ok()?;
+        return Some(Range {
+            min: value,
+            max: value,
+            step: 1,
+        });
+    }
+    let range = structure.get::<gst::IntRange<i32>>(field).ok()?;
+    Some(Range {
+        min: u32::try_from(range.min()).ok()?,
+        max: u32::try_from(range.max()).ok()?,
+        step: u32::try_from(range.step()).ok()?,
+    })
+}
+
+fn rates(structure: &gst::StructureRef) -> Option<Rates> {
+    if let Ok(rate) = structure.get::<gst::Fraction>("framerate") {
+        return Some(Rates::Discrete(vec![framerate(rate)?]));
+    }
+    if let Ok(list) = structure.get::<gst::List>("framerate") {
+        let rates = list.iter().filter_map(|value| framerate(value.get().ok()?));
+        return Some(Rates::Discrete(rates.collect()));
+    }
+    let range = structure.get::<gst::FractionRange>("framerate").ok()?;
+    // A range from 0/1 on: the slowest that is a rate at all.
+    let slowest = framerate(range.min()).or_else(|| Framerate::new(1, 1))?;
+    Some(Rates::Continuous(slowest, framerate(range.max())?))
+}
+
+fn framerate(fraction: gst::Fraction) -> Option<Framerate> {
+    Framerate::new(
+        u32::try_from(fraction.numer()).ok()?,
+        u32::try_from(fraction.denom()).ok()?,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(caps: &str) -> Vec<String> {
+        gst::init().unwrap();
+        read(&caps.parse::<gst::Caps>().unwrap())
+            .iter()
+            .map(|c| format!("{} {:?} {:?}", c.format, c.sizes, c.rates))
+            .collect()
+    }
+
+    fn capability(caps: &str) -> Vec<Capability> {
+        gst::init().unwrap();
+        read(&caps.parse::<gst::Caps>().unwrap())
+    }
+
+    #[test]
+    fn discrete_sizes_of_one_format_are_joined() {
+        let found = capability(
+            "video/x-raw,format=YUY2,width=640,height=480,framerate={(fraction)30/1,(fraction)15/1};\
+             video/x-raw,format=YUY2,width=320,height=240,framerate={(fraction)30/1,(fraction)15/1};\
+             image/jpeg,width=1280,height=720,framerate=30/1",
+        );
+        assert_eq!(found.len(), 2);
+        assert_eq!(
+            found[0].sizes,
+            Sizes::Discrete(vec![(320, 240), (640, 480)])
+        );
+        assert_eq!(
+            found[0].rates,
+            Rates::Discrete(vec![
+                Framerate::new(30, 1).unwrap(),
+                Framerate::new(15, 1).unwrap()
+            ])
+        );
+        assert_eq!(found[1].format, "image/jpeg");
+    }
+
+    #[test]
+    fn ranges_stay_ranges() {
+        let found = capability(
+            "video/x-raw,format=NV12,width=[16,4096,2],height=[16,2160,2],framerate=[0/1,60/1]",
+        );
+        let Sizes::Stepwise { width, height } = found[0].sizes else {
+            panic!("{found:?}")
+        };
+        assert_eq!(
+            (width.min, width.max, width.step, height.max),
+            (16, 4096, 2, 2160)
+        );
+        assert_eq!(
+            found[0].rates,
+            Rates::Continuous(
+                Framerate::new(1, 1).unwrap(),
+                Framerate::new(60, 1).unwrap()
+            )
+        );
+    }
+
+    #[test]
+    fn dma_drm_caps_are_named_by_their_drm_format() {
+        let found = shown(
+            "video/x-raw(memory:DMABuf),format=DMA_DRM,drm-format=NV12,width=640,height=480,framerate=30/1",
+        );
+        assert_eq!(found.len(), 1);
+        assert!(found[0].starts_with("NV12 "), "{found:?}");
+    }
+
+    #[test]
+    fn formats_without_size_or_rate_are_left_out() {
+        assert!(shown("video/x-raw,format=NV12").is_empty());
+        assert!(shown("video/mpegts").is_empty());
+    }
+}

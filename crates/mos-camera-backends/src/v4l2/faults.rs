@@ -1,0 +1,205 @@
+//! What the errors of `v4l2src` mean.
+//!
+//! Texts of opening were recorded from runs (GStreamer 1.22); those of streaming are the ones of `sys/v4l2` in
+//! gst-plugins-good, with the kernel's error as the last line.
+
+use mos_camera_core::{DeviceId, Fault, FaultKind};
+
+use crate::report::{Code, Report, common};
+
+/// The fault of an error message.
+pub(super) fn classify(device: &DeviceId, error: &gst::message::Error) -> Fault {
+    fault(device, &Report::of(error))
+}
+
+/// Whether an error says that the node captures no pictures, or is no V4L2 node at all.
+pub(super) fn is_no_capture(error: &gst::message::Error) -> bool {
+    no_capture(&Report::of(error))
+}
+
+/// Opening failed without a word.
+pub(super) fn unexplained(device: &DeviceId) -> Fault {
+    Fault::new(
+        FaultKind::Internal,
+        format!("{device} can't be opened, and v4l2src does not say why"),
+        "GST_DEBUG=v4l2*:5 in the environment of the service gives the details",
+    )
+}
+
+fn no_capture(report: &Report) -> bool {
+    report.text.contains("is not a capture device") || report.says("Capabilities: 0x")
+}
+
+/// The system's error that `v4l2src` appends to the debug text, by what it means for a camera.
+///
+/// `strerror` texts of the C locale; GStreamer appends `system error: <text>`.
+fn fault(device: &DeviceId, report: &Report) -> Fault {
+    if report.element != "v4l2src" {
+        return common(device, report);
+    }
+    if no_capture(report) {
+        return words(
+            device,
+            report,
+            FaultKind::Unsupported,
+            "use the capture node of the camera; list the devices to see it",
+        );
+    }
+    match kind(report) {
+        Some((kind, hint)) => words(device, report, kind, hint),
+        None => common(device, report),
+    }
+}
+
+fn kind(report: &Report) -> Option<(FaultKind, &'static str)> {
+    use gst::ResourceError;
+    const ABSENT: (FaultKind, &str) = (
+        FaultKind::Absent,
+        "plug the camera in again; it is taken up by itself",
+    );
+    const BUSY: (FaultKind, &str) = (
+        FaultKind::Busy,
+        "stop the other program that uses the camera (`fuser -v /dev/video*` names it)",
+    );
+    const PERMISSION: (FaultKind, &str) = (
+        FaultKind::NoPermission,
+        "put the user of the service into the group `video`, or change the node's permissions",
+    );
+    const UNSUPPORTED: (FaultKind, &str) = (
+        FaultKind::Unsupported,
+        "list the devices to see which sizes and rates the camera offers",
+    );
+    Some(match report.code {
+        _ if report.says("Permission denied") || report.says("Operation not permitted") => {
+            PERMISSION
+        }
+        _ if report.says("Device or resource busy") => BUSY,
+        _ if report.says("No such device") || report.says("No such file") => ABSENT,
+        Code::Resource(ResourceError::Busy) => BUSY,
+        Code::Resource(ResourceError::NotFound) => ABSENT,
+        Code::Resource(ResourceError::Settings) if report.says("Inappropriate ioctl") => (
+            FaultKind::Unsupported,
+            "the path has to be that of a V4L2 capture node",
+        ),
+        Code::Resource(ResourceError::Settings) => UNSUPPORTED,
+        Code::Stream(gst::StreamError::Failed) if report.says("not-negotiated") => UNSUPPORTED,
+        _ => return None,
+    })
+}
+
+fn words(device: &DeviceId, report: &Report, kind: FaultKind, hint: &str) -> Fault {
+    Fault::new(kind, format!("{device}: {}", report.describe()), hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use gst::{ResourceError, StreamError};
+    use mos_camera_core::Transport;
+
+    use super::*;
+
+    fn reported(code: Code, text: &str, cause: &str) -> Report {
+        let debug = format!(
+            "../sys/v4l2/v4l2_calls.c(608): gst_v4l2_open (): /GstV4l2Src:v4l2src0:\n{cause}"
+        );
+        Report::new("v4l2src", code, text, &debug)
+    }
+
+    #[test]
+    fn errors_mean_what_the_system_said() {
+        use ResourceError as R;
+        for (code, text, cause, kind) in [
+            (
+                R::NotFound,
+                "Cannot identify device '/dev/video99'.",
+                "system error: No such file or directory",
+                FaultKind::Absent,
+            ),
+            (
+                R::NotFound,
+                "This isn't a device '/etc/passwd'.",
+                "system error: Success",
+                FaultKind::Absent,
+            ),
+            (
+                R::Settings,
+                "Error getting capabilities for device '/dev/null': It isn't a v4l2 driver. Check if it is a v4l1 driver.",
+                "system error: Inappropriate ioctl for device",
+                FaultKind::Unsupported,
+            ),
+            (
+                R::OpenReadWrite,
+                "Could not open device '/dev/video0' for reading and writing.",
+                "system error: Permission denied",
+                FaultKind::NoPermission,
+            ),
+            (
+                R::Busy,
+                "Device '/dev/video0' is busy",
+                "Call to S_FMT failed for YUYV @ 640x480: Device or resource busy",
+                FaultKind::Busy,
+            ),
+            (
+                R::OpenReadWrite,
+                "Could not open device '/dev/video0' for reading and writing.",
+                "system error: Device or resource busy",
+                FaultKind::Busy,
+            ),
+            (
+                R::Read,
+                "Failed to read from device",
+                "system error: No such device",
+                FaultKind::Absent,
+            ),
+            (
+                R::Settings,
+                "Device '/dev/video0' cannot capture at 17x17",
+                "Tried to capture at 17x17, but device returned size 16x16",
+                FaultKind::Unsupported,
+            ),
+            (
+                R::NotFound,
+                "Device '/dev/video1' is not a capture device.",
+                "Capabilities: 0x85200001",
+                FaultKind::Unsupported,
+            ),
+            (R::Failed, "something else", "", FaultKind::Internal),
+        ] {
+            let id = DeviceId::new(Transport::V4l2, "cam");
+            let fault = fault(&id, &reported(Code::Resource(code), text, cause));
+            assert_eq!(fault.kind, kind, "{text}: {fault}");
+            assert!(
+                fault.message.contains("v4l2:cam") && !fault.hint.is_empty(),
+                "{fault}"
+            );
+        }
+    }
+
+    #[test]
+    fn nodes_that_do_not_capture_are_known_by_their_error() {
+        let output = reported(
+            Code::Resource(ResourceError::NotFound),
+            "Device '/dev/video1' is not a capture device.",
+            "Capabilities: 0x5208002",
+        );
+        assert!(no_capture(&output));
+        let gone = reported(
+            Code::Resource(ResourceError::NotFound),
+            "Cannot identify device '/dev/video1'.",
+            "system error: No such file or directory",
+        );
+        assert!(!no_capture(&gone));
+    }
+
+    #[test]
+    fn a_size_that_can_not_be_negotiated_is_unsupported() {
+        let id = DeviceId::new(Transport::V4l2, "cam");
+        let report = Report::new(
+            "v4l2src",
+            Code::Stream(StreamError::Failed),
+            "Internal data stream error.",
+            "gst_base_src_loop (): /x:\nstreaming stopped, reason not-negotiated (-4)",
+        );
+        assert_eq!(fault(&id, &report).kind, FaultKind::Unsupported);
+    }
+}
