@@ -23,7 +23,8 @@ const RATE: u32 = 30;
 const WINDOW: &str = "2";
 const STREAMING: Duration = Duration::from_mins(1);
 /// Subscriber processes start side by side; what that costs is not measured.
-const WARM_UP: Duration = Duration::from_secs(3);
+const WARM_UP: Duration = Duration::from_secs(5);
+const WIND_DOWN: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(250);
 /// Full rate, less what start and end of the measurement can cost.
 const FULL_RATE: f64 = 29.9;
@@ -99,9 +100,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     }
 }
 
+fn name(number: u32) -> String {
+    format!("cam{number:02}")
+}
+
 fn cameras(count: u32) -> Vec<Camera> {
     let camera = |number| Camera {
-        name: format!("cam{number:02}"),
+        name: name(number),
         source: Source::Test { pattern: "ball" },
         size: Some(SIZE),
         framerate: Some(RATE),
@@ -116,38 +121,28 @@ fn measure(args: &Args, service: &mut Service) -> Result<(Vec<CameraFigures>, Co
         "measuring {} cameras for {} s",
         args.count, args.seconds
     ));
-    let time = args.seconds.to_string();
-    let start = |number| {
-        Subscriber::start(
-            &ctl,
-            &format!("cam{number:02}"),
-            "bench",
-            &["--window", WINDOW, "--seconds", &time],
-        )
-    };
-    let mut warm = Vec::new();
+    let mut subscribers = Vec::new();
     for number in 0..args.count {
-        warm.push(Subscriber::start(
+        subscribers.push(Subscriber::start(
             &ctl,
-            &format!("cam{number:02}"),
-            "warm-up",
+            &name(number),
+            "bench",
             &["--window", WINDOW],
         )?);
     }
-    pause(WARM_UP)?;
-    drop(warm);
-    let subscribers = (0..args.count).map(start).collect::<Result<Vec<_>, _>>()?;
+    run_for(WARM_UP, service, &mut step, "warming up")?;
+    subscribers.iter_mut().try_for_each(Subscriber::restart)?;
     let (before, began) = (procfs::usage(service.pid())?, Instant::now());
-    let end = began + Duration::from_secs(args.seconds);
-    while Instant::now() < end {
-        service.check()?;
-        step.tick("");
-        pause(LOOK.min(end.saturating_duration_since(Instant::now())))?;
-    }
+    run_for(
+        Duration::from_secs(args.seconds),
+        service,
+        &mut step,
+        "measuring",
+    )?;
     let cost = cost(before, procfs::usage(service.pid())?, began.elapsed());
     let status = ctl.status()?;
     let mut cameras = Vec::new();
-    for subscriber in subscribers {
+    for subscriber in &mut subscribers {
         let stream = subscriber.stream.clone();
         let frames = status
             .iter()
@@ -155,13 +150,33 @@ fn measure(args: &Args, service: &mut Service) -> Result<(Vec<CameraFigures>, Co
             .and_then(|found| found.frames.as_ref());
         let copied = frames.map_or(0, |frames| frames.copied);
         cameras.push(CameraFigures {
-            figures: subscriber.finish(Duration::from_secs(20))?,
+            figures: subscriber.since_restart()?,
             stream,
             copied,
         });
+        subscriber.interrupt()?;
     }
+    subscribers
+        .into_iter()
+        .try_for_each(|subscriber| subscriber.finish(WIND_DOWN).map(drop))?;
     step.end("done");
     Ok((cameras, cost))
+}
+
+/// Lets the cameras run, as long as the service does.
+fn run_for(
+    time: Duration,
+    service: &mut Service,
+    step: &mut Step,
+    what: &str,
+) -> Result<(), Error> {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        service.check()?;
+        step.tick(what);
+        pause(LOOK.min(end.saturating_duration_since(Instant::now())))?;
+    }
+    Ok(())
 }
 
 fn wait_for_all(ctl: &Ctl, service: &mut Service, count: u32) -> Result<(), Error> {
@@ -272,8 +287,7 @@ impl Report {
 impl CameraFigures {
     fn cells(&self) -> Vec<String> {
         let figures = &self.figures;
-        let age =
-            |micros: Option<f64>| micros.map_or("-".to_owned(), |micros| format!("{micros:.0}"));
+        let age = |micros: Option<u64>| micros.map_or("-".to_owned(), |micros| micros.to_string());
         vec![
             self.stream.clone(),
             format!("{:.2}", figures.fps),

@@ -120,9 +120,9 @@ fn subscriber_cells(row: &SubscriberRow) -> Vec<String> {
 }
 
 /// Microseconds as milliseconds.
-fn age(micros: Option<f64>) -> String {
+fn age(micros: Option<u64>) -> String {
     micros.map_or("-".to_owned(), |micros| {
-        format!("{:.1} ms", micros / 1000.0)
+        format!("{:.1} ms", micros as f64 / 1000.0)
     })
 }
 
@@ -134,7 +134,7 @@ mod tests {
     fn streams_and_their_subscribers_have_a_line_each() {
         let figures = Figures {
             fps: 29.97,
-            age_p50_us: Some(1234.0),
+            age_p50_us: Some(1234),
             drops: 7,
             ..Figures::default()
         };

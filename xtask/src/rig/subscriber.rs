@@ -15,18 +15,44 @@ use crate::paths;
 /// What a subscriber measured, over an interval or over all its time.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Figures {
+    /// Length of the span.
+    pub(crate) seconds: f64,
     /// Received.
     pub(crate) frames: u64,
     /// A second.
     pub(crate) fps: f64,
     /// Median time from capture to arrival, in microseconds; none without frames.
-    pub(crate) age_p50_us: Option<f64>,
+    pub(crate) age_p50_us: Option<u64>,
     /// 99th percentile of it.
-    pub(crate) age_p99_us: Option<f64>,
+    pub(crate) age_p99_us: Option<u64>,
     /// How often frames were missed.
     pub(crate) gaps: u64,
     /// How many frames were missed.
     pub(crate) drops: u64,
+}
+
+impl Figures {
+    /// Several spans as one. Percentiles can't be joined exactly: the median of the medians, the largest of the 99th.
+    fn joined(spans: &[Self]) -> Self {
+        let sum = |field: fn(&Self) -> u64| spans.iter().map(field).sum();
+        let seconds: f64 = spans.iter().map(|span| span.seconds).sum();
+        let frames: u64 = sum(|span| span.frames);
+        let mut medians: Vec<_> = spans.iter().filter_map(|span| span.age_p50_us).collect();
+        medians.sort_unstable();
+        Self {
+            seconds,
+            frames,
+            fps: if seconds > 0.0 {
+                frames as f64 / seconds
+            } else {
+                0.0
+            },
+            age_p50_us: medians.get(medians.len() / 2).copied(),
+            age_p99_us: spans.iter().filter_map(|span| span.age_p99_us).max(),
+            gaps: sum(|span| span.gaps),
+            drops: sum(|span| span.drops),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -45,7 +71,7 @@ pub(crate) struct Subscriber {
     pub(crate) name: String,
     running: Running,
     lines: Receiver<String>,
-    latest: Figures,
+    intervals: Vec<Figures>,
     drops: u64,
     total: Option<Figures>,
     log: std::path::PathBuf,
@@ -77,7 +103,7 @@ impl Subscriber {
             name: name.to_owned(),
             running,
             lines: read_lines(stdout),
-            latest: Figures::default(),
+            intervals: Vec::new(),
             drops: 0,
             total: None,
             log,
@@ -86,13 +112,32 @@ impl Subscriber {
 
     /// Its last interval, with the drops of all its time.
     pub(crate) fn latest(&mut self) -> Result<Figures, Error> {
+        self.read()?;
+        let latest = self.intervals.last().cloned().unwrap_or_default();
+        Ok(Figures {
+            drops: self.drops,
+            ..latest
+        })
+    }
+
+    /// Forgets the intervals so far.
+    pub(crate) fn restart(&mut self) -> Result<(), Error> {
+        self.read()?;
+        self.intervals.clear();
+        Ok(())
+    }
+
+    /// All intervals since the restart as one.
+    pub(crate) fn since_restart(&mut self) -> Result<Figures, Error> {
+        self.read()?;
+        Ok(Figures::joined(&self.intervals))
+    }
+
+    fn read(&mut self) -> Result<(), Error> {
         while let Ok(line) = self.lines.try_recv() {
             self.take(&line)?;
         }
-        Ok(Figures {
-            drops: self.drops,
-            ..self.latest.clone()
-        })
+        Ok(())
     }
 
     fn take(&mut self, line: &str) -> Result<(), Error> {
@@ -103,7 +148,7 @@ impl Subscriber {
         match serde_json::from_str(line).map_err(unexpected)? {
             Line::Interval(figures) => {
                 self.drops += figures.drops;
-                self.latest = figures;
+                self.intervals.push(figures);
             }
             Line::Total(figures) => self.total = Some(figures),
         }
@@ -134,5 +179,57 @@ impl Subscriber {
             how: describe(status),
             tail: text,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(frames: u64, age: Option<u64>) -> Figures {
+        Figures {
+            seconds: 1.0,
+            frames,
+            fps: frames as f64,
+            age_p50_us: age,
+            age_p99_us: age.map(|age| 2 * age),
+            gaps: 1,
+            drops: 2,
+        }
+    }
+
+    #[test]
+    fn spans_join() {
+        let joined = Figures::joined(&[
+            span(30, Some(100)),
+            span(28, Some(300)),
+            span(0, None),
+            span(30, Some(200)),
+        ]);
+        assert_eq!((joined.frames, joined.gaps, joined.drops), (88, 4, 8));
+        assert_eq!(
+            (joined.age_p50_us, joined.age_p99_us),
+            (Some(200), Some(600))
+        );
+        assert!((joined.fps - 22.0).abs() < 1e-9);
+        assert_eq!(Figures::joined(&[]).frames, 0);
+    }
+
+    #[test]
+    fn the_lines_of_mosctl_are_understood() {
+        let line = r#"{"type":"total","stream":"front","subscriber":"slow","seconds":1.5,"frames":30,"fps":20.0,"age_p50_us":614,"age_p99_us":629,"bus_p50_us":114,"bus_p99_us":null,"gaps":2,"drops":7,"reconnects":0}"#;
+        assert!(matches!(
+            serde_json::from_str(line),
+            Ok(Line::Total(Figures {
+                frames: 30,
+                drops: 7,
+                ..
+            }))
+        ));
+        let interval = line.replace("total", "interval");
+        assert!(matches!(
+            serde_json::from_str(&interval),
+            Ok(Line::Interval(_))
+        ));
     }
 }
