@@ -116,6 +116,10 @@ fn take<K>(state: &mut State<K>, id: u64, session: u64) -> Option<Job> {
         let sub = state.sub(id)?;
         sub.tx = Tx::Sending;
         let outgoing = sub.outbox.pop_front()?;
+        if matches!(outgoing, Outgoing::AddBuffer { .. }) {
+            // Counted before it is sent: the acknowledgement may be read before the send is booked.
+            sub.unacked += 1;
+        }
         return Some(Job {
             outgoing,
             packet,
@@ -146,11 +150,13 @@ fn conclude<K>(
         return false;
     };
     sub.tx = Tx::Ready;
+    if !matches!(sent, Sent::Done) && matches!(outgoing, Outgoing::AddBuffer { .. }) {
+        sub.unacked = sub.unacked.saturating_sub(1);
+    }
     match sent {
         Sent::Done => {
             match outgoing {
                 Outgoing::AddBuffer { slot, generation } => {
-                    sub.unacked += 1;
                     sub.known[slot] = still_there;
                     if !still_there {
                         let message = Message::BufferRemove {
