@@ -1,0 +1,102 @@
+//! A source without memory of its own writes straight into what subscribers get: the memory is the same, nothing is copied.
+#![cfg(feature = "development")]
+
+mod common;
+
+use std::collections::HashMap;
+use std::os::fd::BorrowedFd;
+
+use common::{DEADLINE, Pipeline, buffers_at, next, subscribe};
+use gst::prelude::*;
+use gst_allocators::FdMemory;
+use mos_frame::memory::{MemoryId, memory_id};
+use mos_frame::{ClockSource, MemoryKind};
+use mos_testkit::TempBus;
+
+const FRAMES: usize = 40;
+
+fn id_of(buffer: &gst::Buffer) -> MemoryId {
+    let fd = buffer
+        .peek_memory(0)
+        .downcast_memory_ref::<FdMemory>()
+        .expect("memory with a descriptor")
+        .fd();
+    // SAFETY: the buffer lives, and so does its memory's descriptor.
+    memory_id(unsafe { BorrowedFd::borrow_raw(fd) }).unwrap()
+}
+
+#[test]
+fn subscribers_get_the_memory_that_the_source_wrote() {
+    let bus = TempBus::new().unwrap();
+    let pipeline = Pipeline::new(&format!(
+        "videotestsrc is-live=true ! video/x-raw,format=NV12,width=640,height=480,framerate=30/1 \
+         ! mostestcounter ! mosnv12contract name=gate ! tee ! mosframesink name=sink stream=front directory={}",
+        bus.dir().display()
+    ));
+    let sent = buffers_at(&pipeline.element("gate").static_pad("sink").unwrap());
+    pipeline.start();
+    let mut subscriber = subscribe(&bus, "front", 4, 1);
+    let mut written: HashMap<u64, MemoryId> = HashMap::new();
+    for _ in 0..FRAMES {
+        let frame = next(&mut subscriber);
+        let meta = *frame.meta();
+        let pts = meta.pts_ns.unwrap();
+        while !written.contains_key(&pts) {
+            let buffer = sent
+                .wait_for("the frame at the source", DEADLINE, |b| Some(b.clone()))
+                .unwrap();
+            written.insert(buffer.pts().unwrap().nseconds(), id_of(&buffer));
+        }
+        assert_eq!(memory_id(frame.fd(0).unwrap()).unwrap(), written[&pts]);
+        assert_eq!(frame.format().memory, MemoryKind::Memfd);
+        assert!(frame.format().read_only);
+        assert_eq!(meta.clock_source, ClockSource::PipelineClock);
+        assert!(
+            frame.publish_ns() >= meta.capture_ns
+                && frame.publish_ns() - meta.capture_ns < 1_000_000_000
+        );
+        // The picture shows the frame's number at the source: 30 frames a second from 0.
+        let shown = gstmos::counter::read_frame(&frame)
+            .unwrap()
+            .expect("a readable counter");
+        assert_eq!(u64::from(shown), (pts + 16_000_000) * 30 / 1_000_000_000);
+    }
+    let stats = pipeline.sink().stats().unwrap();
+    assert_eq!((stats.copied, stats.dropped, stats.corrupted), (0, 0, 0));
+    assert!(stats.bus.published >= FRAMES as u64);
+    assert_eq!(stats.bus.subscribers[0].name, "test");
+    let gate = pipeline.element("gate");
+    assert_eq!(gate.property::<String>("memory"), "memfd");
+    assert_eq!(gate.property::<u64>("violations"), 0);
+    assert!(gate.property::<u64>("frames") >= FRAMES as u64);
+}
+
+#[test]
+fn the_statistics_are_there_as_a_structure_too() {
+    let bus = TempBus::new().unwrap();
+    let pipeline = Pipeline::play(&format!(
+        "videotestsrc is-live=true ! video/x-raw,format=NV12,width=320,height=240,framerate=60/1 \
+         ! mosnv12contract ! mosframesink name=sink stream=front directory={}",
+        bus.dir().display()
+    ));
+    let mut subscriber = subscribe(&bus, "front", 2, 1);
+    next(&mut subscriber);
+    let stats = pipeline.sink().property::<gst::Structure>("stats");
+    assert!(stats.get::<u64>("published").unwrap() >= 1);
+    assert_eq!(stats.get::<u64>("copied").unwrap(), 0);
+    assert_eq!(stats.get::<u32>("epoch").unwrap(), 1);
+    let subscribers = stats.get::<gst::Array>("subscribers").unwrap();
+    let first = subscribers[0].get::<gst::Structure>().unwrap();
+    assert_eq!(first.get::<String>("name").unwrap(), "test");
+    assert_eq!(
+        first.get::<i32>("pid").unwrap(),
+        std::process::id().cast_signed()
+    );
+    assert!(first.get::<u64>("claimed").unwrap() >= 1);
+    pipeline.0.set_state(gst::State::Null).unwrap();
+    assert_eq!(pipeline.sink().stats(), None);
+    assert_eq!(
+        pipeline.sink().property::<Option<gst::Structure>>("stats"),
+        None
+    );
+}
