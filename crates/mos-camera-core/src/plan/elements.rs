@@ -65,7 +65,7 @@ const fn software(elements: &'static [&'static str], package: &'static str) -> C
     }
 }
 
-/// All give linear NV12. A stateful decoder of a Qualcomm SoC gives UBWC, which `qtivtransform` makes linear.
+/// All give linear NV12. The stateful decoder of Qualcomm chips gives UBWC, which `qtivtransform` makes linear.
 const H264: &[Candidate] = &[
     hardware(&["h264parse", "v4l2slh264dec"]),
     hardware(&["h264parse", "v4l2h264dec", "qtivtransform"]),

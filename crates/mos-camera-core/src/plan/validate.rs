@@ -8,7 +8,7 @@ use crate::stream::{Framerate, StreamConfig};
 
 /// Allowed values of both watchdogs.
 pub const TIMEOUT_RANGE: RangeInclusive<Duration> =
-    Duration::from_millis(100)..=Duration::from_secs(600);
+    Duration::from_millis(100)..=Duration::from_mins(10);
 
 /// Largest [`StreamConfig::max_subscribers`].
 pub const MAX_SUBSCRIBERS: u32 = 64;

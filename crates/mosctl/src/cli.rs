@@ -1,0 +1,241 @@
+//! The command line: what can be asked, and the help that explains it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use mos_camera_core::{DeviceId, Framerate, StreamName};
+
+use crate::args;
+use crate::exit::Exit;
+
+/// Control the camera capture service, and look at the frames that it publishes.
+#[derive(Debug, Parser)]
+#[command(name = "mosctl", version, after_help = after_help(), max_term_width = 100, long_about = LONG_ABOUT)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const LONG_ABOUT: &str = "\
+Control the camera capture service, and look at the frames that it publishes.
+
+A *device* is a camera, known by a stable id such as `usb:046d:0825:4F2A11`. A *stream* is what you make of it: a name and a \
+configuration. Once a stream is started the service keeps it running, through unplugging and restarts, until you stop it. Its \
+frames are on the frame bus under the stream's name.
+
+A first session:
+  mosctl devices                                  which cameras are there?
+  mosctl configure front --device test:front      make a stream of one
+  mosctl start front                              run it
+  mosctl status front                             how is it doing?
+  mosctl frames front --seconds 5                 receive its frames and measure them
+  mosctl stop front                               stop it; its configuration stays";
+
+fn after_help() -> String {
+    let codes: Vec<String> = Exit::TABLE
+        .iter()
+        .map(|(code, meaning)| format!("  {code}  {meaning}"))
+        .collect();
+    format!("Exit codes:\n{}", codes.join("\n"))
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Print results as JSON, one object per line, and errors as JSON on standard error
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Control socket of the service [default: /run/mos-camera/control.sock, or the one under `$XDG_RUNTIME_DIR`]
+    #[arg(long, global = true, value_name = "PATH", env = mos_camera_api::client::SOCKET_VAR)]
+    pub(crate) socket: Option<PathBuf>,
+    /// Folder of the frame bus's sockets [default: /run/mos-camera/frames, or the one under `$XDG_RUNTIME_DIR`]
+    #[arg(long, global = true, value_name = "DIR", env = "MOS_FRAME_DIR")]
+    pub(crate) frame_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List the cameras that are there, with what they offer
+    Devices,
+    /// Make a stream of a camera, or change the configuration of one
+    Configure(Configure),
+    /// Run a stream, now and after every restart, until it is stopped
+    Start(OneStream),
+    /// Stop a stream and close its camera; the configuration stays
+    Stop(OneStream),
+    /// Show how the service and its streams are doing
+    Status(SomeStreams),
+    /// Clear a stream's fault, reset its camera where that is possible, and rebuild its pipeline
+    Reset(OneStream),
+    /// Print what happens, as it happens, until Ctrl-C
+    Watch(SomeStreams),
+    /// Receive a stream's frames and measure them, until Ctrl-C
+    Frames(Frames),
+    /// Save a picture of a stream as PNG (development builds only)
+    Snapshot(Snapshot),
+    /// Print a completion script for a shell
+    Completions(Completions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OneStream {
+    /// Name of the stream
+    pub(crate) stream: StreamName,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SomeStreams {
+    /// Names of streams; all of them if none is given
+    #[arg(value_name = "STREAM")]
+    pub(crate) streams: Vec<StreamName>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The service saves the configuration before it answers. Saying the same thing again changes nothing; a real change rebuilds the
+stream's pipeline if it runs, and its subscribers stay connected.
+
+Examples:
+  mosctl configure front --device test:front
+  mosctl configure dock --device usb:046d:0825:4F2A11 --size 1280x720 --framerate 30
+  mosctl configure door --device rtsp:door --first-frame-timeout 1m")]
+pub(crate) struct Configure {
+    /// Name of the stream: letters, digits, `_`, `-` and `.`
+    pub(crate) stream: StreamName,
+    /// Id of the camera, as `mosctl devices` lists it
+    #[arg(long, value_name = "ID")]
+    pub(crate) device: DeviceId,
+    /// Frame size in pixels, both even [default: the device's choice]
+    #[arg(long, value_name = "WxH", value_parser = args::size)]
+    pub(crate) size: Option<(u32, u32)>,
+    /// Frames per second, as 30 or 30000/1001 [default: the device's choice]
+    #[arg(long, value_name = "RATE")]
+    pub(crate) framerate: Option<Framerate>,
+    /// Longest wait for the first frame, as 45s or 2m [default: 45s]
+    #[arg(long, value_name = "TIME", value_parser = args::duration)]
+    pub(crate) first_frame_timeout: Option<Duration>,
+    /// Longest gap between frames after that [default: 5s]
+    #[arg(long, value_name = "TIME", value_parser = args::duration)]
+    pub(crate) steady_timeout: Option<Duration>,
+    /// Subscribers that the stream has buffers for, 1 to 64 [default: 8]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) max_subscribers: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What is measured, for every frame that arrives:
+  age     from the capture of the frame to its arrival here (p50 and p99, in µs)
+  bus     from its publishing to its arrival here: the share that the frame bus has in the age
+  drops   frames that were published but not received, because this subscriber was too slow
+  gaps    how often that happened: one gap may be many drops
+
+With --json there is one object a second with `\"type\":\"interval\"`, and a last one with `\"type\":\"total\"`.
+
+Examples:
+  mosctl frames front
+  mosctl frames front --seconds 10 --json
+  mosctl frames front --work-ms 200 --name slow     a consumer that is deliberately too slow")]
+pub(crate) struct Frames {
+    /// Name of the stream
+    pub(crate) stream: StreamName,
+    /// Newest frames that are kept for this subscriber; older ones are taken back
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) window: u32,
+    /// Frames that this subscriber may hold at once; with 0 a frame may be taken back while it is looked at
+    #[arg(long, value_name = "H", default_value_t = 1, value_parser = clap::value_parser!(u32).range(..=64))]
+    pub(crate) hold: u32,
+    /// Always take the newest frame, skipping older ones; what is skipped counts as dropped
+    #[arg(long)]
+    pub(crate) latest: bool,
+    /// End after this many seconds
+    #[arg(long, value_name = "S", value_parser = positive_seconds)]
+    pub(crate) seconds: Option<Duration>,
+    /// End after this many frames
+    #[arg(long, value_name = "C", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// Hold each frame for so long before taking the next, like a consumer that computes on it
+    #[arg(long, value_name = "M", default_value_t = 0)]
+    pub(crate) work_ms: u64,
+    /// Name that the status shows for this subscriber
+    #[arg(long, value_name = "NAME", default_value = "mosctl")]
+    pub(crate) name: String,
+}
+
+fn positive_seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| "expected seconds, for example 10".to_owned())?;
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|d| !d.is_zero())
+        .ok_or_else(|| "expected more than 0 seconds".to_owned())
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Reading pixels with the CPU is what a production build must not be able to do: there this command ends with exit code 9.
+
+Examples:
+  mosctl snapshot front front.png
+  mosctl snapshot --sheet front rear door cameras.png     one picture of all, in rows and columns")]
+pub(crate) struct Snapshot {
+    /// Name of the stream; several with --sheet
+    #[arg(value_name = "STREAM", required = true, num_args = 1..)]
+    pub(crate) streams: Vec<StreamName>,
+    /// The picture to write; an existing file is replaced
+    #[arg(value_name = "FILE.png", required = true)]
+    pub(crate) file: PathBuf,
+    /// Put several streams into one picture, each with its name; one that gives no frame gets a grey tile
+    #[arg(long)]
+    pub(crate) sheet: bool,
+    /// Columns of the sheet [default: as many as rows]
+    #[arg(long, value_name = "N", requires = "sheet", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) columns: Option<u32>,
+    /// Size of a tile of the sheet in pixels
+    #[arg(long, value_name = "WxH", requires = "sheet", default_value = "480x360", value_parser = args::size)]
+    pub(crate) tile: (u32, u32),
+    /// Longest wait for a frame
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = args::duration)]
+    pub(crate) wait: Duration,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mosctl completions bash > ~/.local/share/bash-completion/completions/mosctl
+  mosctl completions fish > ~/.config/fish/completions/mosctl.fish")]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_last_name_of_a_snapshot_is_the_file() {
+        let Command::Snapshot(snapshot) =
+            Cli::parse_from(["mosctl", "snapshot", "--sheet", "a", "b", "c.png"]).command
+        else {
+            panic!("not a snapshot");
+        };
+        let names: Vec<&str> = snapshot.streams.iter().map(StreamName::as_str).collect();
+        assert_eq!(
+            (names, snapshot.file),
+            (vec!["a", "b"], PathBuf::from("c.png"))
+        );
+    }
+}

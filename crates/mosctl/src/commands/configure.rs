@@ -1,0 +1,61 @@
+//! `mosctl configure`.
+
+use std::time::Duration;
+
+use mos_camera_api::v1;
+
+use super::answer;
+use crate::cli::{Configure, Global};
+use crate::exit::{Exit, Failure, Result};
+use crate::output::Out;
+use crate::{text, view};
+
+pub(super) async fn run(global: &Global, args: Configure, out: &Out) -> Result<()> {
+    let stream = args.stream.to_string();
+    let request = v1::ConfigureStreamRequest {
+        stream: stream.clone(),
+        config: Some(config(&args)?),
+    };
+    let done = answer(global.control().await?.configure_stream(request)).await?;
+    let configured = view::Configured {
+        stream,
+        unchanged: done.unchanged,
+        config: done.config.as_ref().map(view::Config::from),
+    };
+    out.result(&configured, |c| {
+        let verb = if c.unchanged {
+            "was configured so already"
+        } else {
+            "configured"
+        };
+        let config = done
+            .config
+            .as_ref()
+            .map_or_else(String::new, |c| format!(": {}", text::config(c)));
+        format!("{} {verb}{config}\n", c.stream)
+    })
+}
+
+fn config(args: &Configure) -> Result<v1::StreamConfig> {
+    Ok(v1::StreamConfig {
+        device: args.device.to_string(),
+        size: args.size.map(|(width, height)| v1::Size { width, height }),
+        framerate: args.framerate.map(|r| v1::Framerate {
+            numerator: r.num(),
+            denominator: r.den(),
+        }),
+        first_frame_timeout: args.first_frame_timeout.map(proto_duration).transpose()?,
+        steady_timeout: args.steady_timeout.map(proto_duration).transpose()?,
+        max_subscribers: args.max_subscribers.unwrap_or_default(),
+    })
+}
+
+fn proto_duration(duration: Duration) -> Result<prost_types::Duration> {
+    duration.try_into().map_err(|_| {
+        Failure::new(
+            Exit::Usage,
+            format!("{duration:?} is too long a time"),
+            "use at most 10m",
+        )
+    })
+}

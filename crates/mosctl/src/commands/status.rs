@@ -1,0 +1,405 @@
+//! `mosctl status`.
+
+use mos_camera_api::v1::{
+    Fault, GetStatusRequest, GetStatusResponse, ServiceStatus, StreamStatus, Subscriber,
+};
+use mos_camera_core::StreamName;
+
+use super::{answer, names};
+use crate::cli::Global;
+use crate::exit::Result;
+use crate::output::Out;
+use crate::table::{Align, Table};
+use crate::{text, view};
+
+pub(super) async fn run(global: &Global, streams: &[StreamName], out: &Out) -> Result<()> {
+    let request = GetStatusRequest {
+        streams: names(streams),
+    };
+    let status = answer(global.control().await?.get_status(request)).await?;
+    out.result(&view::Status::from(&status), |_| {
+        render(&status, !streams.is_empty())
+    })
+}
+
+fn render(status: &GetStatusResponse, detailed: bool) -> String {
+    let mut text = String::new();
+    if let (Some(service), false) = (&status.service, detailed) {
+        text.push_str(&service_line(service));
+    }
+    if status.streams.is_empty() {
+        return text + "No streams. Make one with `mosctl configure STREAM --device ID`.\n";
+    }
+    text.push_str(&table(&status.streams));
+    status
+        .streams
+        .iter()
+        .filter(|s| !s.state_is_fine())
+        .filter_map(fault_line)
+        .for_each(|line| text.push_str(&line));
+    if detailed {
+        status
+            .streams
+            .iter()
+            .for_each(|s| text.push_str(&details(s)));
+    }
+    text
+}
+
+fn service_line(service: &ServiceStatus) -> String {
+    let mut line = format!(
+        "mos-camera-capture {} ({} build), frames in {}\n",
+        service.version, service.build, service.frame_dir
+    );
+    if !service.state_saved {
+        line.push_str(&format!(
+            "The last change could not be saved and would not survive a restart: {}\n",
+            service.state_problem
+        ));
+    }
+    line.push('\n');
+    line
+}
+
+fn table(streams: &[StreamStatus]) -> String {
+    let mut table = Table::new(&[
+        ("STREAM", Align::Left),
+        ("STATE", Align::Left),
+        ("WANTED", Align::Left),
+        ("SIZE", Align::Left),
+        ("FPS", Align::Right),
+        ("FRAMES", Align::Right),
+        ("LAST", Align::Right),
+        ("SUBS", Align::Right),
+        ("DROPS", Align::Right),
+        ("DEVICE", Align::Left),
+    ]);
+    for s in streams {
+        table.row(row(s));
+    }
+    table.render()
+}
+
+fn row(s: &StreamStatus) -> Vec<String> {
+    let frames = s.frames.unwrap_or_default();
+    let fps = if s.state_is_fine() {
+        format!("{:.1}", frames.fps)
+    } else {
+        text::NONE.to_owned()
+    };
+    let drops: u64 = s.subscribers.iter().map(dropped).sum();
+    vec![
+        s.stream.clone(),
+        text::state(s.state),
+        if s.wanted { "yes" } else { "no" }.to_owned(),
+        text::size(s.format.as_ref().and_then(|f| f.size.as_ref())),
+        fps,
+        frames.published.to_string(),
+        text::proto_duration(frames.last_frame_age.as_ref()),
+        s.subscribers.len().to_string(),
+        drops.to_string(),
+        s.config
+            .as_ref()
+            .map_or_else(|| text::NONE.to_owned(), |c| c.device.clone()),
+    ]
+}
+
+const fn dropped(s: &Subscriber) -> u64 {
+    s.recalled + s.skipped
+}
+
+/// Whether frames flow.
+trait Fine {
+    fn state_is_fine(&self) -> bool;
+}
+
+impl Fine for StreamStatus {
+    fn state_is_fine(&self) -> bool {
+        self.state == i32::from(mos_camera_api::v1::State::Streaming)
+    }
+}
+
+fn fault_line(s: &StreamStatus) -> Option<String> {
+    let fault = s.fault.as_ref()?;
+    let mut line = format!("\n{}: {}", s.stream, fault_text(fault));
+    if let Some(next) = text::to_duration(s.next_attempt_in.as_ref()) {
+        line.push_str(&format!(
+            "; attempt {} failed, next in {}",
+            s.attempt,
+            text::duration(next)
+        ));
+    }
+    line.push('\n');
+    Some(line)
+}
+
+/// The message with the hint behind it.
+pub(super) fn fault_text(fault: &Fault) -> String {
+    if fault.hint.is_empty() {
+        fault.message.clone()
+    } else {
+        format!("{} ({})", fault.message, fault.hint)
+    }
+}
+
+fn details(s: &StreamStatus) -> String {
+    let mut text = format!("\n{}\n", s.stream);
+    let mut line = |label: &str, value: String| {
+        if !value.is_empty() {
+            text.push_str(&format!("  {label:<12} {value}\n"));
+        }
+    };
+    line(
+        "configured",
+        s.config.as_ref().map_or_else(String::new, text::config),
+    );
+    line("format", format_text(s));
+    line(
+        "since",
+        s.streaming_since
+            .map_or_else(String::new, |t| t.to_string()),
+    );
+    line("restarts", s.restarts.to_string());
+    line("elements", s.chain.join(" ! "));
+    line(
+        "path",
+        if s.software {
+            "the CPU decodes or converts (development fallback)".into()
+        } else {
+            String::new()
+        },
+    );
+    line("frames", counters(s));
+    line("bus socket", s.bus_socket.clone());
+    line(
+        "last fault",
+        if s.state_is_fine() {
+            s.fault.as_ref().map_or_else(String::new, fault_text)
+        } else {
+            String::new()
+        },
+    );
+    text + &subscribers(&s.subscribers)
+}
+
+fn format_text(s: &StreamStatus) -> String {
+    let Some(f) = &s.format else {
+        return String::new();
+    };
+    let memory = text::enum_name(f.memory().as_str_name(), "MEMORY_");
+    let (size, rate) = (
+        text::size(f.size.as_ref()),
+        text::framerate(f.framerate.as_ref()),
+    );
+    format!(
+        "{} {size} at {rate} fps in {memory}, epoch {}",
+        f.format, f.epoch
+    )
+}
+
+fn counters(s: &StreamStatus) -> String {
+    let f = s.frames.unwrap_or_default();
+    format!(
+        "{} published, {} copied, {} refused by the contract",
+        f.published, f.copied, f.violations
+    )
+}
+
+fn subscribers(subscribers: &[Subscriber]) -> String {
+    if subscribers.is_empty() {
+        return "  no subscribers\n".to_owned();
+    }
+    let mut table = Table::new(&[
+        ("  SUBSCRIBER", Align::Left),
+        ("PID", Align::Right),
+        ("WINDOW", Align::Right),
+        ("HOLD", Align::Right),
+        ("OFFERED", Align::Right),
+        ("CLAIMED", Align::Right),
+        ("DROPPED", Align::Right),
+        ("HELD", Align::Right),
+    ]);
+    for s in subscribers {
+        let figures = [
+            u64::from(s.window),
+            s.hold.into(),
+            s.offered,
+            s.claimed,
+            dropped(s),
+            s.held.into(),
+        ];
+        let mut cells = vec![format!("  {}", s.name), s.pid.to_string()];
+        cells.extend(figures.iter().map(u64::to_string));
+        table.row(cells);
+    }
+    table.render()
+}
+
+#[cfg(test)]
+mod tests {
+    use mos_camera_api::v1::{
+        FrameCounters, Framerate, Memory, Size, State, StreamConfig, VideoFormat,
+    };
+
+    use super::*;
+    use crate::table::WIDTH;
+
+    fn ms(millis: i32) -> prost_types::Duration {
+        prost_types::Duration {
+            seconds: 0,
+            nanos: millis * 1_000_000,
+        }
+    }
+
+    fn streaming() -> StreamStatus {
+        let subscriber = Subscriber {
+            name: "slow".into(),
+            pid: 4242,
+            window: 2,
+            hold: 1,
+            offered: 100,
+            claimed: 80,
+            recalled: 19,
+            skipped: 1,
+            held: 1,
+            ..Subscriber::default()
+        };
+        StreamStatus {
+            stream: "front".into(),
+            state: State::Streaming.into(),
+            wanted: true,
+            config: Some(StreamConfig {
+                device: "test:front".into(),
+                max_subscribers: 8,
+                ..StreamConfig::default()
+            }),
+            format: Some(VideoFormat {
+                format: "NV12".into(),
+                size: Some(Size {
+                    width: 640,
+                    height: 480,
+                }),
+                framerate: Some(Framerate {
+                    numerator: 30,
+                    denominator: 1,
+                }),
+                memory: Memory::Memfd.into(),
+                epoch: 1,
+            }),
+            frames: Some(FrameCounters {
+                published: 100,
+                fps: 29.97,
+                last_frame_age: Some(ms(12)),
+                ..FrameCounters::default()
+            }),
+            subscribers: vec![subscriber],
+            chain: vec!["videotestsrc".into(), "mosframesink".into()],
+            bus_socket: "/run/x/front.sock".into(),
+            ..StreamStatus::default()
+        }
+    }
+
+    fn waiting() -> StreamStatus {
+        StreamStatus {
+            stream: "door".into(),
+            state: State::Backoff.into(),
+            wanted: true,
+            fault: Some(Fault {
+                message: "no answer from cam:554".into(),
+                hint: "check its power".into(),
+                ..Fault::default()
+            }),
+            attempt: 4,
+            next_attempt_in: Some(ms(700)),
+            config: Some(StreamConfig {
+                device: "rtsp:door".into(),
+                ..StreamConfig::default()
+            }),
+            ..StreamStatus::default()
+        }
+    }
+
+    #[test]
+    fn the_overview_shows_every_stream_and_why_one_does_not_stream() {
+        let service = ServiceStatus {
+            version: "0.1.0".into(),
+            build: "development".into(),
+            frame_dir: "/run/x".into(),
+            state_saved: true,
+            ..ServiceStatus::default()
+        };
+        let status = GetStatusResponse {
+            service: Some(service),
+            streams: vec![waiting(), streaming()],
+        };
+        assert_eq!(
+            render(&status, false),
+            "\
+mos-camera-capture 0.1.0 (development build), frames in /run/x
+
+STREAM  STATE      WANTED  SIZE      FPS  FRAMES   LAST  SUBS  DROPS  DEVICE
+door    backoff    yes     -           -       0      -     0      0  rtsp:door
+front   streaming  yes     640x480  30.0     100  12 ms     1     20  test:front
+
+door: no answer from cam:554 (check its power); attempt 4 failed, next in 700 ms
+"
+        );
+    }
+
+    #[test]
+    fn a_named_stream_is_shown_in_detail() {
+        let text = render(
+            &GetStatusResponse {
+                service: None,
+                streams: vec![streaming()],
+            },
+            true,
+        );
+        for part in [
+            "  format       NV12 640x480 at 30 fps in memfd, epoch 1\n",
+            "  elements     videotestsrc ! mosframesink\n",
+            "  bus socket   /run/x/front.sock\n",
+            "  frames       100 published, 0 copied, 0 refused by the contract\n",
+            "  SUBSCRIBER   PID  WINDOW  HOLD  OFFERED  CLAIMED  DROPPED  HELD\n",
+            "  slow        4242       2     1      100       80       20     1\n",
+        ] {
+            assert!(text.contains(part), "{part} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_table_fits_with_long_names() {
+        let long = StreamStatus {
+            stream: "x".repeat(64),
+            ..streaming()
+        };
+        let status = GetStatusResponse {
+            service: None,
+            streams: vec![long],
+        };
+        let widest = table(&status.streams)
+            .lines()
+            .map(|l| l.chars().count())
+            .max();
+        assert!(widest <= Some(WIDTH), "{widest:?}");
+    }
+
+    #[test]
+    fn a_state_that_was_not_saved_is_told() {
+        let service = ServiceStatus {
+            state_problem: "disk full".into(),
+            ..ServiceStatus::default()
+        };
+        let text = render(
+            &GetStatusResponse {
+                service: Some(service),
+                streams: vec![],
+            },
+            false,
+        );
+        assert!(
+            text.contains("would not survive a restart: disk full") && text.contains("No streams."),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,462 @@
+//! The JSON that `--json` prints: names and units are part of the command line's contract.
+//!
+//! Enums are lower-case words, durations end in `_ms`, times of day are RFC 3339 in UTC, absent values are `null`.
+
+use mos_camera_api::v1;
+use serde::Serialize;
+
+use crate::exit::Failure;
+use crate::text;
+
+/// A failure, on standard error.
+#[derive(Debug, Serialize)]
+pub(crate) struct Error<'a> {
+    error: ErrorBody<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct ErrorBody<'a> {
+    code: &'static str,
+    exit: u8,
+    message: &'a str,
+    hint: &'a str,
+    reason: &'a str,
+    field: &'a str,
+    supported: Vec<Capability>,
+}
+
+impl<'a> From<&'a Failure> for Error<'a> {
+    fn from(f: &'a Failure) -> Self {
+        let supported = f.detail.supported.iter().map(Capability::from).collect();
+        let (code, exit) = (f.code.name(), f.code as u8);
+        Self {
+            error: ErrorBody {
+                code,
+                exit,
+                message: &f.message,
+                hint: &f.hint,
+                reason: &f.detail.reason,
+                field: &f.detail.field,
+                supported,
+            },
+        }
+    }
+}
+
+/// A frame size.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Size {
+    width: u32,
+    height: u32,
+}
+
+impl From<&v1::Size> for Size {
+    fn from(s: &v1::Size) -> Self {
+        Self {
+            width: s.width,
+            height: s.height,
+        }
+    }
+}
+
+fn size(size: Option<&v1::Size>) -> Option<Size> {
+    size.map(Size::from)
+}
+
+fn framerate(rate: Option<&v1::Framerate>) -> Option<String> {
+    rate.map(|r| text::framerate(Some(r)))
+}
+
+fn time(time: Option<&prost_types::Timestamp>) -> Option<String> {
+    time.map(prost_types::Timestamp::to_string)
+}
+
+fn millis(duration: Option<&prost_types::Duration>) -> Option<u64> {
+    text::to_duration(duration).map(|d| d.as_millis() as u64)
+}
+
+fn non_empty(text: &str) -> Option<String> {
+    Some(text).filter(|t| !t.is_empty()).map(str::to_owned)
+}
+
+/// What a device offers in one format.
+#[derive(Debug, Serialize)]
+pub(crate) struct Capability {
+    format: String,
+    sizes: Vec<Size>,
+    min_size: Option<Size>,
+    max_size: Option<Size>,
+    step: Option<Size>,
+    framerates: Vec<String>,
+    min_framerate: Option<String>,
+    max_framerate: Option<String>,
+}
+
+impl From<&v1::Capability> for Capability {
+    fn from(c: &v1::Capability) -> Self {
+        let range = c.size_range.as_ref();
+        Self {
+            format: c.format.clone(),
+            sizes: c.sizes.iter().map(Size::from).collect(),
+            min_size: range.and_then(|r| size(r.min.as_ref())),
+            max_size: range.and_then(|r| size(r.max.as_ref())),
+            step: range.and_then(|r| size(r.step.as_ref())),
+            framerates: c
+                .framerates
+                .iter()
+                .map(|r| text::framerate(Some(r)))
+                .collect(),
+            min_framerate: framerate(c.min_framerate.as_ref()),
+            max_framerate: framerate(c.max_framerate.as_ref()),
+        }
+    }
+}
+
+/// A camera.
+#[derive(Debug, Serialize)]
+pub(crate) struct Device {
+    id: String,
+    transport: String,
+    model: String,
+    location: String,
+    health: String,
+    health_detail: Option<String>,
+    stream: Option<String>,
+    capabilities: Vec<Capability>,
+}
+
+impl From<&v1::Device> for Device {
+    fn from(d: &v1::Device) -> Self {
+        Self {
+            id: d.id.clone(),
+            transport: text::transport(d.transport),
+            model: d.model.clone(),
+            location: d.location.clone(),
+            health: text::enum_name(d.health().as_str_name(), "HEALTH_"),
+            health_detail: non_empty(&d.health_detail),
+            stream: non_empty(&d.stream),
+            capabilities: d.capabilities.iter().map(Capability::from).collect(),
+        }
+    }
+}
+
+/// A transport whose discovery failed.
+#[derive(Debug, Serialize)]
+struct Problem {
+    transport: String,
+    message: String,
+    hint: String,
+}
+
+/// Answer of `devices`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Devices {
+    devices: Vec<Device>,
+    problems: Vec<Problem>,
+}
+
+impl From<&v1::ListDevicesResponse> for Devices {
+    fn from(r: &v1::ListDevicesResponse) -> Self {
+        let problem = |p: &v1::DiscoveryProblem| Problem {
+            transport: text::transport(p.transport),
+            message: p.message.clone(),
+            hint: p.hint.clone(),
+        };
+        Self {
+            devices: r.devices.iter().map(Device::from).collect(),
+            problems: r.problems.iter().map(problem).collect(),
+        }
+    }
+}
+
+/// What a stream is asked to be.
+#[derive(Debug, Serialize)]
+pub(crate) struct Config {
+    device: String,
+    size: Option<Size>,
+    framerate: Option<String>,
+    first_frame_timeout_ms: Option<u64>,
+    steady_timeout_ms: Option<u64>,
+    max_subscribers: u32,
+}
+
+impl From<&v1::StreamConfig> for Config {
+    fn from(c: &v1::StreamConfig) -> Self {
+        Self {
+            device: c.device.clone(),
+            size: size(c.size.as_ref()),
+            framerate: framerate(c.framerate.as_ref()),
+            first_frame_timeout_ms: millis(c.first_frame_timeout.as_ref()),
+            steady_timeout_ms: millis(c.steady_timeout.as_ref()),
+            max_subscribers: c.max_subscribers,
+        }
+    }
+}
+
+/// Answer of `configure`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Configured {
+    pub(crate) stream: String,
+    pub(crate) unchanged: bool,
+    pub(crate) config: Option<Config>,
+}
+
+/// Answer of `start`, `stop` and `reset`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Commanded {
+    pub(crate) stream: String,
+    /// `started`, `stopped` or `reset`.
+    pub(crate) done: &'static str,
+    /// It was so before.
+    pub(crate) already: bool,
+}
+
+/// A fault.
+#[derive(Debug, Serialize)]
+pub(crate) struct Fault {
+    kind: String,
+    message: String,
+    hint: String,
+    at: Option<String>,
+}
+
+impl From<&v1::Fault> for Fault {
+    fn from(f: &v1::Fault) -> Self {
+        Self {
+            kind: text::enum_name(f.kind().as_str_name(), "FAULT_KIND_"),
+            message: f.message.clone(),
+            hint: f.hint.clone(),
+            at: time(f.at.as_ref()),
+        }
+    }
+}
+
+/// The format as it flows.
+#[derive(Debug, Serialize)]
+#[allow(clippy::struct_field_names, reason = "the names of the contract")]
+struct Format {
+    format: String,
+    size: Option<Size>,
+    framerate: Option<String>,
+    memory: String,
+    epoch: u32,
+}
+
+impl From<&v1::VideoFormat> for Format {
+    fn from(f: &v1::VideoFormat) -> Self {
+        Self {
+            format: f.format.clone(),
+            size: size(f.size.as_ref()),
+            framerate: framerate(f.framerate.as_ref()),
+            memory: text::enum_name(f.memory().as_str_name(), "MEMORY_"),
+            epoch: f.epoch,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Counters {
+    published: u64,
+    copied: u64,
+    violations: u64,
+    last_frame_age_ms: Option<u64>,
+    fps: f64,
+}
+
+impl From<&v1::FrameCounters> for Counters {
+    fn from(c: &v1::FrameCounters) -> Self {
+        let last_frame_age_ms = millis(c.last_frame_age.as_ref());
+        Self {
+            published: c.published,
+            copied: c.copied,
+            violations: c.violations,
+            last_frame_age_ms,
+            fps: c.fps,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Subscriber {
+    id: u64,
+    name: String,
+    pid: i32,
+    uid: u32,
+    window: u32,
+    hold: u32,
+    offered: u64,
+    claimed: u64,
+    recalled: u64,
+    skipped: u64,
+    held: u32,
+}
+
+impl From<&v1::Subscriber> for Subscriber {
+    fn from(s: &v1::Subscriber) -> Self {
+        Self {
+            id: s.id,
+            name: s.name.clone(),
+            pid: s.pid,
+            uid: s.uid,
+            window: s.window,
+            hold: s.hold,
+            offered: s.offered,
+            claimed: s.claimed,
+            recalled: s.recalled,
+            skipped: s.skipped,
+            held: s.held,
+        }
+    }
+}
+
+/// A stream's status.
+#[derive(Debug, Serialize)]
+#[allow(clippy::struct_field_names, reason = "the names of the contract")]
+pub(crate) struct Stream {
+    stream: String,
+    state: String,
+    wanted: bool,
+    config: Option<Config>,
+    fault: Option<Fault>,
+    attempt: u32,
+    next_attempt_in_ms: Option<u64>,
+    restarts: u64,
+    format: Option<Format>,
+    frames: Option<Counters>,
+    subscribers: Vec<Subscriber>,
+    chain: Vec<String>,
+    software: bool,
+    bus_socket: String,
+    streaming_since: Option<String>,
+}
+
+impl From<&v1::StreamStatus> for Stream {
+    fn from(s: &v1::StreamStatus) -> Self {
+        Self {
+            stream: s.stream.clone(),
+            state: text::state(s.state),
+            wanted: s.wanted,
+            config: s.config.as_ref().map(Config::from),
+            fault: s.fault.as_ref().map(Fault::from),
+            attempt: s.attempt,
+            next_attempt_in_ms: millis(s.next_attempt_in.as_ref()),
+            restarts: s.restarts,
+            format: s.format.as_ref().map(Format::from),
+            frames: s.frames.as_ref().map(Counters::from),
+            subscribers: s.subscribers.iter().map(Subscriber::from).collect(),
+            chain: s.chain.clone(),
+            software: s.software,
+            bus_socket: s.bus_socket.clone(),
+            streaming_since: time(s.streaming_since.as_ref()),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Service {
+    version: String,
+    build: String,
+    started_at: Option<String>,
+    frame_dir: String,
+    state_saved: bool,
+    state_problem: Option<String>,
+}
+
+impl From<&v1::ServiceStatus> for Service {
+    fn from(s: &v1::ServiceStatus) -> Self {
+        Self {
+            version: s.version.clone(),
+            build: s.build.clone(),
+            started_at: time(s.started_at.as_ref()),
+            frame_dir: s.frame_dir.clone(),
+            state_saved: s.state_saved,
+            state_problem: non_empty(&s.state_problem),
+        }
+    }
+}
+
+/// Answer of `status`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Status {
+    service: Option<Service>,
+    streams: Vec<Stream>,
+}
+
+impl From<&v1::GetStatusResponse> for Status {
+    fn from(r: &v1::GetStatusResponse) -> Self {
+        Self {
+            service: r.service.as_ref().map(Service::from),
+            streams: r.streams.iter().map(Stream::from).collect(),
+        }
+    }
+}
+
+/// One line of `watch`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Event {
+    at: Option<String>,
+    #[serde(flatten)]
+    kind: EventKind,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum EventKind {
+    Snapshot(Box<Stream>),
+    StateChanged {
+        stream: String,
+        from: String,
+        to: String,
+        fault: Option<Fault>,
+    },
+    DeviceAdded(Device),
+    DeviceRemoved {
+        id: String,
+    },
+    Drops {
+        stream: String,
+        subscriber: u64,
+        name: String,
+        recalled: u64,
+        skipped: u64,
+    },
+    Lagged {
+        lost: u64,
+    },
+    /// An event of a newer service.
+    Unknown,
+}
+
+impl From<&v1::Event> for Event {
+    fn from(e: &v1::Event) -> Self {
+        Self {
+            at: time(e.at.as_ref()),
+            kind: e.kind.as_ref().map_or(EventKind::Unknown, EventKind::from),
+        }
+    }
+}
+
+impl From<&v1::event::Kind> for EventKind {
+    fn from(kind: &v1::event::Kind) -> Self {
+        use v1::event::Kind;
+        match kind {
+            Kind::Snapshot(s) => Self::Snapshot(Box::new(Stream::from(s.as_ref()))),
+            Kind::StateChanged(c) => Self::StateChanged {
+                stream: c.stream.clone(),
+                from: text::state(c.from),
+                to: text::state(c.to),
+                fault: c.fault.as_ref().map(Fault::from),
+            },
+            Kind::DeviceAdded(d) => Self::DeviceAdded(Device::from(d)),
+            Kind::DeviceRemoved(d) => Self::DeviceRemoved { id: d.id.clone() },
+            Kind::Drops(d) => Self::Drops {
+                stream: d.stream.clone(),
+                subscriber: d.subscriber,
+                name: d.name.clone(),
+                recalled: d.recalled,
+                skipped: d.skipped,
+            },
+            Kind::Lagged(l) => Self::Lagged { lost: l.lost },
+        }
+    }
+}
