@@ -20,6 +20,8 @@ compile_error!("mos-frame needs Linux: memfd, dma-buf, SCM_RIGHTS, pidfd");
 mod admission;
 mod books;
 mod format;
+#[cfg(test)]
+mod hostile;
 pub mod memory;
 mod paths;
 mod pool;

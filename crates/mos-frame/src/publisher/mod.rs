@@ -360,6 +360,11 @@ impl<K: Send + 'static> Publisher<K> {
         self.shared.finish(after);
     }
 
+    /// Sequence of the newest frame; 0 before the first.
+    pub fn newest_seq(&self) -> u64 {
+        self.shared.lock().head
+    }
+
     /// The socket that subscribers connect to.
     pub fn path(&self) -> &Path {
         &self.shared.path

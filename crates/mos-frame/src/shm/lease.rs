@@ -196,6 +196,14 @@ impl LeaseView {
         self.words.at(FIRST_SLOT + slot).load(Relaxed) == pack(seq, State::Held)
     }
 
+    /// Writes one word into every slot, as no honest subscriber does.
+    #[cfg(test)]
+    pub(crate) fn scribble(&self, word: u64) {
+        for slot in 0..SLOTS {
+            self.words.at(FIRST_SLOT + slot).store(word, Relaxed);
+        }
+    }
+
     /// Asks to be rung at the next publish. Look for offers once more afterwards: one may have come just before.
     pub(crate) fn arm(&self) {
         self.words.at(ARMED).store(1, Relaxed);
