@@ -1,16 +1,15 @@
 //! What generated cameras there are.
 
+use gstmos::counter;
 use mos_camera_core::{
     Capability, Device, DeviceId, Fault, FaultKind, Framerate, Health, Range, Rates, Sizes,
     TestSource, Transport,
 };
 
-/// Smallest width and height, in pixels.
-///
-/// Pictures narrower than the frame counter have no room for it; the source says so when it is built.
-const MIN_SIDE: u32 = 64;
+/// Smallest width and height, in pixels: what the frame counter takes.
+const MIN: (u32, u32) = (counter::WIDTH as u32, counter::HEIGHT as u32);
 /// Largest width and height, in pixels.
-const MAX_SIDE: u32 = 4096;
+const MAX: u32 = 4096;
 /// Most frames per second.
 const MAX_RATE: u32 = 240;
 
@@ -52,9 +51,9 @@ fn device(id: &DeviceId, camera: &TestSource) -> Device {
 
 /// What every generated camera offers.
 pub(super) fn capabilities() -> Vec<Capability> {
-    let side = Range {
-        min: MIN_SIDE,
-        max: MAX_SIDE,
+    let side = |min| Range {
+        min,
+        max: MAX,
         step: 2,
     };
     let rates = Framerate::new(1, 1).zip(Framerate::new(MAX_RATE, 1));
@@ -62,8 +61,8 @@ pub(super) fn capabilities() -> Vec<Capability> {
         .map(|(low, high)| Capability {
             format: "NV12".to_owned(),
             sizes: Sizes::Stepwise {
-                width: side,
-                height: side,
+                width: side(MIN.0),
+                height: side(MIN.1),
             },
             rates: Rates::Continuous(low, high),
         })

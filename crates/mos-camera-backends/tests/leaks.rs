@@ -1,0 +1,78 @@
+//! A hundred runs leave no descriptor and no thread behind. Alone in its file: it counts those of the whole process.
+
+#![cfg(feature = "development")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod conformance;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use conformance::{PATIENCE, Running};
+use mos_camera_backends::{Backend, RtspBackend, TestBackend};
+use mos_camera_core::{DeviceId, RtspSource, StreamConfig, TestSource};
+use mos_testkit::process::{open_fds, threads};
+use mos_testkit::{ClosedPort, RtspServer, wait_until};
+
+/// Runs before the count: caches and thread pools fill up.
+const WARM_UP: usize = 5;
+const RUNS: usize = 100;
+
+fn streams(backend: &Arc<dyn Backend>, device: &DeviceId) {
+    let running = Running::start(backend, &StreamConfig::new(device.clone())).unwrap();
+    running.first_frame();
+}
+
+fn fails(backend: &Arc<dyn Backend>, device: &DeviceId) {
+    let running = Running::start(backend, &StreamConfig::new(device.clone())).unwrap();
+    running.fault();
+}
+
+fn stays_flat(what: &str, mut run: impl FnMut()) {
+    (0..WARM_UP).for_each(|_| run());
+    let before = (open_fds().unwrap(), threads().unwrap());
+    (0..RUNS).for_each(|_| run());
+    // Threads of GLib's pool end by themselves some seconds after their last work.
+    let flat = wait_until("descriptors and threads as before", PATIENCE, || {
+        let now = (open_fds().unwrap(), threads().unwrap());
+        (now.0 <= before.0 && now.1 <= before.1).then_some(())
+    });
+    flat.unwrap_or_else(|error| {
+        let now = (open_fds().unwrap(), threads().unwrap());
+        panic!(
+            "{what}: {error}; descriptors and threads {before:?} before, {now:?} after {RUNS} runs"
+        );
+    });
+}
+
+#[test]
+fn a_hundred_runs_leave_nothing_behind() {
+    mos_camera_backends::init().unwrap();
+    let test: Arc<dyn Backend> = Arc::new(TestBackend::new(vec![(
+        "front".to_owned(),
+        TestSource::default(),
+    )]));
+    stays_flat("test camera", || {
+        streams(&test, &"test:front".parse().unwrap())
+    });
+
+    let (server, closed) = (
+        RtspServer::start_default().unwrap(),
+        ClosedPort::new().unwrap(),
+    );
+    let refused = RtspSource {
+        timeout: Duration::from_secs(20),
+        ..RtspSource::new(format!("rtsp://127.0.0.1:{}/cam0", closed.port()))
+    };
+    let cameras = vec![
+        ("door".to_owned(), RtspSource::new(server.url(0))),
+        ("gone".to_owned(), refused),
+    ];
+    let rtsp: Arc<dyn Backend> = Arc::new(RtspBackend::new(cameras));
+    stays_flat("RTSP camera", || {
+        streams(&rtsp, &"rtsp:door".parse().unwrap())
+    });
+    stays_flat("RTSP camera that refuses", || {
+        fails(&rtsp, &"rtsp:gone".parse().unwrap())
+    });
+}
