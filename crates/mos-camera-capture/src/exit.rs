@@ -64,7 +64,11 @@ mod tests {
         let docs = include_str!("../../../docs/configuration.md");
         for exit in Exit::ALL {
             let row = format!("| {} |", exit.code());
-            assert!(docs.contains(&row), "docs/configuration.md has no row for exit code {}", exit.code());
+            assert!(
+                docs.contains(&row),
+                "docs/configuration.md has no row for exit code {}",
+                exit.code()
+            );
         }
     }
 }

@@ -20,7 +20,9 @@ pub struct LogControl {
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The filter is malformed.
-    #[error("`{filter}` is no log filter: {source}; expected a level (error, warn, info, debug, trace, off) or `module=level` pairs separated by commas")]
+    #[error(
+        "`{filter}` is no log filter: {source}; expected a level (error, warn, info, debug, trace, off) or `module=level` pairs separated by commas"
+    )]
     Filter {
         /// The filter.
         filter: String,
@@ -58,7 +60,10 @@ impl LogControl {
 }
 
 fn parse(filter: &str) -> Result<Targets, LogError> {
-    filter.parse().map_err(|source| LogError::Filter { filter: filter.to_owned(), source })
+    filter.parse().map_err(|source| LogError::Filter {
+        filter: filter.to_owned(),
+        source,
+    })
 }
 
 /// Takes GStreamer's warnings and errors into this log, in place of its own lines on stderr.
@@ -68,16 +73,21 @@ fn parse(filter: &str) -> Result<Targets, LogError> {
 pub fn route_gstreamer() {
     gst::log::remove_default_log_function();
     gst::log::set_default_threshold(gst::DebugLevel::Warning);
-    gst::log::add_log_function(|category, level, _file, _function, _line, object, message| {
-        if level > gst::DebugLevel::Warning {
-            return;
-        }
-        let text = message.get().map(|m| m.to_string()).unwrap_or_default();
-        let (category, object) = (category.name(), object.map(ToString::to_string).unwrap_or_default());
-        if level == gst::DebugLevel::Error {
-            tracing::error!(target: "gstreamer", category, object, "{text}");
-        } else {
-            tracing::warn!(target: "gstreamer", category, object, "{text}");
-        }
-    });
+    gst::log::add_log_function(
+        |category, level, _file, _function, _line, object, message| {
+            if level > gst::DebugLevel::Warning {
+                return;
+            }
+            let text = message.get().map(|m| m.to_string()).unwrap_or_default();
+            let (category, object) = (
+                category.name(),
+                object.map(ToString::to_string).unwrap_or_default(),
+            );
+            if level == gst::DebugLevel::Error {
+                tracing::error!(target: "gstreamer", category, object, "{text}");
+            } else {
+                tracing::warn!(target: "gstreamer", category, object, "{text}");
+            }
+        },
+    );
 }

@@ -36,7 +36,9 @@ pub struct Hooks<S> {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The media framework can't be used.
-    #[error("GStreamer can't be used: {what}; is it installed (libgstreamer1.0-0, gstreamer1.0-plugins-base)?")]
+    #[error(
+        "GStreamer can't be used: {what}; is it installed (libgstreamer1.0-0, gstreamer1.0-plugins-base)?"
+    )]
     Media {
         /// What failed.
         what: String,
@@ -79,9 +81,8 @@ impl RunError {
             Self::Socket(SocketError::Lock(lock)) | Self::StateLock(lock) => lock_exit(lock),
             Self::Socket(SocketError::Foreign { .. }) => Exit::AlreadyRunning,
             Self::Socket(SocketError::NoSocket { .. }) => Exit::CantCreate,
-            Self::Socket(SocketError::Dir { source, .. } | SocketError::Bind { source, .. }) | Self::FrameDir { source, .. } => {
-                exit_of(source, Exit::CantCreate)
-            }
+            Self::Socket(SocketError::Dir { source, .. } | SocketError::Bind { source, .. })
+            | Self::FrameDir { source, .. } => exit_of(source, Exit::CantCreate),
             Self::State { source, .. } => exit_of(source, Exit::Io),
             Self::UncleanStop => Exit::UncleanStop,
         }
@@ -96,16 +97,26 @@ fn lock_exit(error: &LockError) -> Exit {
 }
 
 fn exit_of(source: &io::Error, other: Exit) -> Exit {
-    if source.kind() == io::ErrorKind::PermissionDenied { Exit::NoPermission } else { other }
+    if source.kind() == io::ErrorKind::PermissionDenied {
+        Exit::NoPermission
+    } else {
+        other
+    }
 }
 
 /// Runs the service until `hooks.shutdown` completes: takes its paths, starts the streams, answers the control socket, and
 /// brings everything down again.
-pub async fn run<S: Future<Output = ()>>(config: Config, mut hooks: Hooks<S>) -> Result<(), RunError> {
+pub async fn run<S: Future<Output = ()>>(
+    config: Config,
+    mut hooks: Hooks<S>,
+) -> Result<(), RunError> {
     init_media()?;
     let socket = take_socket(&config)?;
     let (engine, _state_lock) = start_engine(&config).await?;
-    let gate = Gate::new(config.service.allow_uids.clone(), config.service.allow_gids.clone());
+    let gate = Gate::new(
+        config.service.allow_uids.clone(),
+        config.service.allow_gids.clone(),
+    );
     let (stop, stopping) = watch::channel(false);
     let watchdog = tokio::spawn({
         let engine = engine.clone();
@@ -135,22 +146,34 @@ pub async fn run<S: Future<Output = ()>>(config: Config, mut hooks: Hooks<S>) ->
 
 /// Prepares GStreamer and the project's own elements; more than once does no harm.
 fn init_media() -> Result<(), RunError> {
-    gst::init().map_err(|e| RunError::Media { what: e.to_string() })?;
-    gstmos::plugin_register_static().map_err(|e| RunError::Media { what: e.to_string() })
+    gst::init().map_err(|e| RunError::Media {
+        what: e.to_string(),
+    })?;
+    gstmos::plugin_register_static().map_err(|e| RunError::Media {
+        what: e.to_string(),
+    })
 }
 
 fn take_socket(config: &Config) -> Result<ControlSocket, RunError> {
     let service = &config.service;
-    let access = SocketAccess { mode: service.socket_mode, gid: service.socket_gid };
+    let access = SocketAccess {
+        mode: service.socket_mode,
+        gid: service.socket_gid,
+    };
     let socket = ControlSocket::bind(&service.control_socket, access)?;
-    make_dir(&service.frame_dir, service.socket_gid)
-        .map_err(|source| RunError::FrameDir { path: service.frame_dir.clone(), source })?;
+    make_dir(&service.frame_dir, service.socket_gid).map_err(|source| RunError::FrameDir {
+        path: service.frame_dir.clone(),
+        source,
+    })?;
     Ok(socket)
 }
 
 async fn start_engine(config: &Config) -> Result<(Engine, PathLock), RunError> {
     let path = &config.service.state_file;
-    let failed = |source| RunError::State { path: path.clone(), source };
+    let failed = |source| RunError::State {
+        path: path.clone(),
+        source,
+    };
     let store = Store::open(path).map_err(failed)?;
     let lock = PathLock::take(path).map_err(RunError::StateLock)?;
     let loaded = store.load().map_err(failed)?;
@@ -178,11 +201,17 @@ async fn reload(engine: &Engine, config: Config) {
 }
 
 /// Brings down the streams, then the server if it still runs. True if every pipeline came down.
-async fn wind_down(engine: &Engine, stop: &watch::Sender<bool>, server: Option<impl Future<Output = Result<(), ServeError>>>) -> bool {
+async fn wind_down(
+    engine: &Engine,
+    stop: &watch::Sender<bool>,
+    server: Option<impl Future<Output = Result<(), ServeError>>>,
+) -> bool {
     tracing::info!("stopping");
     systemd::stopping();
     stop.send_replace(true);
-    let Some(server) = server else { return engine.stop().await };
+    let Some(server) = server else {
+        return engine.stop().await;
+    };
     let mut server = pin!(server);
     // The server is polled meanwhile, so that calls get their answer.
     let clean = tokio::select! {

@@ -34,7 +34,9 @@ pub fn reloading() {
 ///
 /// `alive` is what has to work for the service to be of use; while it hangs the watchdog is not fed.
 pub async fn feed_watchdog<F: Future<Output = ()>>(alive: impl Fn() -> F) {
-    let Some(timeout) = sd_notify::watchdog_enabled() else { return };
+    let Some(timeout) = sd_notify::watchdog_enabled() else {
+        return;
+    };
     let mut interval = tokio::time::interval((timeout / 2).max(Duration::from_millis(10)));
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

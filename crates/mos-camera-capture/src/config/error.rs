@@ -58,7 +58,11 @@ pub enum ConfigError {
 }
 
 fn at_key(key: &str) -> String {
-    if key.is_empty() { String::new() } else { format!("`{key}`: ") }
+    if key.is_empty() {
+        String::new()
+    } else {
+        format!("`{key}`: ")
+    }
 }
 
 /// The file that an error is about.
@@ -75,37 +79,64 @@ impl Source<'_> {
     pub(super) fn invalid(&self, span: &Range<usize>, message: impl Into<String>) -> ConfigError {
         let (line, column) = locate::line_column(self.text, span.start);
         let key = locate::key_at(self.text, span.start);
-        ConfigError::Invalid { path: self.path.to_owned(), line, column, key, message: message.into() }
+        ConfigError::Invalid {
+            path: self.path.to_owned(),
+            line,
+            column,
+            key,
+            message: message.into(),
+        }
     }
 
     /// A secret that could not be read.
     pub(super) fn secret(&self, span: &Range<usize>, source: SecretError) -> ConfigError {
         let (line, column) = locate::line_column(self.text, span.start);
         let key = locate::key_at(self.text, span.start);
-        ConfigError::Secret { path: self.path.to_owned(), line, column, key, source }
+        ConfigError::Secret {
+            path: self.path.to_owned(),
+            line,
+            column,
+            key,
+            source,
+        }
     }
 }
 
 impl ConfigError {
     pub(super) fn unreadable(path: &Path, source: io::Error) -> Self {
-        Self::Unreadable { path: path.to_owned(), source }
+        Self::Unreadable {
+            path: path.to_owned(),
+            source,
+        }
     }
 
     pub(super) fn empty(path: &Path) -> Self {
-        Self::Empty { path: path.to_owned() }
+        Self::Empty {
+            path: path.to_owned(),
+        }
     }
 
     pub(super) fn not_utf8(path: &Path, bytes: &[u8], valid_up_to: usize) -> Self {
         let valid = String::from_utf8_lossy(&bytes[..valid_up_to]);
         let (line, column) = locate::line_column(&valid, valid.len());
         let message = "this is not UTF-8 text, so it is not TOML".to_owned();
-        Self::Invalid { path: path.to_owned(), line, column, key: String::new(), message }
+        Self::Invalid {
+            path: path.to_owned(),
+            line,
+            column,
+            key: String::new(),
+            message,
+        }
     }
 
     /// An error of the TOML parser. Its own `Display` quotes the line, which may hold a secret: only its message is used.
     pub(super) fn toml(path: &Path, text: &str, error: &toml::de::Error) -> Self {
         let span = error.span().unwrap_or(0..0);
-        let message = format!("{}{}", locate::without_values(error.message()), advice(text, &span));
+        let message = format!(
+            "{}{}",
+            locate::without_values(error.message()),
+            advice(text, &span)
+        );
         Source { path, text }.invalid(&span, message)
     }
 }
@@ -113,7 +144,9 @@ impl ConfigError {
 /// What to do about the commonest mistakes.
 fn advice(text: &str, span: &Range<usize>) -> &'static str {
     match text.get(span.clone()) {
-        Some("password") => "; keep secrets out of this file: put it in a file of its own and name that as `password_file`, or in the environment and name the variable as `password_env`",
+        Some("password") => {
+            "; keep secrets out of this file: put it in a file of its own and name that as `password_file`, or in the environment and name the variable as `password_env`"
+        }
         Some("camera") => "; cameras are tables named `[cameras.NAME]`",
         _ => "",
     }

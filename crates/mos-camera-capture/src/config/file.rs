@@ -8,7 +8,9 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mos_camera_core::{DeviceId, Framerate, RtspSource, RtspTransport, Secret, SourceConfig, StreamConfig, StreamName};
+use mos_camera_core::{
+    DeviceId, Framerate, RtspSource, RtspTransport, Secret, SourceConfig, StreamConfig, StreamName,
+};
 use mos_camera_core::{TestPattern, TestSource, Transport, V4l2Source};
 use serde::Deserialize;
 use toml::Spanned;
@@ -111,7 +113,9 @@ impl TryFrom<String> for SocketMode {
     fn try_from(text: String) -> Result<Self, Self::Error> {
         match u32::from_str_radix(&text, 8) {
             Ok(mode) if mode <= 0o777 && mode & 0o600 == 0o600 => Ok(Self(mode)),
-            _ => Err("expected permission bits as octal text from \"0600\" to \"0777\" that let the owner read and write"),
+            _ => Err(
+                "expected permission bits as octal text from \"0600\" to \"0777\" that let the owner read and write",
+            ),
         }
     }
 }
@@ -142,14 +146,18 @@ impl TryFrom<String> for RtspUrl {
 
     /// The message never quotes the URL: it may hold a password.
     fn try_from(url: String) -> Result<Self, Self::Error> {
-        let rest = ["rtsp://", "rtsps://"].iter().find_map(|scheme| url.strip_prefix(scheme));
-        let Some(rest) = rest else { return Err("expected a URL as rtsp://host[:port]/path or rtsps://host[:port]/path") };
+        let rest = ["rtsp://", "rtsps://"]
+            .iter()
+            .find_map(|scheme| url.strip_prefix(scheme));
+        let Some(rest) = rest else {
+            return Err("expected a URL as rtsp://host[:port]/path or rtsps://host[:port]/path");
+        };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         match authority {
             "" => Err("the URL names no host: expected rtsp://host[:port]/path"),
-            _ if authority.contains('@') => {
-                Err("credentials do not belong in the URL: name the user with `user`, and the password with `password_file` or `password_env`")
-            }
+            _ if authority.contains('@') => Err(
+                "credentials do not belong in the URL: name the user with `user`, and the password with `password_file` or `password_env`",
+            ),
             _ => Ok(Self(url)),
         }
     }
@@ -162,13 +170,28 @@ impl File {
         for (name, table) in self.cameras {
             let span = table.span();
             let camera = resolve_camera(&name, table, source)?;
-            if let Some((other, _)) = cameras.iter().find(|(_, c)| c.device == camera.device) {
-                return Err(source.invalid(&span, format!("this is the same device as that of camera `{other}`; a device is one camera")));
+            if let Some(other) = same_node(&cameras, &camera) {
+                let message = format!("camera `{other}` has the same node; a device is one camera");
+                return Err(source.invalid(&span, message));
             }
             cameras.insert(name, camera);
         }
         Ok(Config { service, cameras })
     }
+}
+
+/// The camera that has the same V4L2 node. Other devices are as many as their names.
+fn same_node<'a>(
+    cameras: &'a BTreeMap<StreamName, Camera>,
+    camera: &Camera,
+) -> Option<&'a StreamName> {
+    let same = |other: &Camera| {
+        matches!(camera.source, SourceConfig::V4l2(_)) && other.source == camera.source
+    };
+    cameras
+        .iter()
+        .find(|(_, other)| same(other))
+        .map(|(name, _)| name)
 }
 
 impl Service {
@@ -190,23 +213,40 @@ impl Service {
 }
 
 /// A daemon's paths may not depend on the folder that it was started in.
-fn absolute(given: Option<Spanned<PathBuf>>, default: PathBuf, source: &Source<'_>) -> Result<PathBuf, ConfigError> {
+fn absolute(
+    given: Option<Spanned<PathBuf>>,
+    default: PathBuf,
+    source: &Source<'_>,
+) -> Result<PathBuf, ConfigError> {
     match given {
-        Some(path) if !path.get_ref().is_absolute() => Err(source.invalid(&path.span(), "expected an absolute path")),
+        Some(path) if !path.get_ref().is_absolute() => {
+            Err(source.invalid(&path.span(), "expected an absolute path"))
+        }
         Some(path) => Ok(path.into_inner()),
         None => Ok(default),
     }
 }
 
-fn resolve_camera(name: &StreamName, table: Spanned<CameraTable>, source: &Source<'_>) -> Result<Camera, ConfigError> {
+fn resolve_camera(
+    name: &StreamName,
+    table: Spanned<CameraTable>,
+    source: &Source<'_>,
+) -> Result<Camera, ConfigError> {
     let span = table.span();
     let mut table = table.into_inner();
     let camera = table.source(&span, source)?;
     let device = device_id(name, &camera);
     let config = table.stream_config(device.clone(), source)?;
     let start = table.start.unwrap_or(true);
-    let stream = table.stream.unwrap_or(true).then_some(FileStream { config, start });
-    Ok(Camera { device, source: camera, stream })
+    let stream = table
+        .stream
+        .unwrap_or(true)
+        .then_some(FileStream { config, start });
+    Ok(Camera {
+        device,
+        source: camera,
+        stream,
+    })
 }
 
 /// The id that the backend of the camera's transport gives it.
@@ -214,13 +254,17 @@ fn device_id(name: &StreamName, source: &SourceConfig) -> DeviceId {
     match source {
         SourceConfig::Test(_) => DeviceId::new(Transport::Test, name.as_str()),
         SourceConfig::Rtsp(_) => DeviceId::new(Transport::Rtsp, name.as_str()),
-        SourceConfig::V4l2(v4l2) => DeviceId::new(Transport::V4l2, &v4l2.path.to_string_lossy()),
+        SourceConfig::V4l2(_) => DeviceId::new(Transport::V4l2, name.as_str()),
     }
 }
 
 impl CameraTable {
     /// The one transport of the camera.
-    fn source(&mut self, span: &Range<usize>, source: &Source<'_>) -> Result<SourceConfig, ConfigError> {
+    fn source(
+        &mut self,
+        span: &Range<usize>,
+        source: &Source<'_>,
+    ) -> Result<SourceConfig, ConfigError> {
         match (self.test.take(), self.rtsp.take(), self.v4l2.take()) {
             (Some(test), None, None) => Ok(test.into_inner().resolve()),
             (None, Some(rtsp), None) => rtsp.into_inner().resolve(source),
@@ -237,13 +281,27 @@ impl CameraTable {
         }
     }
 
-    fn stream_config(&self, device: DeviceId, source: &Source<'_>) -> Result<StreamConfig, ConfigError> {
+    fn stream_config(
+        &self,
+        device: DeviceId,
+        source: &Source<'_>,
+    ) -> Result<StreamConfig, ConfigError> {
         let default = StreamConfig::new(device);
         Ok(StreamConfig {
             size: self.size(source)?,
             framerate: self.framerate,
-            first_frame_timeout: millis(self.first_frame_timeout_ms.as_ref(), TIMEOUTS, default.first_frame_timeout, source)?,
-            steady_timeout: millis(self.steady_timeout_ms.as_ref(), TIMEOUTS, default.steady_timeout, source)?,
+            first_frame_timeout: millis(
+                self.first_frame_timeout_ms.as_ref(),
+                TIMEOUTS,
+                default.first_frame_timeout,
+                source,
+            )?,
+            steady_timeout: millis(
+                self.steady_timeout_ms.as_ref(),
+                TIMEOUTS,
+                default.steady_timeout,
+                source,
+            )?,
             max_subscribers: self.max_subscribers(default.max_subscribers, source)?,
             ..default
         })
@@ -253,15 +311,18 @@ impl CameraTable {
         match (&self.width, &self.height) {
             (None, None) => Ok(None),
             (Some(width), Some(height)) => Ok(Some((even(width, source)?, even(height, source)?))),
-            (Some(one), None) | (None, Some(one)) => {
-                Err(source.invalid(&one.span(), "`width` and `height` go together; give both, or neither for the device's choice"))
-            }
+            (Some(one), None) | (None, Some(one)) => Err(source.invalid(
+                &one.span(),
+                "`width` and `height` go together; give both, or neither for the device's choice",
+            )),
         }
     }
 
     fn max_subscribers(&self, default: u32, source: &Source<'_>) -> Result<u32, ConfigError> {
         match &self.max_subscribers {
-            Some(n) if !(1..=64).contains(n.get_ref()) => Err(source.invalid(&n.span(), "expected a number from 1 to 64")),
+            Some(n) if !(1..=64).contains(n.get_ref()) => {
+                Err(source.invalid(&n.span(), "expected a number from 1 to 64"))
+            }
             Some(n) => Ok(*n.get_ref()),
             None => Ok(default),
         }
@@ -273,11 +334,17 @@ const TIMEOUTS: (u64, u64) = (100, 600_000);
 /// Jitter buffers, in milliseconds.
 const LATENCIES: (u64, u64) = (0, 10_000);
 
-fn millis(given: Option<&Spanned<u64>>, (min, max): (u64, u64), default: Duration, source: &Source<'_>) -> Result<Duration, ConfigError> {
+fn millis(
+    given: Option<&Spanned<u64>>,
+    (min, max): (u64, u64),
+    default: Duration,
+    source: &Source<'_>,
+) -> Result<Duration, ConfigError> {
     match given {
-        Some(ms) if !(min..=max).contains(ms.get_ref()) => {
-            Err(source.invalid(&ms.span(), format!("expected milliseconds from {min} to {max}")))
-        }
+        Some(ms) if !(min..=max).contains(ms.get_ref()) => Err(source.invalid(
+            &ms.span(),
+            format!("expected milliseconds from {min} to {max}"),
+        )),
         Some(ms) => Ok(Duration::from_millis(*ms.get_ref())),
         None => Ok(default),
     }
@@ -288,7 +355,10 @@ fn even(pixels: &Spanned<u32>, source: &Source<'_>) -> Result<u32, ConfigError> 
     if (2..=16384).contains(&n) && n.is_multiple_of(2) {
         Ok(n)
     } else {
-        Err(source.invalid(&pixels.span(), "expected an even number of pixels from 2 to 16384 (NV12 halves both)"))
+        Err(source.invalid(
+            &pixels.span(),
+            "expected an even number of pixels from 2 to 16384 (NV12 halves both)",
+        ))
     }
 }
 
@@ -312,18 +382,41 @@ impl Rtsp {
             Some(RtpTransport::Tcp) => RtspTransport::Tcp,
             Some(RtpTransport::Udp) => RtspTransport::Udp,
         };
-        let latency = millis(self.latency_ms.as_ref(), LATENCIES, RtspSource::LATENCY, source)?;
-        let timeout = millis(self.timeout_ms.as_ref(), TIMEOUTS, RtspSource::TIMEOUT, source)?;
-        Ok(SourceConfig::Rtsp(RtspSource { url: self.url.0, user: self.user, password, transport, latency, timeout }))
+        let latency = millis(
+            self.latency_ms.as_ref(),
+            LATENCIES,
+            RtspSource::LATENCY,
+            source,
+        )?;
+        let timeout = millis(
+            self.timeout_ms.as_ref(),
+            TIMEOUTS,
+            RtspSource::TIMEOUT,
+            source,
+        )?;
+        Ok(SourceConfig::Rtsp(RtspSource {
+            url: self.url.0,
+            user: self.user,
+            password,
+            transport,
+            latency,
+            timeout,
+        }))
     }
 
     fn password(&self, source: &Source<'_>) -> Result<Option<Secret>, ConfigError> {
         let (span, secret) = match (&self.password_file, &self.password_env) {
             (None, None) => return Ok(None),
             (Some(_), Some(env)) => {
-                return Err(source.invalid(&env.span(), "give either `password_file` or `password_env`, not both"));
+                return Err(source.invalid(
+                    &env.span(),
+                    "give either `password_file` or `password_env`, not both",
+                ));
             }
-            (Some(file), None) => (file.span(), secret::from_file(&beside(source, file.get_ref()))),
+            (Some(file), None) => (
+                file.span(),
+                secret::from_file(&beside(source, file.get_ref())),
+            ),
             (None, Some(env)) => (env.span(), secret::from_env(env.get_ref())),
         };
         if self.user.is_none() {
@@ -335,7 +428,10 @@ impl Rtsp {
 
 /// A relative secret file is looked for beside the configuration file.
 fn beside(source: &Source<'_>, file: &std::path::Path) -> PathBuf {
-    source.path.parent().map_or_else(|| file.to_owned(), |dir| dir.join(file))
+    source
+        .path
+        .parent()
+        .map_or_else(|| file.to_owned(), |dir| dir.join(file))
 }
 
 impl V4l2 {

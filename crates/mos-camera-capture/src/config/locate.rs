@@ -7,7 +7,10 @@ use toml::de::{DeTable, DeValue};
 pub(super) fn line_column(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |i| i + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    (
+        before.matches('\n').count() + 1,
+        before[line_start..].chars().count() + 1,
+    )
 }
 
 /// The dotted key whose name or value covers the byte offset; as deep as the text tells.
@@ -16,7 +19,11 @@ pub(super) fn line_column(text: &str, offset: usize) -> (usize, usize) {
 pub(super) fn key_at(text: &str, offset: usize) -> String {
     let (table, _errors) = DeTable::parse_recoverable(text);
     let mut path = Vec::new();
-    if descend(table.get_ref(), offset, &mut path) { path.join(".") } else { key_by_sight(text, offset) }
+    if descend(table.get_ref(), offset, &mut path) {
+        path.join(".")
+    } else {
+        key_by_sight(text, offset)
+    }
 }
 
 /// The key of the line at the offset, in the table of the last header before it: for lines that the parser gave up on,
@@ -25,9 +32,18 @@ fn key_by_sight(text: &str, offset: usize) -> String {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |i| i + 1);
     let line = text[line_start..].lines().next().unwrap_or_default();
-    let Some((key, _)) = line.split_once('=') else { return String::new() };
-    let header = before.lines().rev().find_map(|l| l.trim().strip_prefix('[')?.strip_suffix(']'));
-    header.into_iter().chain([key.trim()]).collect::<Vec<_>>().join(".")
+    let Some((key, _)) = line.split_once('=') else {
+        return String::new();
+    };
+    let header = before
+        .lines()
+        .rev()
+        .find_map(|l| l.trim().strip_prefix('[')?.strip_suffix(']'));
+    header
+        .into_iter()
+        .chain([key.trim()])
+        .collect::<Vec<_>>()
+        .join(".")
 }
 
 /// Appends the keys from `table` down to the one at `offset`; false if none is there.
@@ -73,7 +89,14 @@ mod tests {
     #[test]
     fn lines_and_columns_count_from_one_and_in_characters() {
         let text = "a = 1\nπ = x\n";
-        let cases = [(0, (1, 1)), (4, (1, 5)), (6, (2, 1)), (11, (2, 5)), (text.len(), (3, 1)), (999, (3, 1))];
+        let cases = [
+            (0, (1, 1)),
+            (4, (1, 5)),
+            (6, (2, 1)),
+            (11, (2, 5)),
+            (text.len(), (3, 1)),
+            (999, (3, 1)),
+        ];
         for (offset, expected) in cases {
             assert_eq!(line_column(text, offset), expected, "offset {offset}");
         }
@@ -82,7 +105,12 @@ mod tests {
     #[test]
     fn a_key_is_found_from_its_name_and_from_its_value() {
         let text = "[service]\nlog_level = 5\n[cameras.front.test]\npattern = 'ball'\n[cameras.back]\nwidth = 'x'\n";
-        let cases = [("log_level", "service.log_level"), ("5", "service.log_level"), ("'ball'", "cameras.front.test.pattern"), ("'x'", "cameras.back.width")];
+        let cases = [
+            ("log_level", "service.log_level"),
+            ("5", "service.log_level"),
+            ("'ball'", "cameras.front.test.pattern"),
+            ("'x'", "cameras.back.width"),
+        ];
         for (needle, key) in cases {
             let offset = text.find(needle).expect("in the text");
             assert_eq!(key_at(text, offset), key, "at {needle}");

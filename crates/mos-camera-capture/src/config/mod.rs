@@ -103,7 +103,8 @@ pub struct FileStream {
 /// Reads and resolves the configuration file at `path`.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
     let bytes = std::fs::read(path).map_err(|source| ConfigError::unreadable(path, source))?;
-    let text = std::str::from_utf8(&bytes).map_err(|e| ConfigError::not_utf8(path, &bytes, e.valid_up_to()))?;
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|e| ConfigError::not_utf8(path, &bytes, e.valid_up_to()))?;
     parse(path, text)
 }
 
@@ -117,7 +118,9 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
 }
 
 fn env_path(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from)
+    std::env::var_os(name)
+        .filter(|v| !v.is_empty())
+        .map(PathBuf::from)
 }
 
 /// `$MOS_CONTROL_SOCKET`; else `control.sock` in `$RUNTIME_DIRECTORY` (systemd); else the system's socket for root, and
@@ -135,7 +138,9 @@ fn default_control_socket() -> PathBuf {
 /// `$MOS_FRAME_DIR`; else `frames` in `$RUNTIME_DIRECTORY` (systemd); else the bus's own default.
 fn default_frame_dir() -> PathBuf {
     let systemd = || env_path("RUNTIME_DIRECTORY").map(|dir| dir.join("frames"));
-    env_path("MOS_FRAME_DIR").or_else(systemd).unwrap_or_else(mos_frame::default_dir)
+    env_path("MOS_FRAME_DIR")
+        .or_else(systemd)
+        .unwrap_or_else(mos_frame::default_dir)
 }
 
 /// `$STATE_DIRECTORY` (systemd), else `/var/lib/mos-camera` for root, else `$XDG_STATE_HOME` or `~/.local/state`.
@@ -146,7 +151,10 @@ fn default_state_file() -> PathBuf {
         PathBuf::from("/var/lib/mos-camera")
     } else {
         let home = || env_path("HOME").map(|h| h.join(".local/state"));
-        env_path("XDG_STATE_HOME").or_else(home).unwrap_or_else(std::env::temp_dir).join("mos-camera")
+        env_path("XDG_STATE_HOME")
+            .or_else(home)
+            .unwrap_or_else(std::env::temp_dir)
+            .join("mos-camera")
     };
     dir.join("state.json")
 }

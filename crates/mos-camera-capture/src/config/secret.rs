@@ -32,17 +32,28 @@ pub enum SecretError {
 
 /// Reads a secret from a file; one line end at its end is not part of it.
 pub(super) fn from_file(path: &Path) -> Result<Secret, SecretError> {
-    let text = std::fs::read_to_string(path).map_err(|source| SecretError::File { path: path.to_owned(), source })?;
-    let secret = text.strip_suffix('\n').map_or(text.as_str(), |t| t.strip_suffix('\r').unwrap_or(t));
+    let text = std::fs::read_to_string(path).map_err(|source| SecretError::File {
+        path: path.to_owned(),
+        source,
+    })?;
+    let secret = text
+        .strip_suffix('\n')
+        .map_or(text.as_str(), |t| t.strip_suffix('\r').unwrap_or(t));
     non_empty(secret, || path.display().to_string())
 }
 
 /// Reads a secret from the environment.
 pub(super) fn from_env(name: &str) -> Result<Secret, SecretError> {
-    let secret = std::env::var(name).map_err(|_| SecretError::Env { name: name.to_owned() })?;
+    let secret = std::env::var(name).map_err(|_| SecretError::Env {
+        name: name.to_owned(),
+    })?;
     non_empty(&secret, || format!("the environment variable {name}"))
 }
 
 fn non_empty(secret: &str, place: impl FnOnce() -> String) -> Result<Secret, SecretError> {
-    if secret.is_empty() { Err(SecretError::Empty { place: place() }) } else { Ok(Secret::new(secret)) }
+    if secret.is_empty() {
+        Err(SecretError::Empty { place: place() })
+    } else {
+        Ok(Secret::new(secret))
+    }
 }

@@ -62,19 +62,39 @@ fn every_key_is_read() {
     "#;
     let config = parse(&dir.path().join("x.toml"), text).unwrap();
     let service = &config.service;
-    assert_eq!((service.socket_mode, service.socket_gid, service.log_format), (0o600, Some(44), LogFormat::Json));
-    assert_eq!((service.allow_uids.clone(), service.allow_gids.clone()), (vec![1000], vec![44, 45]));
+    assert_eq!(
+        (service.socket_mode, service.socket_gid, service.log_format),
+        (0o600, Some(44), LogFormat::Json)
+    );
+    assert_eq!(
+        (service.allow_uids.clone(), service.allow_gids.clone()),
+        (vec![1000], vec![44, 45])
+    );
     assert_eq!(service.control_socket, Path::new("/a/control.sock"));
     let front = camera(&config, "front").stream.unwrap();
     assert!(!front.start);
-    assert_eq!((front.config.size, front.config.max_subscribers), (Some((1280, 720)), 3));
+    assert_eq!(
+        (front.config.size, front.config.max_subscribers),
+        (Some((1280, 720)), 3)
+    );
     assert_eq!(front.config.framerate.unwrap().to_string(), "30000/1001");
     assert_eq!(front.config.first_frame_timeout, Duration::from_secs(1));
     assert_eq!(front.config.device.to_string(), "test:front");
-    let SourceConfig::Test(test) = camera(&config, "front").source else { panic!("a test camera") };
+    let SourceConfig::Test(test) = camera(&config, "front").source else {
+        panic!("a test camera")
+    };
     assert_eq!(test.pattern, TestPattern::Smpte);
-    let SourceConfig::Rtsp(rtsp) = camera(&config, "door").source else { panic!("an RTSP camera") };
-    assert_eq!((rtsp.transport, rtsp.latency, rtsp.timeout), (RtspTransport::Udp, Duration::ZERO, Duration::from_millis(700)));
+    let SourceConfig::Rtsp(rtsp) = camera(&config, "door").source else {
+        panic!("an RTSP camera")
+    };
+    assert_eq!(
+        (rtsp.transport, rtsp.latency, rtsp.timeout),
+        (
+            RtspTransport::Udp,
+            Duration::ZERO,
+            Duration::from_millis(700)
+        )
+    );
     assert_eq!(rtsp.password.unwrap().reveal(), "s3cret");
     assert_eq!(camera(&config, "spare").stream, None);
     assert_eq!(camera(&config, "spare").device.transport(), Transport::V4l2);
@@ -84,42 +104,151 @@ fn every_key_is_read() {
 fn errors_name_line_column_and_key() {
     // (text, place, key, words)
     let table = [
-        ("[service]\nlog_levle = 'info'", "2:1", "service.log_levle", "unknown field"),
-        ("[cameras.front]\nwidth = 'x'\ntest = {}", "2:9", "cameras.front.width", "expected u32"),
-        ("[cameras.a.test]\n[cameras.b.test]\n[cameras.a.test]", "3:12", "cameras.a.test", "duplicate"),
-        ("[cameras.a]\ntest = {}\n[cameras.b]\nrtsp.url = 'rtsp://h/'\n[cameras.a]\ntest = {}", "5:", "cameras.a", "duplicate"),
-        ("[cameras.front]\nstart = true", "", "cameras.front", "no transport"),
-        ("[cameras.front.test]\n[cameras.front.rtsp]\nurl = 'rtsp://h/p'", "2:", "cameras.front.rtsp", "more than one transport"),
-        ("[cameras.'../x'.test]", "1:10", "cameras.../x", "not a stream name"),
-        ("[cameras.a]\ntest = {}\nframerate = '0'", "3:13", "cameras.a.framerate", "not a frame rate"),
-        ("[cameras.a]\ntest = {}\nwidth = 640", "3:9", "cameras.a.width", "go together"),
-        ("[cameras.a]\ntest = {}\nwidth = 641\nheight = 480", "3:9", "cameras.a.width", "even"),
-        ("[cameras.a]\ntest = {}\nsteady_timeout_ms = 5", "3:21", "cameras.a.steady_timeout_ms", "from 100 to 600000"),
-        ("[cameras.a]\ntest = {}\nmax_subscribers = 65", "3:19", "cameras.a.max_subscribers", "1 to 64"),
-        ("[cameras.a.test]\npattern = 'snow'", "2:11", "cameras.a.test.pattern", "unknown variant"),
-        ("[cameras.a.rtsp]\nurl = 'http://h/'", "2:7", "cameras.a.rtsp.url", "rtsp://host"),
-        ("[cameras.a.rtsp]\n", "1:", "cameras.a.rtsp", "missing field `url`"),
-        ("[cameras.a.v4l2]\npath = 'video0'", "2:8", "cameras.a.v4l2.path", "absolute"),
-        ("[service]\nsocket_mode = '0444'", "2:15", "service.socket_mode", "octal"),
-        ("[service]\nlog_level = 'loud'", "2:13", "service.log_level", "expected a level"),
-        ("[service]\nstate_file = 'state.json'", "2:14", "service.state_file", "absolute"),
-        ("[cameras.a.v4l2]\npath = '/dev/video0'\n[cameras.b.v4l2]\npath = '/dev/video0'", "", "cameras.b", "same device"),
+        (
+            "[service]\nlog_levle = 'info'",
+            "2:1",
+            "service.log_levle",
+            "unknown field",
+        ),
+        (
+            "[cameras.front]\nwidth = 'x'\ntest = {}",
+            "2:9",
+            "cameras.front.width",
+            "expected u32",
+        ),
+        (
+            "[cameras.a.test]\n[cameras.b.test]\n[cameras.a.test]",
+            "3:12",
+            "cameras.a.test",
+            "duplicate",
+        ),
+        (
+            "[cameras.a]\ntest = {}\n[cameras.b]\nrtsp.url = 'rtsp://h/'\n[cameras.a]\ntest = {}",
+            "5:",
+            "cameras.a",
+            "duplicate",
+        ),
+        (
+            "[cameras.front]\nstart = true",
+            "",
+            "cameras.front",
+            "no transport",
+        ),
+        (
+            "[cameras.front.test]\n[cameras.front.rtsp]\nurl = 'rtsp://h/p'",
+            "2:",
+            "cameras.front.rtsp",
+            "more than one transport",
+        ),
+        (
+            "[cameras.'../x'.test]",
+            "1:10",
+            "cameras.../x.test",
+            "not a stream name",
+        ),
+        (
+            "[cameras.a]\ntest = {}\nframerate = '0'",
+            "3:13",
+            "cameras.a.framerate",
+            "not a frame rate",
+        ),
+        (
+            "[cameras.a]\ntest = {}\nwidth = 640",
+            "3:9",
+            "cameras.a.width",
+            "go together",
+        ),
+        (
+            "[cameras.a]\ntest = {}\nwidth = 641\nheight = 480",
+            "3:9",
+            "cameras.a.width",
+            "even",
+        ),
+        (
+            "[cameras.a]\ntest = {}\nsteady_timeout_ms = 5",
+            "3:21",
+            "cameras.a.steady_timeout_ms",
+            "from 100 to 600000",
+        ),
+        (
+            "[cameras.a]\ntest = {}\nmax_subscribers = 65",
+            "3:19",
+            "cameras.a.max_subscribers",
+            "1 to 64",
+        ),
+        (
+            "[cameras.a.test]\npattern = 'snow'",
+            "2:11",
+            "cameras.a.test.pattern",
+            "unknown variant",
+        ),
+        (
+            "[cameras.a.rtsp]\nurl = 'http://h/'",
+            "2:7",
+            "cameras.a.rtsp.url",
+            "rtsp://host",
+        ),
+        (
+            "[cameras.a.rtsp]\n",
+            "1:",
+            "cameras.a.rtsp",
+            "missing field `url`",
+        ),
+        (
+            "[cameras.a.v4l2]\npath = 'video0'",
+            "2:8",
+            "cameras.a.v4l2.path",
+            "absolute",
+        ),
+        (
+            "[service]\nsocket_mode = '0444'",
+            "2:15",
+            "service.socket_mode",
+            "octal",
+        ),
+        (
+            "[service]\nlog_level = 'loud'",
+            "2:13",
+            "service.log_level",
+            "expected a level",
+        ),
+        (
+            "[service]\nstate_file = 'state.json'",
+            "2:14",
+            "service.state_file",
+            "absolute",
+        ),
+        (
+            "[cameras.a.v4l2]\npath = '/dev/video0'\n[cameras.b.v4l2]\npath = '/dev/video0'",
+            "",
+            "cameras.b",
+            "same node",
+        ),
         ("cameras = 5", "1:11", "cameras", "invalid type"),
         ("[service]\nthis is not TOML", "2:", "", "expected"),
         ("{\"json\": true}", "1:1", "", "expected"),
     ];
     for (text, place, key, words) in table {
         let error = refused(text);
-        assert!(error.starts_with(&format!("/etc/x.toml:{place}")), "{text}\n{error}");
+        assert!(
+            error.starts_with(&format!("/etc/x.toml:{place}")),
+            "{text}\n{error}"
+        );
         assert!(error.contains(words), "{text}\n{error}");
-        assert!(key.is_empty() || error.contains(&format!("`{key}`: ")), "{text}\n{error}");
+        assert!(
+            key.is_empty() || error.contains(&format!("`{key}`: ")),
+            "{text}\n{error}"
+        );
     }
 }
 
 #[test]
 fn an_empty_file_is_taken_for_a_lost_one() {
     for text in ["", " \n\t\n"] {
-        assert!(matches!(read(text), Err(ConfigError::Empty { .. })), "{text:?}");
+        assert!(
+            matches!(read(text), Err(ConfigError::Empty { .. })),
+            "{text:?}"
+        );
     }
     assert_eq!(read("# nothing wanted\n").unwrap(), Config::default());
 }
@@ -144,48 +273,88 @@ fn a_missing_file_is_named() {
 fn secrets_come_by_reference_and_never_show() {
     let rtsp = |rest: &str| format!("[cameras.a.rtsp]\nurl = 'rtsp://h/p'\nuser = 'u'\n{rest}");
     let cases = [
-        ("[cameras.a.rtsp]\nurl = 'rtsp://u:hunter2@h/p'".to_owned(), "password_file"),
+        (
+            "[cameras.a.rtsp]\nurl = 'rtsp://u:hunter2@h/p'".to_owned(),
+            "password_file",
+        ),
         (rtsp("password = 'hunter2'"), "password_file"),
         (rtsp("password_file = '/no/such/secret'"), "/no/such/secret"),
-        (rtsp("password_env = 'MOS_TEST_NO_SUCH_VARIABLE'"), "MOS_TEST_NO_SUCH_VARIABLE"),
+        (
+            rtsp("password_env = 'MOS_TEST_NO_SUCH_VARIABLE'"),
+            "MOS_TEST_NO_SUCH_VARIABLE",
+        ),
         (rtsp("password_file = 'a'\npassword_env = 'b'"), "not both"),
         (rtsp("latency_ms = 'hunter2'"), "latency_ms"),
         (rtsp("user = 'hunter2'"), "duplicate key"),
-        ("[cameras.a.rtsp]\nurl = 'rtsp://h/p'\npassword_env = 'PATH'".to_owned(), "without a `user`"),
+        (
+            "[cameras.a.rtsp]\nurl = 'rtsp://h/p'\npassword_env = 'PATH'".to_owned(),
+            "without a `user`",
+        ),
     ];
     for (text, words) in cases {
         let error = refused(&text);
-        assert!(error.contains(words) && !error.contains("hunter2"), "{text}\n{error}");
+        assert!(
+            error.contains(words) && !error.contains("hunter2"),
+            "{text}\n{error}"
+        );
     }
     let config = read(&rtsp("password_env = 'PATH'")).unwrap();
     let shown = format!("{config:?}");
-    assert!(shown.contains("***") && !shown.contains(&std::env::var("PATH").unwrap()), "{shown}");
+    assert!(
+        shown.contains("***") && !shown.contains(&std::env::var("PATH").unwrap()),
+        "{shown}"
+    );
 }
 
 #[test]
 fn the_example_is_a_good_configuration() {
     let config = read(EXAMPLE).unwrap();
     let names: Vec<_> = config.cameras.keys().map(StreamName::as_str).collect();
-    assert_eq!(names, ["back", "front"], "two test cameras for a quick start");
+    assert_eq!(
+        names,
+        ["back", "front"],
+        "two test cameras for a quick start"
+    );
     assert_eq!(config.service, ServiceConfig::default());
 }
 
 #[test]
 fn what_the_example_has_commented_out_is_right_too() {
-    let is_key = |line: &str| line.strip_prefix('#').is_some_and(|l| l.starts_with('[') || l.split(" = ").count() == 2 && l.starts_with(|c: char| c.is_ascii_lowercase()));
-    let uncommented: Vec<&str> = EXAMPLE.lines().map(|line| if is_key(line) { &line[1..] } else { line }).collect();
+    let is_key = |line: &str| {
+        line.strip_prefix('#').is_some_and(|l| {
+            l.starts_with('[')
+                || l.split(" = ").count() == 2 && l.starts_with(|c: char| c.is_ascii_lowercase())
+        })
+    };
+    let uncommented: Vec<&str> = EXAMPLE
+        .lines()
+        .map(|line| if is_key(line) { &line[1..] } else { line })
+        .collect();
     let dir = tempfile::tempdir().unwrap();
     let secret = dir.path().join("door.password");
     fs::write(&secret, "x").unwrap();
-    let text = uncommented.join("\n").replace("/etc/mos-camera/door.password", secret.to_str().unwrap());
+    let text = uncommented
+        .join("\n")
+        .replace("/etc/mos-camera/door.password", secret.to_str().unwrap());
     let config = read(&text).unwrap();
     assert_eq!(config.cameras.len(), 4, "{text}");
     // What it shows of [service] are the defaults of an installed service.
-    let ServiceConfig { control_socket, frame_dir, state_file, .. } = config.service.clone();
+    let ServiceConfig {
+        control_socket,
+        frame_dir,
+        state_file,
+        ..
+    } = config.service.clone();
     assert_eq!(control_socket, Path::new(client::SYSTEM_SOCKET));
     assert_eq!(frame_dir, Path::new("/run/mos-camera/frames"));
     assert_eq!(state_file, Path::new("/var/lib/mos-camera/state.json"));
-    let others = ServiceConfig { control_socket, frame_dir, state_file, socket_gid: config.service.socket_gid, ..ServiceConfig::default() };
+    let others = ServiceConfig {
+        control_socket,
+        frame_dir,
+        state_file,
+        socket_gid: config.service.socket_gid,
+        ..ServiceConfig::default()
+    };
     assert_eq!(config.service, others);
 }
 
@@ -198,13 +367,26 @@ fn every_key_is_documented_and_in_the_example() {
         ("[cameras.NAME.rtsp]", keys::<Rtsp>()),
         ("[cameras.NAME.v4l2]", keys::<V4l2>()),
     ];
-    assert_eq!(keys::<File>(), ["service", "cameras"], "a table that this test does not know");
+    assert_eq!(
+        keys::<File>(),
+        ["service", "cameras"],
+        "a table that this test does not know"
+    );
     let transports = ["test", "rtsp", "v4l2"];
     for (table, keys) in tables {
-        let section = DOCS.split("\n## ").find(|s| s.starts_with(&format!("`{table}`"))).unwrap_or_else(|| panic!("no section on {table}"));
+        let section = DOCS
+            .split("\n## ")
+            .find(|s| s.starts_with(&format!("`{table}`")))
+            .unwrap_or_else(|| panic!("no section on {table}"));
         for key in keys.into_iter().filter(|key| !transports.contains(key)) {
-            assert!(section.contains(&format!("| `{key}` |")), "docs/configuration.md: {table} lacks a row for `{key}`");
-            assert!(EXAMPLE.contains(&format!("{key} = ")), "dist/mos-camera.toml lacks `{key}`");
+            assert!(
+                section.contains(&format!("| `{key}` |")),
+                "docs/configuration.md: {table} lacks a row for `{key}`"
+            );
+            assert!(
+                EXAMPLE.contains(&format!("{key} = ")),
+                "dist/mos-camera.toml lacks `{key}`"
+            );
         }
     }
 }
@@ -240,7 +422,12 @@ impl serde::de::Error for Nothing {
 impl<'de> Deserializer<'de> for KeyCollector<'_> {
     type Error = Nothing;
 
-    fn deserialize_struct<V: Visitor<'de>>(self, _: &'static str, fields: &'static [&'static str], _: V) -> Result<V::Value, Nothing> {
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Nothing> {
         self.0.extend(fields);
         Err(Nothing)
     }

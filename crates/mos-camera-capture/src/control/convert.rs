@@ -4,7 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use mos_camera_api::v1;
 use mos_camera_core::lifecycle::State;
-use mos_camera_core::{Capability, Device, DeviceId, Fault, FaultKind, Framerate, Health, Rates, Sizes};
+use mos_camera_core::{
+    Capability, Device, DeviceId, Fault, FaultKind, Framerate, Health, Rates, Sizes,
+};
 use mos_camera_core::{StreamConfig, StreamName, Transport};
 
 use super::fail::BadField;
@@ -12,22 +14,45 @@ use crate::engine::{Event, EventKind, Memory, StreamStats, StreamStatus, Subscri
 
 /// A stream's name as a request gives it in `field`.
 pub fn stream_name(field: &'static str, text: &str) -> Result<StreamName, BadField> {
-    text.parse().map_err(|e| bad(field, "INVALID_STREAM_NAME", format!("{e}")))
+    text.parse()
+        .map_err(|e| bad(field, "INVALID_STREAM_NAME", format!("{e}")))
 }
 
 /// Stream names as a request gives them in the field `streams`.
 pub fn stream_names(names: &[String]) -> Result<Vec<StreamName>, BadField> {
-    names.iter().map(|name| stream_name("streams", name)).collect()
+    names
+        .iter()
+        .map(|name| stream_name("streams", name))
+        .collect()
 }
 
 fn bad(field: &'static str, reason: &'static str, message: impl Into<String>) -> BadField {
-    BadField { field, reason, message: message.into() }
+    BadField {
+        field,
+        reason,
+        message: message.into(),
+    }
 }
 
 /// The transports that a request asks for.
 pub fn transports(values: &[i32]) -> Result<Vec<Transport>, BadField> {
-    let known = |value: &i32| v1::Transport::try_from(*value).ok().and_then(core_transport);
-    values.iter().map(|v| known(v).ok_or_else(|| bad("transports", "INVALID_TRANSPORT", format!("{v} is no transport")))).collect()
+    let known = |value: &i32| {
+        v1::Transport::try_from(*value)
+            .ok()
+            .and_then(core_transport)
+    };
+    values
+        .iter()
+        .map(|v| {
+            known(v).ok_or_else(|| {
+                bad(
+                    "transports",
+                    "INVALID_TRANSPORT",
+                    format!("{v} is no transport"),
+                )
+            })
+        })
+        .collect()
 }
 
 const fn core_transport(transport: v1::Transport) -> Option<Transport> {
@@ -59,27 +84,58 @@ pub const fn transport(transport: Transport) -> v1::Transport {
 /// A stream's configuration with the defaults filled in. Whether it makes sense is for the core to say.
 pub fn config_from(config: Option<v1::StreamConfig>) -> Result<StreamConfig, BadField> {
     let config = config.ok_or_else(|| bad("config", "MISSING", "no configuration was given"))?;
-    let device: DeviceId = config.device.parse().map_err(|e| bad("config.device", "INVALID_DEVICE", format!("{e}")))?;
+    let device: DeviceId = config
+        .device
+        .parse()
+        .map_err(|e| bad("config.device", "INVALID_DEVICE", format!("{e}")))?;
     let default = StreamConfig::new(device);
     let timeout = |field, given, default| duration(field, given).map(|d| d.unwrap_or(default));
     Ok(StreamConfig {
         size: config.size.map(|size| (size.width, size.height)),
         framerate: config.framerate.map(framerate_from).transpose()?,
-        first_frame_timeout: timeout("config.first_frame_timeout", config.first_frame_timeout, default.first_frame_timeout)?,
-        steady_timeout: timeout("config.steady_timeout", config.steady_timeout, default.steady_timeout)?,
-        max_subscribers: if config.max_subscribers == 0 { default.max_subscribers } else { config.max_subscribers },
+        first_frame_timeout: timeout(
+            "config.first_frame_timeout",
+            config.first_frame_timeout,
+            default.first_frame_timeout,
+        )?,
+        steady_timeout: timeout(
+            "config.steady_timeout",
+            config.steady_timeout,
+            default.steady_timeout,
+        )?,
+        max_subscribers: if config.max_subscribers == 0 {
+            default.max_subscribers
+        } else {
+            config.max_subscribers
+        },
         ..default
     })
 }
 
 fn framerate_from(rate: v1::Framerate) -> Result<Framerate, BadField> {
-    Framerate::new(rate.numerator, rate.denominator.max(1))
-        .ok_or_else(|| bad("config.framerate", "INVALID_FRAMERATE", "the numerator is 0: expected frames per second above zero"))
+    Framerate::new(rate.numerator, rate.denominator.max(1)).ok_or_else(|| {
+        bad(
+            "config.framerate",
+            "INVALID_FRAMERATE",
+            "the numerator is 0: expected frames per second above zero",
+        )
+    })
 }
 
-fn duration(field: &'static str, given: Option<prost_types::Duration>) -> Result<Option<Duration>, BadField> {
-    let negative = |_| bad(field, "TIMEOUT_OUT_OF_RANGE", "the duration is negative or out of range");
-    given.map(|d| Duration::try_from(d).map_err(negative)).transpose()
+fn duration(
+    field: &'static str,
+    given: Option<prost_types::Duration>,
+) -> Result<Option<Duration>, BadField> {
+    let negative = |_| {
+        bad(
+            field,
+            "TIMEOUT_OUT_OF_RANGE",
+            "the duration is negative or out of range",
+        )
+    };
+    given
+        .map(|d| Duration::try_from(d).map_err(negative))
+        .transpose()
 }
 
 /// A configuration as it is saved.
@@ -99,12 +155,18 @@ const fn size((width, height): (u32, u32)) -> v1::Size {
 }
 
 const fn framerate(rate: Framerate) -> v1::Framerate {
-    v1::Framerate { numerator: rate.num(), denominator: rate.den() }
+    v1::Framerate {
+        numerator: rate.num(),
+        denominator: rate.den(),
+    }
 }
 
 /// A span of time; more than the contract's type holds is its largest.
 fn proto_duration(duration: Duration) -> prost_types::Duration {
-    duration.try_into().unwrap_or(prost_types::Duration { seconds: i64::MAX, nanos: 0 })
+    duration.try_into().unwrap_or(prost_types::Duration {
+        seconds: i64::MAX,
+        nanos: 0,
+    })
 }
 
 /// A time of day.
@@ -114,7 +176,10 @@ pub fn timestamp(at: SystemTime) -> prost_types::Timestamp {
 
 /// A format that a device offers.
 pub fn capability(capability: &Capability) -> v1::Capability {
-    let mut out = v1::Capability { format: capability.format.clone(), ..v1::Capability::default() };
+    let mut out = v1::Capability {
+        format: capability.format.clone(),
+        ..v1::Capability::default()
+    };
     match &capability.sizes {
         Sizes::Discrete(sizes) => out.sizes = sizes.iter().copied().map(size).collect(),
         Sizes::Stepwise { width, height } => {
@@ -128,7 +193,8 @@ pub fn capability(capability: &Capability) -> v1::Capability {
     match &capability.rates {
         Rates::Discrete(rates) => out.framerates = rates.iter().copied().map(framerate).collect(),
         Rates::Continuous(low, high) => {
-            (out.min_framerate, out.max_framerate) = (Some(framerate(*low)), Some(framerate(*high)));
+            (out.min_framerate, out.max_framerate) =
+                (Some(framerate(*low)), Some(framerate(*high)));
         }
     }
     out
@@ -267,15 +333,30 @@ fn subscriber(subscriber: &SubscriberStats) -> v1::Subscriber {
 pub fn event(event: &Event) -> v1::Event {
     use v1::event::Kind;
     let kind = match &event.kind {
-        EventKind::StateChanged { stream, from, to, fault: reason } => Kind::StateChanged(v1::StateChanged {
+        EventKind::StateChanged {
+            stream,
+            from,
+            to,
+            fault: reason,
+        } => Kind::StateChanged(v1::StateChanged {
             stream: stream.to_string(),
             from: state(*from).into(),
             to: state(*to).into(),
             fault: reason.as_ref().map(|(f, at)| fault(f, *at)),
         }),
-        EventKind::DeviceAdded { device: added, stream } => Kind::DeviceAdded(device(added, stream.as_ref())),
-        EventKind::DeviceRemoved { id } => Kind::DeviceRemoved(v1::DeviceRemoved { id: id.to_string() }),
-        EventKind::Drops { stream, subscriber, name, lost } => Kind::Drops(v1::Drops {
+        EventKind::DeviceAdded {
+            device: added,
+            stream,
+        } => Kind::DeviceAdded(device(added, stream.as_ref())),
+        EventKind::DeviceRemoved { id } => {
+            Kind::DeviceRemoved(v1::DeviceRemoved { id: id.to_string() })
+        }
+        EventKind::Drops {
+            stream,
+            subscriber,
+            name,
+            lost,
+        } => Kind::Drops(v1::Drops {
             stream: stream.to_string(),
             subscriber: *subscriber,
             name: name.clone(),
@@ -283,12 +364,15 @@ pub fn event(event: &Event) -> v1::Event {
             skipped: lost.skipped,
         }),
     };
-    v1::Event { at: Some(timestamp(event.at)), kind: Some(kind) }
+    v1::Event {
+        at: Some(timestamp(event.at)),
+        kind: Some(kind),
+    }
 }
 
 /// The first event of a watch, one for each stream.
 pub fn snapshot(status: &StreamStatus) -> v1::Event {
-    now(v1::event::Kind::Snapshot(stream_status(status)))
+    now(v1::event::Kind::Snapshot(Box::new(stream_status(status))))
 }
 
 /// Tells a watcher that it was too slow.
@@ -297,5 +381,8 @@ pub fn lagged(lost: u64) -> v1::Event {
 }
 
 fn now(kind: v1::event::Kind) -> v1::Event {
-    v1::Event { at: Some(timestamp(SystemTime::now())), kind: Some(kind) }
+    v1::Event {
+        at: Some(timestamp(SystemTime::now())),
+        kind: Some(kind),
+    }
 }

@@ -35,14 +35,26 @@ type EventStream = Pin<Box<dyn Stream<Item = Result<v1::Event, Status>> + Send>>
 impl CaptureEventService for Events {
     type WatchEventsStream = EventStream;
 
-    async fn watch_events(&self, request: Request<v1::WatchEventsRequest>) -> Result<Response<EventStream>, Status> {
+    async fn watch_events(
+        &self,
+        request: Request<v1::WatchEventsRequest>,
+    ) -> Result<Response<EventStream>, Status> {
         let streams = convert::stream_names(&request.into_inner().streams)?;
         // Subscribed first, so that nothing falls between the snapshots and the events.
         let events = self.engine.events();
         let filter = Filter { streams };
         let all = self.engine.status(&[])?;
-        let snapshots = all.iter().filter(|s| filter.wants_stream(&s.name)).map(convert::snapshot).collect();
-        let watch = Watch { filter, snapshots, events, stopping: self.stopping.clone() };
+        let snapshots = all
+            .iter()
+            .filter(|s| filter.wants_stream(&s.name))
+            .map(convert::snapshot)
+            .collect();
+        let watch = Watch {
+            filter,
+            snapshots,
+            events,
+            stopping: self.stopping.clone(),
+        };
         let stream = futures::stream::unfold(watch, |mut watch| async move {
             let next = watch.next().await?;
             Some((next, watch))
@@ -65,7 +77,9 @@ impl Filter {
 
     /// Device events are about no stream: only those who want everything get them.
     fn wants(&self, event: &Event) -> bool {
-        event.stream().map_or(self.streams.is_empty(), |name| self.wants_stream(name))
+        event
+            .stream()
+            .map_or(self.streams.is_empty(), |name| self.wants_stream(name))
     }
 }
 

@@ -21,7 +21,11 @@ pub struct BadField {
 
 impl From<BadField> for Status {
     fn from(bad: BadField) -> Self {
-        let detail = ErrorDetail { reason: bad.reason.to_owned(), field: bad.field.to_owned(), ..ErrorDetail::default() };
+        let detail = ErrorDetail {
+            reason: bad.reason.to_owned(),
+            field: bad.field.to_owned(),
+            ..ErrorDetail::default()
+        };
         status_with_detail(Code::InvalidArgument, bad.to_string(), detail)
     }
 }
@@ -29,7 +33,11 @@ impl From<BadField> for Status {
 /// The caller is not on the allow list.
 pub fn permission(message: String) -> Status {
     let hint = "ask for your user to be added to `allow_uids`, or one of your groups to `allow_gids`, in the service's configuration";
-    let detail = ErrorDetail { reason: "NOT_ALLOWED".to_owned(), hint: hint.to_owned(), ..ErrorDetail::default() };
+    let detail = ErrorDetail {
+        reason: "NOT_ALLOWED".to_owned(),
+        hint: hint.to_owned(),
+        ..ErrorDetail::default()
+    };
     status_with_detail(Code::PermissionDenied, format!("{message}; {hint}"), detail)
 }
 
@@ -47,7 +55,9 @@ const fn code(error: &EngineError) -> Code {
     match error {
         EngineError::UnknownDevice { .. } | EngineError::UnknownStream { .. } => Code::NotFound,
         EngineError::Config { .. } => Code::InvalidArgument,
-        EngineError::DeviceInUse { .. } | EngineError::NotConfigured { .. } => Code::FailedPrecondition,
+        EngineError::DeviceInUse { .. } | EngineError::NotConfigured { .. } => {
+            Code::FailedPrecondition
+        }
         EngineError::DeviceUnavailable { .. } | EngineError::Stopping => Code::Unavailable,
         EngineError::Save(_) => Code::ResourceExhausted,
         EngineError::StuckTeardown { .. } => Code::DeadlineExceeded,
@@ -74,13 +84,21 @@ const fn reason(error: &EngineError) -> &'static str {
 fn hint(error: &EngineError) -> &str {
     match error {
         EngineError::UnknownDevice { .. } => "list the devices to see what is there",
-        EngineError::UnknownStream { .. } => "get the status to see which streams there are, or configure this one first",
-        EngineError::DeviceInUse { .. } => "configure that stream for another device first; a device feeds one stream",
+        EngineError::UnknownStream { .. } => {
+            "get the status to see which streams there are, or configure this one first"
+        }
+        EngineError::DeviceInUse { .. } => {
+            "configure that stream for another device first; a device feeds one stream"
+        }
         EngineError::NotConfigured { .. } => "configure the stream first",
         EngineError::DeviceUnavailable { fault, .. } => &fault.hint,
         EngineError::Stopping => "try again after the service is back",
-        EngineError::StuckTeardown { .. } => "a driver or the camera hangs: unplug or power-cycle it, then reset the stream",
-        EngineError::Internal { .. } => "this is a bug of the service; please report it with the log",
+        EngineError::StuckTeardown { .. } => {
+            "a driver or the camera hangs: unplug or power-cycle it, then reset the stream"
+        }
+        EngineError::Internal { .. } => {
+            "this is a bug of the service; please report it with the log"
+        }
         // Their messages say what to do.
         EngineError::Config { .. } | EngineError::Save(_) => "",
     }
@@ -98,12 +116,20 @@ fn detail(error: EngineError) -> ErrorDetail {
             detail.device = device.to_string();
         }
         EngineError::DeviceUnavailable { device, .. } => detail.device = device.to_string(),
-        EngineError::Config { stream, device, error } => {
+        EngineError::Config {
+            stream,
+            device,
+            error,
+        } => {
             detail.field = format!("config.{}", error.field());
             (detail.stream, detail.device) = (stream.to_string(), device.to_string());
             detail.supported = error.supported().iter().map(convert::capability).collect();
         }
-        EngineError::DeviceInUse { device, stream, state } => {
+        EngineError::DeviceInUse {
+            device,
+            stream,
+            state,
+        } => {
             (detail.stream, detail.device) = (stream.to_string(), device.to_string());
             detail.field = "config.device".to_owned();
             detail.state = convert::state(state).into();

@@ -15,7 +15,11 @@ pub struct Gate {
 impl Gate {
     /// Admits root, the service's own user, these users, and members of these groups.
     pub fn new(uids: Vec<u32>, gids: Vec<u32>) -> Self {
-        Self { own_uid: rustix::process::geteuid().as_raw(), uids, gids }
+        Self {
+            own_uid: rustix::process::geteuid().as_raw(),
+            uids,
+            gids,
+        }
     }
 
     /// Whether the peer may speak.
@@ -32,7 +36,9 @@ impl Gate {
         match request.extensions().get::<Peer>() {
             Some(peer) if self.admits(peer) => Ok(()),
             Some(peer) => Err(refusal(peer)),
-            None => Err(Status::permission_denied("the caller is not known: the control service is reached through its Unix socket only")),
+            None => Err(Status::permission_denied(
+                "the caller is not known: the control service is reached through its Unix socket only",
+            )),
         }
     }
 }
@@ -40,7 +46,9 @@ impl Gate {
 fn refusal(peer: &Peer) -> Status {
     let Peer { uid, gid, .. } = peer;
     tracing::warn!(uid, gid, pid = peer.pid, "a caller was refused");
-    super::fail::permission(format!("uid {uid} (gid {gid}) may not use the control service"))
+    super::fail::permission(format!(
+        "uid {uid} (gid {gid}) may not use the control service"
+    ))
 }
 
 #[cfg(test)]
@@ -49,8 +57,17 @@ mod tests {
 
     #[test]
     fn peers_are_admitted_by_user_or_any_group() {
-        let gate = Gate { own_uid: 500, uids: vec![1000], gids: vec![44] };
-        let peer = |uid, gid, groups: &[u32]| Peer { uid, gid, groups: groups.to_vec(), pid: None };
+        let gate = Gate {
+            own_uid: 500,
+            uids: vec![1000],
+            gids: vec![44],
+        };
+        let peer = |uid, gid, groups: &[u32]| Peer {
+            uid,
+            gid,
+            groups: groups.to_vec(),
+            pid: None,
+        };
         for (who, expected) in [
             (peer(0, 0, &[]), true),
             (peer(500, 9, &[]), true),
@@ -67,6 +84,9 @@ mod tests {
     #[test]
     fn a_request_that_came_another_way_is_refused() {
         let gate = Gate::new(Vec::new(), Vec::new());
-        assert_eq!(gate.check(&Request::new(())).unwrap_err().code(), tonic::Code::PermissionDenied);
+        assert_eq!(
+            gate.check(&Request::new(())).unwrap_err().code(),
+            tonic::Code::PermissionDenied
+        );
     }
 }

@@ -45,12 +45,18 @@ impl PathLock {
     /// The lock file stays when the lock ends: removing it would let two processes hold locks on two files of one name.
     pub fn take(path: &Path) -> Result<Self, LockError> {
         let lock_path = lock_path(path);
-        let failed = |source| LockError::Io { path: lock_path.clone(), source };
+        let failed = |source| LockError::Io {
+            path: lock_path.clone(),
+            source,
+        };
         let mut file = open(&lock_path).map_err(failed)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
-                return Err(LockError::Held { path: path.to_owned(), pid: read_pid(&mut file) });
+                return Err(LockError::Held {
+                    path: path.to_owned(),
+                    pid: read_pid(&mut file),
+                });
             }
             Err(e) => return Err(failed(e.into())),
         }
@@ -67,7 +73,14 @@ fn lock_path(path: &Path) -> PathBuf {
 
 fn open(path: &Path) -> io::Result<File> {
     let nofollow = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o640).custom_flags(nofollow).open(path)
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o640)
+        .custom_flags(nofollow)
+        .open(path)
 }
 
 /// For a person's eyes only: whether the holder lives is decided by the lock.

@@ -29,8 +29,15 @@ impl Peer {
     pub fn of(stream: &UnixStream) -> io::Result<Self> {
         let cred = stream.peer_cred()?;
         let (uid, gid, pid) = (cred.uid(), cred.gid(), cred.pid());
-        let groups = pid.and_then(|pid| groups_of(pid, uid, gid)).unwrap_or_default();
-        Ok(Self { uid, gid, groups, pid })
+        let groups = pid
+            .and_then(|pid| groups_of(pid, uid, gid))
+            .unwrap_or_default();
+        Ok(Self {
+            uid,
+            gid,
+            groups,
+            pid,
+        })
     }
 }
 
@@ -41,8 +48,17 @@ fn groups_of(pid: i32, uid: u32, gid: u32) -> Option<Vec<u32>> {
     let pidfd = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let mut polled = [PollFd::new(&pidfd, PollFlags::IN)];
-    let exited = poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).ok()? > 0;
-    (!exited && effective(&status, "Uid:")? == uid && effective(&status, "Gid:")? == gid).then(|| groups(&status))?
+    let exited = poll(
+        &mut polled,
+        Some(&Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        }),
+    )
+    .ok()?
+        > 0;
+    (!exited && effective(&status, "Uid:")? == uid && effective(&status, "Gid:")? == gid)
+        .then(|| groups(&status))?
 }
 
 /// The effective id of a `Uid:` or `Gid:` line of `/proc/PID/status` (proc(5)): real, effective, saved, file system.
@@ -51,7 +67,10 @@ fn effective(status: &str, line: &str) -> Option<u32> {
 }
 
 fn groups(status: &str) -> Option<Vec<u32>> {
-    field(status, "Groups:")?.split_whitespace().map(|gid| gid.parse().ok()).collect()
+    field(status, "Groups:")?
+        .split_whitespace()
+        .map(|gid| gid.parse().ok())
+        .collect()
 }
 
 fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
@@ -82,13 +101,21 @@ impl Connected for PeerStream {
 }
 
 impl AsyncRead for PeerStream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for PeerStream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
@@ -109,7 +136,11 @@ mod tests {
     async fn the_peer_of_a_connection_to_oneself_is_oneself() {
         let (a, _b) = UnixStream::pair().unwrap();
         let peer = Peer::of(&a).unwrap();
-        let mut own: Vec<u32> = rustix::process::getgroups().unwrap().iter().map(|g| g.as_raw()).collect();
+        let mut own: Vec<u32> = rustix::process::getgroups()
+            .unwrap()
+            .iter()
+            .map(|g| g.as_raw())
+            .collect();
         own.sort_unstable();
         assert_eq!(peer.uid, rustix::process::geteuid().as_raw());
         assert_eq!(peer.pid, Some(std::process::id() as i32));
@@ -118,7 +149,10 @@ mod tests {
 
     #[test]
     fn another_users_entry_is_not_believed() {
-        let (pid, uid) = (std::process::id() as i32, rustix::process::geteuid().as_raw());
+        let (pid, uid) = (
+            std::process::id() as i32,
+            rustix::process::geteuid().as_raw(),
+        );
         let gid = rustix::process::getegid().as_raw();
         assert!(groups_of(pid, uid, gid).is_some());
         assert_eq!(groups_of(pid, uid.wrapping_add(1), gid), None);

@@ -34,7 +34,12 @@ pub enum ServeError {
 }
 
 /// Serves until `stopping` turns true and the calls that run then have ended.
-pub async fn serve(socket: &ControlSocket, gate: Gate, engine: Engine, stopping: watch::Receiver<bool>) -> Result<(), ServeError> {
+pub async fn serve(
+    socket: &ControlSocket,
+    gate: Gate,
+    engine: Engine,
+    stopping: watch::Receiver<bool>,
+) -> Result<(), ServeError> {
     let (health, health_service) = tonic_health::server::health_reporter();
     report(&health, true).await;
     let mut stop = stopping.clone();
@@ -44,9 +49,15 @@ pub async fn serve(socket: &ControlSocket, gate: Gate, engine: Engine, stopping:
         report(&health, false).await;
     };
     Server::builder()
-        .layer(InterceptorLayer::new(move |request: tonic::Request<()>| gate.check(&request).map(|()| request)))
-        .add_service(CaptureControlServiceServer::new(Control::new(engine.clone())))
-        .add_service(CaptureEventServiceServer::new(Events::new(engine, stopping)))
+        .layer(InterceptorLayer::new(move |request: tonic::Request<()>| {
+            gate.check(&request).map(|()| request)
+        }))
+        .add_service(CaptureControlServiceServer::new(Control::new(
+            engine.clone(),
+        )))
+        .add_service(CaptureEventServiceServer::new(Events::new(
+            engine, stopping,
+        )))
         .add_service(health_service)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
@@ -75,7 +86,9 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
 
 /// Connections with their peers, for as long as they are asked for.
 fn incoming(socket: &ControlSocket) -> impl Stream<Item = io::Result<PeerStream>> {
-    futures::stream::unfold(socket, |socket| async move { Some((Ok(accept(socket).await), socket)) })
+    futures::stream::unfold(socket, |socket| async move {
+        Some((Ok(accept(socket).await), socket))
+    })
 }
 
 async fn accept(socket: &ControlSocket) -> PeerStream {

@@ -67,12 +67,22 @@ impl ControlSocket {
     /// Listens on `path`. Refuses while another service lives there, and replaces what a dead one left.
     pub fn bind(path: &Path, access: SocketAccess) -> Result<Self, SocketError> {
         if let Some(dir) = path.parent() {
-            make_dir(dir, access.gid).map_err(|source| SocketError::Dir { path: dir.to_owned(), source })?;
+            make_dir(dir, access.gid).map_err(|source| SocketError::Dir {
+                path: dir.to_owned(),
+                source,
+            })?;
         }
         let lock = PathLock::take(path)?;
         check_free(path)?;
-        let listener = listen(path, access).map_err(|source| SocketError::Bind { path: path.to_owned(), source })?;
-        Ok(Self { listener, path: path.to_owned(), _lock: lock })
+        let listener = listen(path, access).map_err(|source| SocketError::Bind {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            listener,
+            path: path.to_owned(),
+            _lock: lock,
+        })
     }
 
     /// The next connection.
@@ -99,7 +109,10 @@ pub fn make_dir(dir: &Path, gid: Option<u32>) -> io::Result<()> {
     if dir.is_dir() {
         return Ok(());
     }
-    fs::DirBuilder::new().recursive(true).mode(0o750).create(dir)?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o750)
+        .create(dir)?;
     std::os::unix::fs::chown(dir, None, gid)
 }
 
@@ -107,9 +120,16 @@ pub fn make_dir(dir: &Path, gid: Option<u32>) -> io::Result<()> {
 fn check_free(path: &Path) -> Result<(), SocketError> {
     match fs::symlink_metadata(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(SocketError::Bind { path: path.to_owned(), source }),
-        Ok(meta) if !meta.file_type().is_socket() => Err(SocketError::NoSocket { path: path.to_owned() }),
-        Ok(_) if UnixStream::connect(path).is_ok() => Err(SocketError::Foreign { path: path.to_owned() }),
+        Err(source) => Err(SocketError::Bind {
+            path: path.to_owned(),
+            source,
+        }),
+        Ok(meta) if !meta.file_type().is_socket() => Err(SocketError::NoSocket {
+            path: path.to_owned(),
+        }),
+        Ok(_) if UnixStream::connect(path).is_ok() => Err(SocketError::Foreign {
+            path: path.to_owned(),
+        }),
         Ok(_) => Ok(()),
     }
 }
@@ -138,7 +158,10 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    const ACCESS: SocketAccess = SocketAccess { mode: 0o660, gid: None };
+    const ACCESS: SocketAccess = SocketAccess {
+        mode: 0o660,
+        gid: None,
+    };
 
     #[tokio::test]
     async fn the_socket_and_its_folder_have_their_modes() {
@@ -157,7 +180,10 @@ mod tests {
         let path = dir.path().join("control.sock");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         let socket = ControlSocket::bind(&path, ACCESS).expect("a stale socket is replaced");
-        assert!(matches!(ControlSocket::bind(&path, ACCESS), Err(SocketError::Lock(LockError::Held { .. }))));
+        assert!(matches!(
+            ControlSocket::bind(&path, ACCESS),
+            Err(SocketError::Lock(LockError::Held { .. }))
+        ));
         UnixStream::connect(socket.path()).expect("the first still listens");
     }
 
@@ -166,10 +192,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (foreign, file) = (dir.path().join("foreign.sock"), dir.path().join("file"));
         let listener = std::os::unix::net::UnixListener::bind(&foreign).unwrap();
-        assert!(matches!(ControlSocket::bind(&foreign, ACCESS), Err(SocketError::Foreign { .. })));
+        assert!(matches!(
+            ControlSocket::bind(&foreign, ACCESS),
+            Err(SocketError::Foreign { .. })
+        ));
         drop(listener);
         fs::write(&file, "kept").unwrap();
-        assert!(matches!(ControlSocket::bind(&file, ACCESS), Err(SocketError::NoSocket { .. })));
+        assert!(matches!(
+            ControlSocket::bind(&file, ACCESS),
+            Err(SocketError::NoSocket { .. })
+        ));
         assert_eq!(fs::read(&file).unwrap(), b"kept");
     }
 }

@@ -22,7 +22,7 @@ const SAMPLE_EVERY: Duration = Duration::from_millis(500);
 
 /// What an actor is told.
 #[derive(Debug)]
-pub enum Message {
+pub(super) enum Message {
     /// A command; answered once it is taken in, not when it is done.
     Command(Command, oneshot::Sender<()>),
     /// Answer, to show that the actor lives.
@@ -40,7 +40,7 @@ pub enum Message {
 
 /// What a stream is told to do.
 #[derive(Debug, Clone)]
-pub enum Command {
+pub(super) enum Command {
     /// Be this. `source_changed`: the device's own settings changed, so the pipeline is rebuilt whatever the rest says.
     Configure {
         /// The configuration.
@@ -60,7 +60,7 @@ pub enum Command {
 
 /// A stream's life as others see it.
 #[derive(Debug, Clone)]
-pub struct View {
+pub(super) struct View {
     /// What it is asked to be.
     pub config: Option<StreamConfig>,
     /// Its life.
@@ -69,7 +69,7 @@ pub struct View {
 
 /// What an actor needs of its surroundings.
 #[derive(Debug)]
-pub struct Surroundings {
+pub(super) struct Surroundings {
     /// The engine's clock.
     pub clock: Clock,
     /// Where events go.
@@ -82,7 +82,7 @@ pub struct Surroundings {
 
 /// The task of one stream.
 #[derive(Debug)]
-pub struct Actor {
+pub(super) struct Actor {
     name: StreamName,
     config: Option<StreamConfig>,
     life: Lifecycle,
@@ -93,10 +93,24 @@ pub struct Actor {
 
 impl Actor {
     /// Starts the task; it ends after [`Command::Retire`], when its pipeline is down, or when nobody is left to talk to it.
-    pub fn spawn(name: StreamName, around: Surroundings, inbox: mpsc::UnboundedReceiver<Message>) -> watch::Receiver<View> {
+    pub(super) fn spawn(
+        name: StreamName,
+        around: Surroundings,
+        inbox: mpsc::UnboundedReceiver<Message>,
+    ) -> watch::Receiver<View> {
         let life = Lifecycle::new(BackoffPolicy::default());
-        let (view, seen) = watch::channel(View { config: None, life: life.snapshot() });
-        let actor = Self { name, config: None, life, around, view, retired: false };
+        let (view, seen) = watch::channel(View {
+            config: None,
+            life: life.snapshot(),
+        });
+        let actor = Self {
+            name,
+            config: None,
+            life,
+            around,
+            view,
+            retired: false,
+        };
         tokio::spawn(actor.run(inbox));
         seen
     }
@@ -135,13 +149,18 @@ impl Actor {
             }
             Message::Present(true) => self.step(Input::Present),
             Message::Present(false) => self.step(Input::Gone),
-            Message::Pipeline { generation, event } => self.step(Input::Pipeline { generation, event }),
+            Message::Pipeline { generation, event } => {
+                self.step(Input::Pipeline { generation, event })
+            }
         }
     }
 
     fn command(&mut self, command: Command) {
         match command {
-            Command::Configure { config, source_changed } => self.configure(config, source_changed),
+            Command::Configure {
+                config,
+                source_changed,
+            } => self.configure(config, source_changed),
             Command::Start => self.step(Input::Start),
             Command::Stop => self.step(Input::Stop),
             Command::Reset => self.step(Input::Reset),
@@ -153,7 +172,11 @@ impl Actor {
     }
 
     fn configure(&mut self, config: StreamConfig, source_changed: bool) {
-        let changed = source_changed || self.config.as_ref().is_none_or(|old| needs_rebuild(old, &config));
+        let changed = source_changed
+            || self
+                .config
+                .as_ref()
+                .is_none_or(|old| needs_rebuild(old, &config));
         let timeouts = Timeouts::from(&config);
         self.config = Some(config);
         self.step(Input::Configure { changed, timeouts });
@@ -169,7 +192,12 @@ impl Actor {
         self.note_frames();
         let now = self.around.clock.now();
         for drops in self.around.monitor.sample(now) {
-            let kind = EventKind::Drops { stream: self.name.clone(), subscriber: drops.subscriber, name: drops.name, lost: drops.lost };
+            let kind = EventKind::Drops {
+                stream: self.name.clone(),
+                subscriber: drops.subscriber,
+                name: drops.name,
+                lost: drops.lost,
+            };
             self.emit(kind);
         }
     }
@@ -177,7 +205,10 @@ impl Actor {
     fn note_frames(&mut self) {
         if let Some((generation, age)) = self.around.monitor.newest_frame() {
             let at = self.around.clock.now().saturating_sub(age);
-            self.step(Input::Pipeline { generation, event: PipelineEvent::Frame { at } });
+            self.step(Input::Pipeline {
+                generation,
+                event: PipelineEvent::Frame { at },
+            });
         }
     }
 
@@ -196,26 +227,50 @@ impl Actor {
     }
 
     fn act(&self, action: Action) {
-        let Some(config) = self.config.clone() else { return };
+        let Some(config) = self.config.clone() else {
+            return;
+        };
         let job = match action {
             Action::BuildPipeline { generation } => Job::Build { generation, config },
             Action::TearDown { generation } => Job::TearDown { generation },
-            Action::ResetDevice => Job::ResetDevice { device: config.device },
+            Action::ResetDevice => Job::ResetDevice {
+                device: config.device,
+            },
         };
         self.around.worker.order(job);
     }
 
     fn announce(&self, from: State, life: &mos_camera_core::lifecycle::Snapshot) {
         let to = life.state;
-        let device = self.config.as_ref().map(|c| c.device.as_str()).unwrap_or_default();
-        let faulty = matches!(to, State::Backoff { .. } | State::Stalled | State::Unauthorized | State::Failed | State::Absent);
+        let device = self
+            .config
+            .as_ref()
+            .map(|c| c.device.as_str())
+            .unwrap_or_default();
+        let faulty = matches!(
+            to,
+            State::Backoff { .. }
+                | State::Stalled
+                | State::Unauthorized
+                | State::Failed
+                | State::Absent
+        );
         let fault = life.fault.as_ref().filter(|_| faulty);
         match fault {
-            Some(f) => warn!(stream = %self.name, device, from = from.name(), to = to.name(), attempt = life.attempt, kind = ?f.fault.kind, fault = %f.fault, "state changed"),
-            None => info!(stream = %self.name, device, from = from.name(), to = to.name(), "state changed"),
+            Some(f) => {
+                warn!(stream = %self.name, device, from = from.name(), to = to.name(), attempt = life.attempt, kind = ?f.fault.kind, fault = %f.fault, "state changed")
+            }
+            None => {
+                info!(stream = %self.name, device, from = from.name(), to = to.name(), "state changed")
+            }
         }
         let fault = fault.map(|f| (f.fault.clone(), self.around.clock.wall(f.at)));
-        self.emit(EventKind::StateChanged { stream: self.name.clone(), from, to, fault });
+        self.emit(EventKind::StateChanged {
+            stream: self.name.clone(),
+            from,
+            to,
+            fault,
+        });
     }
 
     fn emit(&self, kind: EventKind) {

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use mos_camera_backends::Backend;
-use mos_camera_core::{Device, DeviceId, Fault, FaultKind, Transport};
+use mos_camera_backends::{Backend, RtspBackend, V4l2Backend};
+use mos_camera_core::{Device, DeviceId, Fault, FaultKind, SourceConfig, TestSource, Transport};
 
 use crate::config::Config;
 
 /// The backends, and the devices that they found.
 #[derive(Debug)]
-pub struct Catalogue {
+pub(super) struct Catalogue {
     backends: RwLock<Backends>,
     found: Mutex<Found>,
     /// One look at a time; who waits for it takes its result.
@@ -45,7 +45,7 @@ pub struct Problem {
 
 /// What came and went.
 #[derive(Debug, Default)]
-pub struct Changes {
+pub(super) struct Changes {
     /// Devices that were not there before.
     pub added: Vec<Device>,
     /// Devices that are not there any more.
@@ -54,47 +54,73 @@ pub struct Changes {
 
 impl Catalogue {
     /// Knows the cameras of the file; nothing was looked for yet.
-    pub fn new(config: &Config) -> Self {
-        Self { backends: RwLock::new(backends(config)), found: Mutex::default(), looking: tokio::sync::Mutex::default() }
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            backends: RwLock::new(backends(config)),
+            found: Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Knows other cameras from the next look on.
-    pub fn replace(&self, config: &Config) {
-        *self.backends.write().unwrap_or_else(PoisonError::into_inner) = backends(config);
+    pub(super) fn replace(&self, config: &Config) {
+        *self
+            .backends
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = backends(config);
     }
 
     /// The backend of a device.
-    pub fn backend(&self, device: &DeviceId) -> Result<Arc<dyn Backend>, Fault> {
+    pub(super) fn backend(&self, device: &DeviceId) -> Result<Arc<dyn Backend>, Fault> {
         let transport = device.transport();
         let backends = self.backends.read().unwrap_or_else(PoisonError::into_inner);
         backends.get(&transport).cloned().ok_or_else(|| {
             let message = format!("this build has no backend for {transport} devices");
-            Fault::new(FaultKind::Missing, message, "test cameras need a development build; other transports are not built yet")
+            Fault::new(
+                FaultKind::Missing,
+                message,
+                "test cameras need a development build; other transports are not built yet",
+            )
         })
     }
 
     /// Asks every backend what is there now.
-    pub async fn refresh(&self) -> Changes {
+    pub(super) async fn refresh(&self) -> Changes {
         let _turn = self.looking.lock().await;
         let backends: Vec<_> = {
             let backends = self.backends.read().unwrap_or_else(PoisonError::into_inner);
             backends.iter().map(|(t, b)| (*t, Arc::clone(b))).collect()
         };
-        let looks = backends.into_iter().map(|(transport, backend)| async move { (transport, look(backend).await) });
+        let looks = backends
+            .into_iter()
+            .map(|(transport, backend)| async move { (transport, look(backend).await) });
         let results = futures::future::join_all(looks).await;
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).take_in(results)
+        self.found
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take_in(results)
     }
 
     /// What was found at the last look.
-    pub fn listing(&self) -> Listing {
+    pub(super) fn listing(&self) -> Listing {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        let problems = found.problems.iter().map(|(transport, fault)| Problem { transport: *transport, fault: fault.clone() });
-        Listing { devices: found.devices.values().cloned().collect(), problems: problems.collect() }
+        let problems = found.problems.iter().map(|(transport, fault)| Problem {
+            transport: *transport,
+            fault: fault.clone(),
+        });
+        Listing {
+            devices: found.devices.values().cloned().collect(),
+            problems: problems.collect(),
+        }
     }
 
     /// Whether a device was there at the last look.
-    pub fn is_present(&self, device: &DeviceId) -> bool {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).devices.contains_key(device)
+    pub(super) fn is_present(&self, device: &DeviceId) -> bool {
+        self.found
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .devices
+            .contains_key(device)
     }
 }
 
@@ -104,17 +130,32 @@ impl Found {
         let mut next = Self::default();
         for (transport, result) in results {
             match result {
-                Ok(devices) => next.devices.extend(devices.into_iter().map(|d| (d.id.clone(), d))),
+                Ok(devices) => next
+                    .devices
+                    .extend(devices.into_iter().map(|d| (d.id.clone(), d))),
                 Err(fault) => {
-                    let known = self.devices.iter().filter(|(_, d)| d.transport == transport);
-                    next.devices.extend(known.map(|(id, d)| (id.clone(), d.clone())));
+                    let known = self
+                        .devices
+                        .iter()
+                        .filter(|(_, d)| d.transport == transport);
+                    next.devices
+                        .extend(known.map(|(id, d)| (id.clone(), d.clone())));
                     next.problems.insert(transport, fault);
                 }
             }
         }
         let old = std::mem::replace(self, next);
-        let added = self.devices.values().filter(|d| !old.devices.contains_key(&d.id)).cloned().collect();
-        let removed = old.devices.into_keys().filter(|id| !self.devices.contains_key(id)).collect();
+        let added = self
+            .devices
+            .values()
+            .filter(|d| !old.devices.contains_key(&d.id))
+            .cloned()
+            .collect();
+        let removed = old
+            .devices
+            .into_keys()
+            .filter(|id| !self.devices.contains_key(id))
+            .collect();
         Changes { added, removed }
     }
 }
@@ -122,13 +163,53 @@ impl Found {
 async fn look(backend: Arc<dyn Backend>) -> Result<Vec<Device>, Fault> {
     let task = tokio::task::spawn_blocking(move || backend.discover());
     task.await.unwrap_or_else(|e| {
-        Err(Fault::new(FaultKind::Internal, format!("discovery broke down: {e}"), "please report this with the log"))
+        Err(Fault::new(
+            FaultKind::Internal,
+            format!("discovery broke down: {e}"),
+            "please report this with the log",
+        ))
     })
 }
 
+/// One backend for each transport, each with the cameras of the file that are its own.
 fn backends(config: &Config) -> Backends {
-    let sources = config.cameras.iter().map(|(name, camera)| (name.to_string(), camera.source.clone()));
-    mos_camera_backends::all(sources).into_iter().map(|b| (b.transport(), b)).collect()
+    let (mut test, mut rtsp, mut v4l2) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, camera) in &config.cameras {
+        let name = name.to_string();
+        match camera.source.clone() {
+            SourceConfig::Test(source) => test.push((name, source)),
+            SourceConfig::Rtsp(source) => rtsp.push((name, source)),
+            SourceConfig::V4l2(source) => v4l2.push((name, source)),
+        }
+    }
+    let all: [Option<Arc<dyn Backend>>; 4] = [
+        test_backend(test),
+        Some(Arc::new(RtspBackend::new(rtsp))),
+        Some(Arc::new(V4l2Backend::new(v4l2))),
+        Some(Arc::new(V4l2Backend::usb())),
+    ];
+    all.into_iter()
+        .flatten()
+        .map(|backend| (backend.transport(), backend))
+        .collect()
+}
+
+#[cfg(feature = "development")]
+#[allow(clippy::unnecessary_wraps, reason = "a production build has none")]
+fn test_backend(cameras: Vec<(String, TestSource)>) -> Option<Arc<dyn Backend>> {
+    Some(Arc::new(mos_camera_backends::TestBackend::new(cameras)))
+}
+
+/// Generated cameras are for development: a production build says of each that it has no backend for it.
+#[cfg(not(feature = "development"))]
+fn test_backend(cameras: Vec<(String, TestSource)>) -> Option<Arc<dyn Backend>> {
+    for (name, _) in cameras {
+        tracing::error!(
+            camera = name,
+            "a test camera needs a development build; this is a production build"
+        );
+    }
+    None
 }
 
 #[cfg(test)]
@@ -155,7 +236,10 @@ mod tests {
         let first = found.take_in(vec![(Transport::V4l2, Ok(vec![a.clone()]))]);
         assert_eq!((first.added, first.removed), (vec![a.clone()], vec![]));
         let second = found.take_in(vec![(Transport::V4l2, Ok(vec![b.clone()]))]);
-        assert_eq!((second.added, second.removed), (vec![b.clone()], vec![a.id]));
+        assert_eq!(
+            (second.added, second.removed),
+            (vec![b.clone()], vec![a.id])
+        );
         let third = found.take_in(vec![(Transport::V4l2, Ok(vec![b]))]);
         assert_eq!((third.added, third.removed), (vec![], vec![]));
     }
@@ -164,9 +248,15 @@ mod tests {
     fn a_failed_look_does_not_unplug_anything() {
         let (a, cam) = (device(Transport::V4l2, "a"), device(Transport::Rtsp, "cam"));
         let mut found = Found::default();
-        found.take_in(vec![(Transport::V4l2, Ok(vec![a])), (Transport::Rtsp, Ok(vec![cam]))]);
+        found.take_in(vec![
+            (Transport::V4l2, Ok(vec![a])),
+            (Transport::Rtsp, Ok(vec![cam])),
+        ]);
         let fault = Fault::new(FaultKind::Internal, "no", "");
-        let changes = found.take_in(vec![(Transport::V4l2, Err(fault.clone())), (Transport::Rtsp, Ok(vec![]))]);
+        let changes = found.take_in(vec![
+            (Transport::V4l2, Err(fault.clone())),
+            (Transport::Rtsp, Ok(vec![])),
+        ]);
         assert_eq!(changes.removed, [DeviceId::new(Transport::Rtsp, "cam")]);
         assert_eq!(found.problems[&Transport::V4l2], fault);
     }

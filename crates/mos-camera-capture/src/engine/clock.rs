@@ -12,7 +12,10 @@ pub struct Clock {
 impl Clock {
     /// A clock that starts now.
     pub fn start() -> Self {
-        Self { epoch: Instant::now(), wall: SystemTime::now() }
+        Self {
+            epoch: Instant::now(),
+            wall: SystemTime::now(),
+        }
     }
 
     /// Time since the start.

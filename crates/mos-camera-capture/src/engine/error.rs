@@ -42,7 +42,9 @@ pub enum EngineError {
         state: State,
     },
     /// The device is there, but the stream was never configured.
-    #[error("stream {stream} is idle: device {device} is there, but the stream was never configured")]
+    #[error(
+        "stream {stream} is idle: device {device} is there, but the stream was never configured"
+    )]
     NotConfigured {
         /// The stream.
         stream: StreamName,
@@ -61,7 +63,9 @@ pub enum EngineError {
     #[error(transparent)]
     Save(#[from] SaveError),
     /// The pipeline did not come down in time; the stream has failed.
-    #[error("the pipeline of stream {stream} did not come down in time and was abandoned; the stream has failed")]
+    #[error(
+        "the pipeline of stream {stream} did not come down in time and was abandoned; the stream has failed"
+    )]
     StuckTeardown {
         /// The stream.
         stream: StreamName,

@@ -58,13 +58,18 @@ pub enum EventKind {
 impl Event {
     /// Something that happened now.
     pub fn now(kind: EventKind) -> Self {
-        Self { at: SystemTime::now(), kind }
+        Self {
+            at: SystemTime::now(),
+            kind,
+        }
     }
 
     /// The stream that it is about; none for devices.
     pub const fn stream(&self) -> Option<&StreamName> {
         match &self.kind {
-            EventKind::StateChanged { stream, .. } | EventKind::Drops { stream, .. } => Some(stream),
+            EventKind::StateChanged { stream, .. } | EventKind::Drops { stream, .. } => {
+                Some(stream)
+            }
             EventKind::DeviceAdded { .. } | EventKind::DeviceRemoved { .. } => None,
         }
     }

@@ -15,7 +15,7 @@ use tokio::io::unix::AsyncFd;
 use super::Shared;
 
 /// Looks for devices whenever a video node comes, goes or changes its permissions, until the engine is gone.
-pub fn watch(engine: Weak<Shared>) {
+pub(super) fn watch(engine: Weak<Shared>) {
     tokio::spawn(async move {
         if let Err(error) = run(engine).await {
             tracing::warn!(%error, "/dev can't be watched: cameras that are plugged in later are found when the devices are listed");
@@ -24,11 +24,19 @@ pub fn watch(engine: Weak<Shared>) {
 }
 
 async fn run(engine: Weak<Shared>) -> io::Result<()> {
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe, for types whose descriptor may change; an OwnedFd's does not"
+    )]
     let fd = AsyncFd::new(open()?)?;
     loop {
         let mut ready = fd.readable().await?;
-        let concerns_us = ready.try_io(|fd| drain(fd.get_ref())).unwrap_or(Ok(false))?;
-        let Some(engine) = engine.upgrade() else { return Ok(()) };
+        let concerns_us = ready
+            .try_io(|fd| drain(fd.get_ref()))
+            .unwrap_or(Ok(false))?;
+        let Some(engine) = engine.upgrade() else {
+            return Ok(());
+        };
         if concerns_us {
             engine.refresh_devices().await;
         }
@@ -37,7 +45,11 @@ async fn run(engine: Weak<Shared>) -> io::Result<()> {
 
 fn open() -> io::Result<OwnedFd> {
     let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-    let events = WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::ATTRIB | WatchFlags::MOVED_FROM | WatchFlags::MOVED_TO;
+    let events = WatchFlags::CREATE
+        | WatchFlags::DELETE
+        | WatchFlags::ATTRIB
+        | WatchFlags::MOVED_FROM
+        | WatchFlags::MOVED_TO;
     inotify::add_watch(&fd, "/dev", events)?;
     Ok(fd)
 }

@@ -9,7 +9,7 @@ use crate::state::{SaveError, Store, Wanted, WantedState};
 
 /// The wanted state and its file.
 #[derive(Debug)]
-pub struct Keeper {
+pub(super) struct Keeper {
     store: Arc<Store>,
     state: Mutex<WantedState>,
     /// Why the last save failed; none if it did not.
@@ -18,17 +18,25 @@ pub struct Keeper {
 
 impl Keeper {
     /// Keeps `state` in `store`, where it came from.
-    pub fn new(store: Store, state: WantedState) -> Self {
-        Self { store: Arc::new(store), state: Mutex::new(state), problem: RwLock::new(None) }
+    pub(super) fn new(store: Store, state: WantedState) -> Self {
+        Self {
+            store: Arc::new(store),
+            state: Mutex::new(state),
+            problem: RwLock::new(None),
+        }
     }
 
     /// The state as it was last saved.
-    pub async fn state(&self) -> WantedState {
+    pub(super) async fn state(&self) -> WantedState {
         self.state.lock().await.clone()
     }
 
     /// Changes what is wanted of a stream. If it can't be saved, nothing has changed.
-    pub async fn update(&self, name: &StreamName, change: impl FnOnce(&mut Wanted) + Send) -> Result<(), SaveError> {
+    pub(super) async fn update(
+        &self,
+        name: &StreamName,
+        change: impl FnOnce(&mut Wanted) + Send,
+    ) -> Result<(), SaveError> {
         let mut state = self.state.lock().await;
         let mut wanted = state.stream(name);
         change(&mut wanted);
@@ -46,15 +54,24 @@ impl Keeper {
     async fn save(&self, state: WantedState) -> Result<(), SaveError> {
         let store = Arc::clone(&self.store);
         let task = tokio::task::spawn_blocking(move || store.save(&state));
-        task.await.unwrap_or_else(|e| Err(SaveError { path: self.store.path().to_owned(), source: e.into() }))
+        task.await.unwrap_or_else(|e| {
+            Err(SaveError {
+                path: self.store.path().to_owned(),
+                source: e.into(),
+            })
+        })
     }
 
     fn remember(&self, error: Option<&SaveError>) {
-        *self.problem.write().unwrap_or_else(PoisonError::into_inner) = error.map(ToString::to_string);
+        *self.problem.write().unwrap_or_else(PoisonError::into_inner) =
+            error.map(ToString::to_string);
     }
 
     /// Why the last save failed; none if it did not.
-    pub fn problem(&self) -> Option<String> {
-        self.problem.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn problem(&self) -> Option<String> {
+        self.problem
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }

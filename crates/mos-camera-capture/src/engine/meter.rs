@@ -4,35 +4,46 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// How far back the rate looks.
-pub const WINDOW: Duration = Duration::from_secs(2);
+pub(super) const WINDOW: Duration = Duration::from_secs(2);
 
 /// Shortest time between two drop reports of one subscriber.
-pub const REPORT_EVERY: Duration = Duration::from_secs(1);
+pub(super) const REPORT_EVERY: Duration = Duration::from_secs(1);
 
 /// Frames per second over the last [`WINDOW`].
 #[derive(Debug, Clone, Default)]
-pub struct Rate {
+pub(super) struct Rate {
     /// (when, frames so far), oldest first; the oldest is the newest that is at least a window old.
     samples: VecDeque<(Duration, u64)>,
 }
 
 impl Rate {
     /// Takes in the counter as it was at `now`. A counter that went back (another session) starts anew.
-    pub fn sample(&mut self, now: Duration, count: u64) {
+    pub(super) fn sample(&mut self, now: Duration, count: u64) {
         if self.samples.back().is_some_and(|&(_, last)| count < last) {
             self.samples.clear();
         }
         self.samples.push_back((now, count));
-        while self.samples.get(1).is_some_and(|&(at, _)| now.saturating_sub(at) >= WINDOW) {
+        while self
+            .samples
+            .get(1)
+            .is_some_and(|&(at, _)| now.saturating_sub(at) >= WINDOW)
+        {
             self.samples.pop_front();
         }
     }
 
     /// Frames per second between the oldest and the newest sample; 0 before there are two.
-    pub fn per_second(&self) -> f64 {
-        let (Some(&(from, first)), Some(&(to, last))) = (self.samples.front(), self.samples.back()) else { return 0.0 };
+    pub(super) fn per_second(&self) -> f64 {
+        let (Some(&(from, first)), Some(&(to, last))) = (self.samples.front(), self.samples.back())
+        else {
+            return 0.0;
+        };
         let seconds = to.saturating_sub(from).as_secs_f64();
-        if seconds > 0.0 { (last - first) as f64 / seconds } else { 0.0 }
+        if seconds > 0.0 {
+            (last - first) as f64 / seconds
+        } else {
+            0.0
+        }
     }
 }
 
@@ -47,7 +58,7 @@ pub struct Lost {
 
 /// Turns growing counters into reports of what was lost, at most one a second for each subscriber.
 #[derive(Debug, Clone, Default)]
-pub struct DropReports {
+pub(super) struct DropReports {
     reported: BTreeMap<u64, (Duration, Lost)>,
 }
 
@@ -55,9 +66,13 @@ impl DropReports {
     /// What each subscriber lost since its last report, for those whose report is due. Subscribers that left are forgotten.
     ///
     /// A subscriber that is met for the first time is measured from zero.
-    pub fn due(&mut self, now: Duration, subscribers: &[(u64, Lost)]) -> Vec<(u64, Lost)> {
-        self.reported.retain(|id, _| subscribers.iter().any(|(present, _)| present == id));
-        subscribers.iter().filter_map(|&(id, lost)| self.report(now, id, lost)).collect()
+    pub(super) fn due(&mut self, now: Duration, subscribers: &[(u64, Lost)]) -> Vec<(u64, Lost)> {
+        self.reported
+            .retain(|id, _| subscribers.iter().any(|(present, _)| present == id));
+        subscribers
+            .iter()
+            .filter_map(|&(id, lost)| self.report(now, id, lost))
+            .collect()
     }
 
     fn report(&mut self, now: Duration, id: u64, lost: Lost) -> Option<(u64, Lost)> {
@@ -127,16 +142,29 @@ mod tests {
         ];
         for (at, counters, expected) in table {
             let due = reports.due(ms(at), &[(7, counters)]);
-            assert_eq!(due, expected.map(|l| (7, l)).into_iter().collect::<Vec<_>>(), "at {at} ms");
+            assert_eq!(
+                due,
+                expected.map(|l| (7, l)).into_iter().collect::<Vec<_>>(),
+                "at {at} ms"
+            );
         }
     }
 
     #[test]
     fn subscribers_are_reported_apart_and_forgotten_when_they_leave() {
-        let lost = |recalled| Lost { recalled, skipped: 0 };
+        let lost = |recalled| Lost {
+            recalled,
+            skipped: 0,
+        };
         let mut reports = DropReports::default();
-        assert_eq!(reports.due(ms(0), &[(1, lost(4)), (2, lost(0))]), [(1, lost(4))]);
-        assert_eq!(reports.due(ms(10), &[(1, lost(5)), (2, lost(6))]), [(2, lost(6))]);
+        assert_eq!(
+            reports.due(ms(0), &[(1, lost(4)), (2, lost(0))]),
+            [(1, lost(4))]
+        );
+        assert_eq!(
+            reports.due(ms(10), &[(1, lost(5)), (2, lost(6))]),
+            [(2, lost(6))]
+        );
         assert_eq!(reports.due(ms(2000), &[]), []);
         assert!(reports.reported.is_empty());
     }

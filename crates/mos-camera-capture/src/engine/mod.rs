@@ -82,7 +82,12 @@ impl Engine {
         let clock = Clock::start();
         let (events, _) = broadcast::channel(EVENT_BACKLOG);
         let catalogue = Arc::new(Catalogue::new(&config));
-        let roster = Roster::new(clock, Arc::clone(&catalogue), events.clone(), &config.service);
+        let roster = Roster::new(
+            clock,
+            Arc::clone(&catalogue),
+            events.clone(),
+            &config.service,
+        );
         let shared = Shared {
             clock,
             config: RwLock::new(Arc::new(config)),
@@ -102,7 +107,11 @@ impl Engine {
     /// Takes over a new configuration. Streams whose settings did not change don't notice.
     pub async fn reload(&self, config: Config) {
         let old = std::mem::replace(
-            &mut *self.0.config.write().unwrap_or_else(PoisonError::into_inner),
+            &mut *self
+                .0
+                .config
+                .write()
+                .unwrap_or_else(PoisonError::into_inner),
             Arc::new(config.clone()),
         );
         let changed = changed_sources(&old, &config);
@@ -147,11 +156,18 @@ impl Engine {
     }
 
     /// Makes a stream, or makes it another one. What was asked for is saved first.
-    pub async fn configure(&self, name: &StreamName, config: StreamConfig) -> Result<Configured, EngineError> {
+    pub async fn configure(
+        &self,
+        name: &StreamName,
+        config: StreamConfig,
+    ) -> Result<Configured, EngineError> {
         self.check_running()?;
         let _turn = self.0.roster.turn(name).await;
         if self.0.roster.config(name).as_ref() == Some(&config) {
-            return Ok(Configured { config, unchanged: true });
+            return Ok(Configured {
+                config,
+                unchanged: true,
+            });
         }
         let device = self.find_device(&config.device).await?;
         plan::validate(&config, &device.capabilities).map_err(|error| EngineError::Config {
@@ -161,40 +177,67 @@ impl Engine {
         })?;
         let _claim = self.0.roster.claim().await;
         self.check_unclaimed(name, &config.device)?;
-        let override_file = (self.file_config(name).as_ref() != Some(&config)).then(|| config.clone());
-        self.0.keeper.update(name, |wanted| wanted.config = override_file).await?;
+        let override_file =
+            (self.file_config(name).as_ref() != Some(&config)).then(|| config.clone());
+        self.0
+            .keeper
+            .update(name, |wanted| wanted.config = override_file)
+            .await?;
         self.0.roster.configure(name, config.clone(), false).await?;
-        Ok(Configured { config, unchanged: false })
+        Ok(Configured {
+            config,
+            unchanged: false,
+        })
     }
 
     fn file_config(&self, name: &StreamName) -> Option<StreamConfig> {
-        self.config().cameras.get(name)?.stream.as_ref().map(|stream| stream.config.clone())
+        self.config()
+            .cameras
+            .get(name)?
+            .stream
+            .as_ref()
+            .map(|stream| stream.config.clone())
     }
 
     async fn find_device(&self, id: &DeviceId) -> Result<Device, EngineError> {
         use mos_camera_core::{Fault, FaultKind, Health};
         self.refresh_devices().await;
         let listing = self.0.catalogue.listing();
-        let unavailable = |fault| EngineError::DeviceUnavailable { device: id.clone(), fault };
+        let unavailable = |fault| EngineError::DeviceUnavailable {
+            device: id.clone(),
+            fault,
+        };
         let Some(device) = listing.devices.into_iter().find(|device| device.id == *id) else {
-            let problem = listing.problems.into_iter().find(|p| p.transport == id.transport());
-            return Err(problem.map_or_else(|| EngineError::UnknownDevice { device: id.clone() }, |p| unavailable(p.fault)));
+            let problem = listing
+                .problems
+                .into_iter()
+                .find(|p| p.transport == id.transport());
+            return Err(problem.map_or_else(
+                || EngineError::UnknownDevice { device: id.clone() },
+                |p| unavailable(p.fault),
+            ));
         };
         match device.health {
             Health::NoPermission(why) => {
                 let hint = "let the service's user open the node, for example by the group `video`";
                 Err(unavailable(Fault::new(FaultKind::NoPermission, why, hint)))
             }
-            Health::Unusable(why) => Err(unavailable(Fault::new(FaultKind::Unsupported, why, "use another device"))),
+            Health::Unusable(why) => Err(unavailable(Fault::new(
+                FaultKind::Unsupported,
+                why,
+                "use another device",
+            ))),
             Health::Ready | Health::Unknown | Health::Busy(_) => Ok(device),
         }
     }
 
     fn check_unclaimed(&self, name: &StreamName, device: &DeviceId) -> Result<(), EngineError> {
         match self.0.roster.owner(device) {
-            Some((stream, state)) if stream != *name => {
-                Err(EngineError::DeviceInUse { device: device.clone(), stream, state })
-            }
+            Some((stream, state)) if stream != *name => Err(EngineError::DeviceInUse {
+                device: device.clone(),
+                stream,
+                state,
+            }),
             _ => Ok(()),
         }
     }
@@ -204,7 +247,10 @@ impl Engine {
         self.check_running()?;
         let _turn = self.0.roster.turn(name).await;
         let was_wanted = self.existing(name).await?;
-        self.0.keeper.update(name, |wanted| wanted.started = Some(true)).await?;
+        self.0
+            .keeper
+            .update(name, |wanted| wanted.started = Some(true))
+            .await?;
         self.0.roster.command(name, Command::Start).await?;
         Ok(was_wanted)
     }
@@ -218,7 +264,10 @@ impl Engine {
             Err(EngineError::NotConfigured { .. }) => return Ok(true),
             found => found?,
         };
-        self.0.keeper.update(name, |wanted| wanted.started = Some(false)).await?;
+        self.0
+            .keeper
+            .update(name, |wanted| wanted.started = Some(false))
+            .await?;
         self.0.roster.command(name, Command::Stop).await?;
         self.0.roster.wait_down(name).await?;
         Ok(!was_wanted)
@@ -239,8 +288,13 @@ impl Engine {
         }
         self.refresh_devices().await;
         match self.idle_device(name) {
-            Some(device) => Err(EngineError::NotConfigured { stream: name.clone(), device: device.id }),
-            None => Err(EngineError::UnknownStream { stream: name.clone() }),
+            Some(device) => Err(EngineError::NotConfigured {
+                stream: name.clone(),
+                device: device.id,
+            }),
+            None => Err(EngineError::UnknownStream {
+                stream: name.clone(),
+            }),
         }
     }
 
@@ -265,20 +319,31 @@ impl Engine {
     /// Every stream, and the cameras of the file that were given none.
     fn all_status(&self) -> Vec<StreamStatus> {
         let config = self.config();
-        let idle = config.cameras.iter().filter(|(_, camera)| camera.stream.is_none()).map(|(name, _)| name.clone());
+        let idle = config
+            .cameras
+            .iter()
+            .filter(|(_, camera)| camera.stream.is_none())
+            .map(|(name, _)| name.clone());
         let mut names: Vec<_> = self.0.roster.names().into_iter().chain(idle).collect();
         names.sort();
         names.dedup();
         // A name that is no stream by now is left out.
-        names.iter().filter_map(|name| self.status_of(name).ok()).collect()
+        names
+            .iter()
+            .filter_map(|name| self.status_of(name).ok())
+            .collect()
     }
 
     fn status_of(&self, name: &StreamName) -> Result<StreamStatus, EngineError> {
-        let unknown = || EngineError::UnknownStream { stream: name.clone() };
+        let unknown = || EngineError::UnknownStream {
+            stream: name.clone(),
+        };
         if let Some(status) = self.0.roster.status(name) {
             return Ok(status);
         }
-        self.idle_device(name).map(|_| self.0.roster.idle_status(name)).ok_or_else(unknown)
+        self.idle_device(name)
+            .map(|_| self.0.roster.idle_status(name))
+            .ok_or_else(unknown)
     }
 
     /// The service as a whole.
@@ -307,7 +372,11 @@ impl Engine {
     }
 
     fn check_running(&self) -> Result<(), EngineError> {
-        if self.0.stopping.load(Ordering::SeqCst) { Err(EngineError::Stopping) } else { Ok(()) }
+        if self.0.stopping.load(Ordering::SeqCst) {
+            Err(EngineError::Stopping)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -335,7 +404,9 @@ impl Shared {
 /// The devices whose own settings differ between two configurations.
 fn changed_sources(old: &Config, new: &Config) -> Vec<DeviceId> {
     let changed = new.cameras.iter().filter(|(name, camera)| {
-        old.cameras.get(*name).is_some_and(|before| before.source != camera.source)
+        old.cameras
+            .get(*name)
+            .is_some_and(|before| before.source != camera.source)
     });
     changed.map(|(_, camera)| camera.device.clone()).collect()
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
+use mos_camera_backends::BusSettings;
 use mos_camera_core::lifecycle::{Lifecycle, State};
 use mos_camera_core::{BackoffPolicy, DeviceId, StreamConfig, StreamName};
 use tokio::sync::{MutexGuard, OwnedMutexGuard, broadcast, mpsc};
@@ -17,16 +18,16 @@ use super::event::Event;
 use super::monitor::Monitor;
 use super::status::{StreamStats, StreamStatus};
 use super::stream::Stream;
-use super::worker::{BusSettings, Worker};
+use super::worker::Worker;
 use crate::config::ServiceConfig;
 
 /// Every stream there is.
 #[derive(Debug)]
-pub struct Roster {
+pub(super) struct Roster {
     clock: Clock,
     catalogue: Arc<Catalogue>,
     events: broadcast::Sender<Event>,
-    bus: Arc<BusSettings>,
+    bus: BusSettings,
     streams: RwLock<BTreeMap<StreamName, Arc<Stream>>>,
     turns: Mutex<HashMap<StreamName, Weak<tokio::sync::Mutex<()>>>>,
     claims: tokio::sync::Mutex<()>,
@@ -34,12 +35,19 @@ pub struct Roster {
 
 impl Roster {
     /// No stream yet.
-    pub fn new(clock: Clock, catalogue: Arc<Catalogue>, events: broadcast::Sender<Event>, service: &ServiceConfig) -> Self {
+    pub(super) fn new(
+        clock: Clock,
+        catalogue: Arc<Catalogue>,
+        events: broadcast::Sender<Event>,
+        service: &ServiceConfig,
+    ) -> Self {
         Self {
             clock,
             catalogue,
             events,
-            bus: Arc::new(BusSettings::from(service)),
+            bus: BusSettings {
+                directory: service.frame_dir.clone(),
+            },
             streams: RwLock::default(),
             turns: Mutex::default(),
             claims: tokio::sync::Mutex::default(),
@@ -47,7 +55,7 @@ impl Roster {
     }
 
     /// Waits for one's turn with a stream: requests on one stream are carried out one after the other.
-    pub async fn turn(&self, name: &StreamName) -> OwnedMutexGuard<()> {
+    pub(super) async fn turn(&self, name: &StreamName) -> OwnedMutexGuard<()> {
         self.turn_of(name).lock_owned().await
     }
 
@@ -64,42 +72,61 @@ impl Roster {
     }
 
     /// Waits for the right to say which device feeds which stream.
-    pub async fn claim(&self) -> MutexGuard<'_, ()> {
+    pub(super) async fn claim(&self) -> MutexGuard<'_, ()> {
         self.claims.lock().await
     }
 
     fn get(&self, name: &StreamName) -> Option<Arc<Stream>> {
-        self.streams.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.streams
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned()
     }
 
     fn all(&self) -> Vec<(StreamName, Arc<Stream>)> {
         let streams = self.streams.read().unwrap_or_else(PoisonError::into_inner);
-        streams.iter().map(|(name, stream)| (name.clone(), Arc::clone(stream))).collect()
+        streams
+            .iter()
+            .map(|(name, stream)| (name.clone(), Arc::clone(stream)))
+            .collect()
     }
 
     /// The streams' names, sorted.
-    pub fn names(&self) -> Vec<StreamName> {
-        self.streams.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    pub(super) fn names(&self) -> Vec<StreamName> {
+        self.streams
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .keys()
+            .cloned()
+            .collect()
     }
 
     /// What a stream is asked to be.
-    pub fn config(&self, name: &StreamName) -> Option<StreamConfig> {
+    pub(super) fn config(&self, name: &StreamName) -> Option<StreamConfig> {
         self.get(name)?.config()
     }
 
     /// Whether a stream is wanted to run; none if there is none.
-    pub fn wanted(&self, name: &StreamName) -> Option<bool> {
+    pub(super) fn wanted(&self, name: &StreamName) -> Option<bool> {
         self.get(name).map(|stream| stream.view().life.wanted)
     }
 
     /// The stream that a device feeds, and what it does.
-    pub fn owner(&self, device: &DeviceId) -> Option<(StreamName, State)> {
-        let owns = |stream: &Stream| stream.config().is_some_and(|config| config.device == *device);
-        self.all().into_iter().find(|(_, stream)| owns(stream)).map(|(name, stream)| (name, stream.view().life.state))
+    pub(super) fn owner(&self, device: &DeviceId) -> Option<(StreamName, State)> {
+        let owns = |stream: &Stream| {
+            stream
+                .config()
+                .is_some_and(|config| config.device == *device)
+        };
+        self.all()
+            .into_iter()
+            .find(|(_, stream)| owns(stream))
+            .map(|(name, stream)| (name, stream.view().life.state))
     }
 
     /// Brings the streams to what is asked for; those on `changed` devices are rebuilt, the others are left alone.
-    pub async fn settle(&self, wanted: BTreeMap<StreamName, Desired>, changed: &[DeviceId]) {
+    pub(super) async fn settle(&self, wanted: BTreeMap<StreamName, Desired>, changed: &[DeviceId]) {
         let _claim = self.claim().await;
         for name in self.names() {
             // First the ends: a device has to be free before another stream takes it.
@@ -115,7 +142,12 @@ impl Roster {
         }
     }
 
-    async fn bring_to(&self, name: &StreamName, desired: Desired, source_changed: bool) -> Result<(), EngineError> {
+    async fn bring_to(
+        &self,
+        name: &StreamName,
+        desired: Desired,
+        source_changed: bool,
+    ) -> Result<(), EngineError> {
         if source_changed || self.config(name).as_ref() != Some(&desired.config) {
             self.configure(name, desired.config, source_changed).await?;
         }
@@ -127,37 +159,71 @@ impl Roster {
     }
 
     /// Makes a stream, or makes it another one.
-    pub async fn configure(&self, name: &StreamName, config: StreamConfig, source_changed: bool) -> Result<(), EngineError> {
+    pub(super) async fn configure(
+        &self,
+        name: &StreamName,
+        config: StreamConfig,
+        source_changed: bool,
+    ) -> Result<(), EngineError> {
         let stream = match self.get(name) {
             Some(stream) => stream,
             None => self.add(name)?,
         };
         let present = self.catalogue.is_present(&config.device);
         stream.tell_presence(present);
-        stream.command(Command::Configure { config, source_changed }).await
+        stream
+            .command(Command::Configure {
+                config,
+                source_changed,
+            })
+            .await
     }
 
     fn add(&self, name: &StreamName) -> Result<Arc<Stream>, EngineError> {
         let (inbox, outbox) = mpsc::unbounded_channel();
         let monitor = Arc::new(Monitor::default());
-        let worker = Worker::start(name, Arc::clone(&self.catalogue), Arc::clone(&self.bus), Arc::clone(&monitor), inbox.clone())
-            .map_err(|e| EngineError::Internal { what: format!("no thread for stream {name}: {e}") })?;
-        let around = Surroundings { clock: self.clock, events: self.events.clone(), monitor, worker };
+        let worker = Worker::start(
+            name,
+            Arc::clone(&self.catalogue),
+            self.bus.clone(),
+            Arc::clone(&monitor),
+            inbox.clone(),
+        )
+        .map_err(|e| EngineError::Internal {
+            what: format!("no thread for stream {name}: {e}"),
+        })?;
+        let around = Surroundings {
+            clock: self.clock,
+            events: self.events.clone(),
+            monitor,
+            worker,
+        };
         let stream = Arc::new(Stream::spawn(name.clone(), around, (inbox, outbox)));
-        self.streams.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), Arc::clone(&stream));
+        self.streams
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.clone(), Arc::clone(&stream));
         Ok(stream)
     }
 
     /// Gives a stream a command.
-    pub async fn command(&self, name: &StreamName, command: Command) -> Result<(), EngineError> {
-        let stream = self.get(name).ok_or_else(|| EngineError::UnknownStream { stream: name.clone() })?;
+    pub(super) async fn command(
+        &self,
+        name: &StreamName,
+        command: Command,
+    ) -> Result<(), EngineError> {
+        let stream = self.get(name).ok_or_else(|| EngineError::UnknownStream {
+            stream: name.clone(),
+        })?;
         stream.command(command).await
     }
 
     /// Returns once a stream's pipeline is down.
-    pub async fn wait_down(&self, name: &StreamName) -> Result<(), EngineError> {
+    pub(super) async fn wait_down(&self, name: &StreamName) -> Result<(), EngineError> {
         match self.get(name) {
-            Some(stream) if !stream.down().await => Err(EngineError::StuckTeardown { stream: name.clone() }),
+            Some(stream) if !stream.down().await => Err(EngineError::StuckTeardown {
+                stream: name.clone(),
+            }),
             _ => Ok(()),
         }
     }
@@ -167,20 +233,32 @@ impl Roster {
         if !retire(&stream).await {
             tracing::error!(stream = %name, "the pipeline did not come down in time and was abandoned");
         }
-        self.streams.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.streams
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(name);
         tracing::info!(stream = %name, "the stream is gone from the configuration");
     }
 
     /// Ends every stream, all at once. False if a pipeline did not come down in time.
-    pub async fn retire_all(&self) -> bool {
-        let ends = self.all().into_iter().map(|(_, stream)| async move { retire(&stream).await });
-        let clean = futures::future::join_all(ends).await.into_iter().all(|clean| clean);
-        self.streams.write().unwrap_or_else(PoisonError::into_inner).clear();
+    pub(super) async fn retire_all(&self) -> bool {
+        let ends = self
+            .all()
+            .into_iter()
+            .map(|(_, stream)| async move { retire(&stream).await });
+        let clean = futures::future::join_all(ends)
+            .await
+            .into_iter()
+            .all(|clean| clean);
+        self.streams
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
         clean
     }
 
     /// Tells every stream whether its device is there.
-    pub fn tell_presence(&self) {
+    pub(super) fn tell_presence(&self) {
         for (_, stream) in self.all() {
             if let Some(config) = stream.config() {
                 stream.tell_presence(self.catalogue.is_present(&config.device));
@@ -189,33 +267,54 @@ impl Roster {
     }
 
     /// Returns once every actor has answered.
-    pub async fn ping(&self) {
-        let pings = self.all().into_iter().map(|(_, stream)| async move { stream.ping().await });
+    pub(super) async fn ping(&self) {
+        let pings = self
+            .all()
+            .into_iter()
+            .map(|(_, stream)| async move { stream.ping().await });
         futures::future::join_all(pings).await;
     }
 
     /// A stream's status; none if there is none.
-    pub fn status(&self, name: &StreamName) -> Option<StreamStatus> {
+    pub(super) fn status(&self, name: &StreamName) -> Option<StreamStatus> {
         let stream = self.get(name)?;
         let view = stream.view();
         let stats = stream.monitor().stats();
-        Some(StreamStatus::new(name.clone(), view.config, view.life, &self.clock, self.bus_socket(name), stats))
+        Some(StreamStatus::new(
+            name.clone(),
+            view.config,
+            view.life,
+            &self.clock,
+            self.bus_socket(name),
+            stats,
+        ))
     }
 
     /// The status of a camera that was given no stream.
-    pub fn idle_status(&self, name: &StreamName) -> StreamStatus {
+    pub(super) fn idle_status(&self, name: &StreamName) -> StreamStatus {
         let mut life = Lifecycle::new(BackoffPolicy::default());
-        life.step(self.clock.now(), mos_camera_core::lifecycle::Input::Present, 0);
-        StreamStatus::new(name.clone(), None, life.snapshot(), &self.clock, self.bus_socket(name), StreamStats::default())
+        life.step(
+            self.clock.now(),
+            mos_camera_core::lifecycle::Input::Present,
+            0,
+        );
+        StreamStatus::new(
+            name.clone(),
+            None,
+            life.snapshot(),
+            &self.clock,
+            self.bus_socket(name),
+            StreamStats::default(),
+        )
     }
 
     fn bus_socket(&self, name: &StreamName) -> PathBuf {
-        mos_frame::socket_path(&self.bus.dir, name.as_str())
+        mos_frame::socket_path(&self.bus.directory, name.as_str())
     }
 
     /// Folder of the frame bus's sockets.
-    pub fn frame_dir(&self) -> &Path {
-        &self.bus.dir
+    pub(super) fn frame_dir(&self) -> &Path {
+        &self.bus.directory
     }
 }
 

@@ -32,14 +32,33 @@ pub struct StreamStatus {
 
 impl StreamStatus {
     /// The status of a stream in this life, at this moment.
-    pub fn new(name: StreamName, config: Option<StreamConfig>, life: lifecycle::Snapshot, clock: &Clock, bus_socket: PathBuf, stats: StreamStats) -> Self {
-        let fault = life.fault.as_ref().map(|f| (f.fault.clone(), clock.wall(f.at)));
+    pub fn new(
+        name: StreamName,
+        config: Option<StreamConfig>,
+        life: lifecycle::Snapshot,
+        clock: &Clock,
+        bus_socket: PathBuf,
+        stats: StreamStats,
+    ) -> Self {
+        let fault = life
+            .fault
+            .as_ref()
+            .map(|f| (f.fault.clone(), clock.wall(f.at)));
         let next_attempt_in = match life.state {
             State::Backoff { until, .. } => Some(until.saturating_sub(clock.now())),
             _ => None,
         };
         let streaming_since = life.streaming_since.map(|at| clock.wall(at));
-        Self { name, config, life, fault, next_attempt_in, streaming_since, bus_socket, stats }
+        Self {
+            name,
+            config,
+            life,
+            fault,
+            next_attempt_in,
+            streaming_since,
+            bus_socket,
+            stats,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::monitor::Monitor;
 
 /// One stream, as the engine holds it.
 #[derive(Debug)]
-pub struct Stream {
+pub(super) struct Stream {
     name: StreamName,
     inbox: mpsc::UnboundedSender<Message>,
     view: watch::Receiver<View>,
@@ -21,35 +21,49 @@ pub struct Stream {
 
 impl Stream {
     /// Starts the actor of a stream that is not configured yet.
-    pub fn spawn(name: StreamName, around: Surroundings, inbox: (mpsc::UnboundedSender<Message>, mpsc::UnboundedReceiver<Message>)) -> Self {
+    pub(super) fn spawn(
+        name: StreamName,
+        around: Surroundings,
+        inbox: (
+            mpsc::UnboundedSender<Message>,
+            mpsc::UnboundedReceiver<Message>,
+        ),
+    ) -> Self {
         let monitor = Arc::clone(&around.monitor);
         let view = Actor::spawn(name.clone(), around, inbox.1);
-        Self { name, inbox: inbox.0, view, monitor }
+        Self {
+            name,
+            inbox: inbox.0,
+            view,
+            monitor,
+        }
     }
 
     /// Gives a command and returns once the actor has taken it in.
-    pub async fn command(&self, command: Command) -> Result<(), EngineError> {
+    pub(super) async fn command(&self, command: Command) -> Result<(), EngineError> {
         let (taken, answer) = oneshot::channel();
         // If the actor is gone the answer's other end is too, and says so.
         let _ = self.inbox.send(Message::Command(command, taken));
-        answer.await.map_err(|_| EngineError::Internal { what: format!("stream {} has ended", self.name) })
+        answer.await.map_err(|_| EngineError::Internal {
+            what: format!("stream {} has ended", self.name),
+        })
     }
 
     /// Says whether the device is there.
-    pub fn tell_presence(&self, present: bool) {
+    pub(super) fn tell_presence(&self, present: bool) {
         // An actor that has ended needs no telling.
         let _ = self.inbox.send(Message::Present(present));
     }
 
     /// Returns once the actor has answered, or is gone.
-    pub async fn ping(&self) {
+    pub(super) async fn ping(&self) {
         let (taken, answer) = oneshot::channel();
         let _ = self.inbox.send(Message::Ping(taken));
         let _ = answer.await;
     }
 
     /// Returns once no pipeline is alive; false if it was given up.
-    pub async fn down(&self) -> bool {
+    pub(super) async fn down(&self) -> bool {
         let mut view = self.view.clone();
         let settled = |v: &View| v.life.generation.is_none() || v.life.state == State::Failed;
         match view.wait_for(settled).await {
@@ -60,17 +74,17 @@ impl Stream {
     }
 
     /// Its life as it is now.
-    pub fn view(&self) -> View {
+    pub(super) fn view(&self) -> View {
         self.view.borrow().clone()
     }
 
     /// What it is asked to be.
-    pub fn config(&self) -> Option<StreamConfig> {
+    pub(super) fn config(&self) -> Option<StreamConfig> {
         self.view.borrow().config.clone()
     }
 
     /// Its counters.
-    pub fn monitor(&self) -> &Monitor {
+    pub(super) fn monitor(&self) -> &Monitor {
         &self.monitor
     }
 }

@@ -39,7 +39,10 @@ pub struct Wanted {
 
 impl Default for WantedState {
     fn default() -> Self {
-        Self { version: VERSION, streams: BTreeMap::new() }
+        Self {
+            version: VERSION,
+            streams: BTreeMap::new(),
+        }
     }
 }
 

@@ -48,9 +48,14 @@ impl Store {
     /// A store at `path`; its folder is made (0750) if it is not there.
     pub fn open(path: &Path) -> io::Result<Self> {
         if let Some(dir) = path.parent() {
-            fs::DirBuilder::new().recursive(true).mode(0o750).create(dir)?;
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o750)
+                .create(dir)?;
         }
-        Ok(Self { path: path.to_owned() })
+        Ok(Self {
+            path: path.to_owned(),
+        })
     }
 
     /// The file.
@@ -63,12 +68,18 @@ impl Store {
         let bytes = match fs::read(&self.path) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                return Ok(Loaded { state: WantedState::default(), problem: None });
+                return Ok(Loaded {
+                    state: WantedState::default(),
+                    problem: None,
+                });
             }
             Err(e) => return Err(e),
         };
         match parse(&bytes) {
-            Ok(state) => Ok(Loaded { state, problem: None }),
+            Ok(state) => Ok(Loaded {
+                state,
+                problem: None,
+            }),
             Err(reason) => self.set_aside(&reason),
         }
     }
@@ -81,7 +92,10 @@ impl Store {
             self.path.display(),
             aside.display()
         );
-        Ok(Loaded { state: WantedState::default(), problem: Some(problem) })
+        Ok(Loaded {
+            state: WantedState::default(),
+            problem: Some(problem),
+        })
     }
 
     /// The first `<file>.corrupt-<n>` that is free.
@@ -92,7 +106,10 @@ impl Store {
                 return Ok(name);
             }
         }
-        Err(io::Error::new(io::ErrorKind::AlreadyExists, "no free name to set the state file aside"))
+        Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "no free name to set the state file aside",
+        ))
     }
 
     fn sibling(&self, suffix: &str) -> PathBuf {
@@ -107,14 +124,22 @@ impl Store {
         self.replace(&tmp, state).map_err(|source| {
             // Of no use, and in the way of what lacks space; that it can't be removed changes nothing about the failure.
             let _ = fs::remove_file(&tmp);
-            SaveError { path: self.path.clone(), source }
+            SaveError {
+                path: self.path.clone(),
+                source,
+            }
         })
     }
 
     fn replace(&self, tmp: &Path, state: &WantedState) -> io::Result<()> {
         let mut text = serde_json::to_vec_pretty(state)?;
         text.push(b'\n');
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(tmp)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o640)
+            .open(tmp)?;
         file.write_all(&text)?;
         file.sync_all()?;
         fs::rename(tmp, &self.path)?;
@@ -133,7 +158,9 @@ fn parse(bytes: &[u8]) -> Result<WantedState, String> {
     }
     let Versioned { version } = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
     if version != VERSION {
-        return Err(format!("it has version {version}, this build knows version {VERSION}"));
+        return Err(format!(
+            "it has version {version}, this build knows version {VERSION}"
+        ));
     }
     serde_json::from_slice(bytes).map_err(|e| e.to_string())
 }

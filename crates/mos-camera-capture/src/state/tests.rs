@@ -12,13 +12,29 @@ fn name(text: &str) -> StreamName {
 
 fn config() -> StreamConfig {
     let device = DeviceId::new(Transport::Test, "front");
-    StreamConfig { size: Some((640, 480)), framerate: Framerate::new(30000, 1001), ..StreamConfig::new(device) }
+    StreamConfig {
+        size: Some((640, 480)),
+        framerate: Framerate::new(30000, 1001),
+        ..StreamConfig::new(device)
+    }
 }
 
 fn state() -> WantedState {
     WantedState::default()
-        .with(&name("front"), Wanted { config: Some(config()), started: Some(true) })
-        .with(&name("back"), Wanted { config: None, started: Some(false) })
+        .with(
+            &name("front"),
+            Wanted {
+                config: Some(config()),
+                started: Some(true),
+            },
+        )
+        .with(
+            &name("back"),
+            Wanted {
+                config: None,
+                started: Some(false),
+            },
+        )
 }
 
 fn store() -> (TempDir, Store) {
@@ -28,7 +44,10 @@ fn store() -> (TempDir, Store) {
 }
 
 fn siblings(store: &Store) -> Vec<PathBuf> {
-    let mut all: Vec<_> = fs::read_dir(store.path().parent().unwrap()).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut all: Vec<_> = fs::read_dir(store.path().parent().unwrap())
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
     all.sort();
     all
 }
@@ -36,15 +55,29 @@ fn siblings(store: &Store) -> Vec<PathBuf> {
 #[test]
 fn what_was_saved_is_loaded() {
     let (_dir, store) = store();
-    assert_eq!(store.load().unwrap(), Loaded { state: WantedState::default(), problem: None });
+    assert_eq!(
+        store.load().unwrap(),
+        Loaded {
+            state: WantedState::default(),
+            problem: None
+        }
+    );
     store.save(&state()).unwrap();
-    assert_eq!(store.load().unwrap(), Loaded { state: state(), problem: None });
+    assert_eq!(
+        store.load().unwrap(),
+        Loaded {
+            state: state(),
+            problem: None
+        }
+    );
     assert_eq!(siblings(&store), [store.path()], "no temporary file stays");
 }
 
 #[test]
 fn wishes_that_say_nothing_are_forgotten() {
-    let emptied = state().with(&name("front"), Wanted::default()).with(&name("back"), Wanted::default());
+    let emptied = state()
+        .with(&name("front"), Wanted::default())
+        .with(&name("back"), Wanted::default());
     assert_eq!(emptied, WantedState::default());
 }
 
@@ -58,7 +91,9 @@ fn a_file_cut_off_anywhere_is_set_aside_and_kept() {
         fs::write(store.path(), &whole[..len]).unwrap();
         let loaded = store.load().unwrap();
         assert_eq!(loaded.state, WantedState::default(), "cut at {len}");
-        let aside = store.path().with_file_name(format!("state.json.corrupt-{}", len + 1));
+        let aside = store
+            .path()
+            .with_file_name(format!("state.json.corrupt-{}", len + 1));
         assert!(loaded.problem.unwrap().contains(aside.to_str().unwrap()));
         assert_eq!(fs::read(&aside).unwrap(), &whole[..len]);
     }
@@ -70,8 +105,14 @@ fn garbage_and_other_versions_are_set_aside() {
         ("\0\0\0\0", "expected value"),
         ("{}", "missing field `version`"),
         ("{\"version\": 2, \"streams\": {}}", "version 2"),
-        ("{\"version\": 1, \"streams\": {\"../x\": {}}}", "not a stream name"),
-        ("{\"version\": 1, \"cameras\": {}}", "unknown field `cameras`"),
+        (
+            "{\"version\": 1, \"streams\": {\"../x\": {}}}",
+            "not a stream name",
+        ),
+        (
+            "{\"version\": 1, \"cameras\": {}}",
+            "unknown field `cameras`",
+        ),
     ] {
         let (_dir, store) = store();
         fs::write(store.path(), text).unwrap();

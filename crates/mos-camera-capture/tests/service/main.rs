@@ -1,0 +1,29 @@
+//! The service as its users meet it: the real binary, real cameras, real peers. One scenario per file.
+
+mod bystander;
+mod harness;
+
+mod bus_socket_taken;
+mod clean_stop;
+mod config_file;
+mod control_socket_taken;
+mod disk_full;
+mod events;
+mod grpcurl;
+mod killed_and_restarted;
+mod no_permission;
+mod reconfigure_running;
+mod reload;
+mod restart_restores;
+mod rtsp_end_of_stream;
+mod rtsp_resolution_change;
+mod rtsp_silent;
+mod rtsp_unreachable;
+mod rtsp_wrong_password;
+mod six_methods;
+mod start_before_configure;
+mod start_stop_twice;
+mod state_file_cut_off;
+mod systemd_notify;
+mod unknown_names;
+mod unsupported_size;
