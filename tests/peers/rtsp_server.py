@@ -91,7 +91,9 @@ def launch(options):
 
 
 class Camera(GstRtspServer.RTSPMediaFactory):
-    """One mount. Its sessions share a pipeline, unless each has to see a given number of frames."""
+    """One mount. Every session has a pipeline of its own, which starts with the session.
+
+    A shared one answers 503 to a session that begins while the last one ends."""
 
     def __init__(self, options):
         super().__init__()
@@ -99,7 +101,7 @@ class Camera(GstRtspServer.RTSPMediaFactory):
         self.picture = options.size
         self.filters = []
         self.set_launch(launch(options))
-        self.set_shared(options.frames < 0)
+        self.set_shared(False)
         self.set_eos_shutdown(True)
         self.connect("media-configure", self.on_media)
         self.add_role_from_structure(

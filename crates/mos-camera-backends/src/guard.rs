@@ -1,7 +1,9 @@
 //! Holds a source to the size and rate that were asked for, where only its first picture tells.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use gst::prelude::*;
-use mos_camera_core::{Framerate, StreamConfig};
+use mos_camera_core::{DeviceId, Framerate, StreamConfig};
 
 use crate::backend::Source;
 use crate::posted::post_unsupported;
@@ -22,27 +24,58 @@ struct Offer {
 
 /// Lets a picture of another size or rate end in a fault instead of reaching the bus.
 pub(crate) fn install(source: &Source, config: &StreamConfig) {
-    let wish = Wish {
-        size: config.size,
-        rate: config.framerate,
+    let guard = Guard {
+        wish: Wish {
+            size: config.size,
+            rate: config.framerate,
+        },
+        device: config.device.clone(),
+        bin: source.bin.downgrade(),
+        refuses: AtomicBool::new(false),
     };
-    let Some(pad) = source.bin.static_pad("src") else {
-        return;
-    };
-    let bin = source.bin.downgrade();
-    let device = config.device.to_string();
-    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-        let Some(gst::PadProbeData::Event(event)) = &info.data else { return gst::PadProbeReturn::Ok };
-        let gst::EventView::Caps(caps) = event.view() else { return gst::PadProbeReturn::Ok };
-        let Some(complaint) = offer(caps.caps()).and_then(|offer| complaint(wish, offer)) else {
-            return gst::PadProbeReturn::Ok;
+    if let Some(pad) = source.bin.static_pad("src") {
+        let data = gst::PadProbeType::EVENT_DOWNSTREAM
+            | gst::PadProbeType::BUFFER
+            | gst::PadProbeType::BUFFER_LIST;
+        pad.add_probe(data, move |_, info| guard.look(info.data.as_ref()));
+    }
+}
+
+struct Guard {
+    wish: Wish,
+    device: DeviceId,
+    bin: gst::glib::WeakRef<gst::Bin>,
+    /// Whether the pictures that come now are not what was asked for.
+    refuses: AtomicBool,
+}
+
+impl Guard {
+    /// What becomes of an event or buffer. What is refused counts as handled: it ends here.
+    fn look(&self, data: Option<&gst::PadProbeData<'_>>) -> gst::PadProbeReturn {
+        let refused = match data {
+            Some(gst::PadProbeData::Event(event)) => match event.view() {
+                gst::EventView::Caps(caps) => self.refuse(caps.caps()),
+                _ => false,
+            },
+            _ => self.refuses.load(Ordering::Relaxed),
         };
-        if let Some(bin) = bin.upgrade() {
-            let hint = "leave the value out of the stream's configuration, or change it in the camera's own settings";
-            post_unsupported(&bin, &format!("{device} {complaint}"), hint);
+        if refused {
+            gst::PadProbeReturn::Handled
+        } else {
+            gst::PadProbeReturn::Ok
         }
-        gst::PadProbeReturn::Drop
-    });
+    }
+
+    /// Refuses new caps if they are not what was asked for, and says so.
+    fn refuse(&self, caps: &gst::CapsRef) -> bool {
+        let complaint = offer(caps).and_then(|offer| complaint(self.wish, offer));
+        self.refuses.store(complaint.is_some(), Ordering::Relaxed);
+        if let Some((complaint, bin)) = complaint.as_ref().zip(self.bin.upgrade()) {
+            let hint = "leave the value out of the stream's configuration, or change it in the camera's own settings";
+            post_unsupported(&bin, &format!("{} {complaint}", self.device), hint);
+        }
+        complaint.is_some()
+    }
 }
 
 fn offer(caps: &gst::CapsRef) -> Option<Offer> {

@@ -161,10 +161,8 @@ fn a_camera_that_can_not_be_reached_is_unreachable() {
 
 #[test]
 fn waiting_for_an_answer_does_not_hold_up_a_stop() {
-    for port in [
-        SilentPort::new().unwrap().port().unwrap(),
-        SaturatedPort::new().unwrap().port(),
-    ] {
+    let (silent, saturated) = (SilentPort::new().unwrap(), SaturatedPort::new().unwrap());
+    for port in [silent.port().unwrap(), saturated.port()] {
         let source = RtspSource {
             timeout: PATIENCE,
             ..RtspSource::new(format!("rtsp://127.0.0.1:{port}/cam0"))
@@ -173,6 +171,7 @@ fn waiting_for_an_answer_does_not_hold_up_a_stop() {
         let before = Instant::now();
         running.pipeline.stop();
         assert!(before.elapsed() < PATIENCE / 2, "{:?}", before.elapsed());
+        assert_eq!(running.events.drain(), []);
     }
 }
 

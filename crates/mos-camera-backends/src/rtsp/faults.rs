@@ -31,6 +31,7 @@ enum Cause {
     Unauthorized,
     Forbidden,
     NotFound,
+    Unavailable,
     Closed,
     NoH264,
     Certificate,
@@ -52,13 +53,15 @@ fn cause(report: &Report) -> Option<Cause> {
         return None;
     }
     let Code::Resource(code) = report.code else {
-        let none_chosen = report.code == Code::Stream(StreamError::Format);
+        // The element takes it for a missing plugin when none of the streams is wanted.
+        let none_chosen = report.code == Code::Stream(StreamError::CodecNotFound);
         return none_chosen.then_some(Cause::NoH264);
     };
     Some(match code {
         ResourceError::NotAuthorized if report.says("(403)") => Cause::Forbidden,
         ResourceError::NotAuthorized => Cause::Unauthorized,
         ResourceError::NotFound => Cause::NotFound,
+        _ if report.says("(503)") || report.says("(453)") => Cause::Unavailable,
         _ if report.says("TLS") || report.says("ertificate") => Cause::Certificate,
         _ if report.says("closed the connection") || report.says("gst_rtspsrc_loop") => {
             Cause::Closed
@@ -129,6 +132,11 @@ fn words(cause: Cause) -> (FaultKind, &'static str, &'static str) {
             FaultKind::NotFound,
             "the camera is there, but has no stream at this path (404)",
             "check the path of the camera's URL; its manual lists the paths",
+        ),
+        Cause::Unavailable => (
+            FaultKind::Busy,
+            "the camera can't serve another viewer now (503 or 453)",
+            "it is tried again; if this goes on, disconnect other viewers or restart the camera",
         ),
         Cause::Closed => (
             FaultKind::Disconnected,
@@ -245,6 +253,16 @@ mod tests {
                 FaultKind::NotFound,
             ),
             (
+                "media shutting down",
+                recorded(
+                    Code::Resource(ResourceError::Read),
+                    "Unhandled error",
+                    "6954): gst_rtspsrc_send",
+                    "Service Unavailable (503)",
+                ),
+                FaultKind::Busy,
+            ),
+            (
                 "TCP server killed",
                 recorded(
                     READ,
@@ -277,7 +295,7 @@ mod tests {
             (
                 "audio only",
                 recorded(
-                    Code::Stream(StreamError::Format),
+                    Code::Stream(StreamError::CodecNotFound),
                     no_stream,
                     "7894): gst_rtspsrc_setup_streams_start",
                     "",
@@ -300,7 +318,7 @@ mod tests {
     fn a_camera_without_h264_is_told_with_what_it_offers() {
         let id = DeviceId::new(Transport::Rtsp, "door");
         let report = recorded(
-            Code::Stream(StreamError::Format),
+            Code::Stream(StreamError::CodecNotFound),
             "No supported stream was found.",
             "1): f",
             "",
