@@ -98,12 +98,12 @@ mod tests {
 
     const SECOND: u64 = 1_000_000_000;
 
-    fn now(running: i64) -> Option<Now> {
-        Some(Now {
+    fn now(running: i64) -> Now {
+        Now {
             running,
             monotonic: 1000 * SECOND,
             error: 7,
-        })
+        }
     }
 
     fn ns(time: u64) -> gst::ClockTime {
@@ -117,29 +117,41 @@ mod tests {
         let cases = [
             (
                 "20 ms old",
-                now(second),
+                Some(now(second)),
                 Some(ns(SECOND - 20_000_000)),
                 1000 * SECOND - 20_000_000,
                 true,
             ),
             (
                 "just now",
-                now(second),
+                Some(now(second)),
                 Some(ns(SECOND)),
                 1000 * SECOND,
                 true,
             ),
             (
                 "in the future",
-                now(second),
+                Some(now(second)),
                 Some(ns(2 * SECOND)),
                 arrival,
                 false,
             ),
-            ("too old", now(60 * second), Some(ns(0)), arrival, false),
-            ("no time stamp", now(second), None, arrival, false),
+            (
+                "too old",
+                Some(now(60 * second)),
+                Some(ns(0)),
+                arrival,
+                false,
+            ),
+            ("no time stamp", Some(now(second)), None, arrival, false),
             ("no clock", None, Some(ns(0)), arrival, false),
-            ("before the start", now(-5), Some(ns(0)), arrival, false),
+            (
+                "before the start",
+                Some(now(-5)),
+                Some(ns(0)),
+                arrival,
+                false,
+            ),
         ];
         for (name, now, running, capture, from_clock) in cases {
             let meta = stamp(now, running, arrival);

@@ -1,10 +1,13 @@
 //! What the memory of a buffer is, by what the kernel says, not by what its label says.
 
 use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
 
 use gst_allocators::FdMemory;
 use mos_frame::memory as fd_memory;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::SealFlags;
+use rustix::io::Errno;
 
 /// What a block of memory is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +88,27 @@ pub(crate) fn is_plain(caps: &gst::CapsRef) -> bool {
         .is_none_or(|features| features.is_equal(gst::CAPS_FEATURES_MEMORY_SYSTEM_MEMORY.as_ref()))
 }
 
+/// Waits until no device writes to these dma-bufs any more; false if that takes longer than `timeout`.
+///
+/// `poll(2)` of a dma-buf for input waits for its write fences (Documentation/driver-api/dma-buf.rst, "Implicit Fence
+/// Poll Support").
+pub(crate) fn wait_written(fds: &[BorrowedFd<'_>], timeout: Duration) -> std::io::Result<bool> {
+    let deadline = Instant::now() + timeout;
+    for &fd in fds {
+        let mut polled = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match poll(&mut polled, Timespec::try_from(left).ok().as_ref()) {
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+                Ok(0) => return Ok(false),
+                Ok(_) => break,
+            }
+        }
+    }
+    Ok(true)
+}
+
 /// Fixes the size of a memfd, so that no reader can be made to fault by its shrinking.
 pub(crate) fn fix_size(fd: BorrowedFd<'_>) -> std::io::Result<()> {
     let sealed = SealFlags::SHRINK | SealFlags::GROW;
@@ -143,6 +167,16 @@ pub(crate) mod tests {
                 "round {round}"
             );
         }
+    }
+
+    #[test]
+    fn a_writer_that_does_not_finish_is_not_waited_for_for_ever() {
+        // A pipe polls like a dma-buf with a fence: not readable, then readable.
+        let (read, write) = rustix::pipe::pipe().unwrap();
+        assert!(!wait_written(&[read.as_fd()], Duration::from_millis(1)).unwrap());
+        rustix::io::write(&write, &[1]).unwrap();
+        assert!(wait_written(&[read.as_fd()], Duration::from_mins(1)).unwrap());
+        assert!(wait_written(&[], Duration::ZERO).unwrap());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A stock GStreamer tool in another process plays a stream with the plugin as a file.
 #![cfg(feature = "development")]
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod common;
 

@@ -1,5 +1,6 @@
 //! A source without memory of its own writes straight into what subscribers get: the memory is the same, nothing is copied.
 #![cfg(feature = "development")]
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod common;
 

@@ -8,9 +8,10 @@ use gst_base::subclass::prelude::*;
 use gst_video::{VideoInfo, VideoMeta};
 use mos_frame::{BindError, FrameFlags, FrameMeta, Publisher, PublisherOptions};
 
-use super::SinkStats;
-use super::outlet::{Fault, Outcome, Outlet};
+use super::fault::Fault;
+use super::outlet::{Outcome, Outlet};
 use super::settings::{self, Settings};
+use super::{SinkStats, StreamAccess};
 use crate::clock::{self, Now};
 use crate::fault::{Kind as FaultKind, details};
 use crate::mosnv12contract::CONTRACT_CAPS;
@@ -104,11 +105,17 @@ impl BaseSinkImpl for FrameSink {
                 advice,
             ));
         };
+        if let Some(list) = settings.bad_list {
+            let text = format!("the property {list} is no list of ids");
+            let advice = "set it to numbers separated by commas";
+            return Err(self.start_error(gst::ResourceError::Settings, &text, "access", advice));
+        }
         let demand = settings.demand();
         let options = PublisherOptions {
             budget: demand.budget(None),
             ..PublisherOptions::default()
         };
+        let options = settings.access.apply(options);
         let publisher = Publisher::bind(&path, options).map_err(|why| self.bind_error(&why))?;
         gst::info!(CAT, imp = self, "publishing at {}", path.display());
         *self.outlet() = Some(Outlet::new(publisher, demand));
@@ -162,7 +169,7 @@ impl BaseSinkImpl for FrameSink {
         match outcome {
             Ok(Outcome::Published(seq)) => gst::trace!(CAT, imp = self, "published frame {seq}"),
             Ok(Outcome::Dropped(why)) => {
-                gst::warning!(CAT, imp = self, "dropped {buffer:?}: {why}")
+                gst::warning!(CAT, imp = self, "dropped {buffer:?}: {why}");
             }
             Err(fault) => return Err(self.fail(&fault)),
         }
@@ -177,6 +184,12 @@ impl FrameSink {
 
     fn outlet(&self) -> MutexGuard<'_, Option<Outlet>> {
         self.outlet.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_access(&self, access: StreamAccess) {
+        let mut settings = self.settings();
+        settings.access = access;
+        settings.bad_list = None;
     }
 
     pub(super) fn stats(&self) -> Option<SinkStats> {

@@ -23,21 +23,26 @@
 //! # Time
 //! A frame's capture time is its running time carried over to `CLOCK_MONOTONIC`; where that can't be (no clock, a time
 //! stamp in the future or more than 10 s back) it is the time of arrival, and the frame says which it is.
+//! A dma-buf that its device still writes is waited for, so that what is on offer is finished.
 //! Frames flagged `CORRUPTED` are dropped and counted, never published.
 //!
 //! # Properties
-//! `stream`, `directory`, `socket-path`, `slots`, `in-flight`, `window`, `expected-subscribers`, `hold`, and `stats`:
+//! `stream`, `directory`, `socket-path`; `slots`, `in-flight`, `window`, `expected-subscribers`, `hold`;
+//! `allow-uids` and `allow-gids` (ids separated by commas, beside our own user and root), `socket-mode`, `socket-gid`
+//! (-1 leaves ours); and `stats`:
 //! a structure `mos-frame-sink-stats` with `published`, `copied`, `corrupted`, `dropped`, `refused`, `evicted` (u64), `epoch`,
 //! `buffers` (uint), `session` (u64) and `subscribers`, an array of structures `subscriber` with `id`, `name`, `pid`,
 //! `uid`, `window`, `hold`, `offered`, `claimed`, `recalled`, `skipped`, `revoked`, `held`, `max-held`.
 //! Rust programs take [`MosFrameSink::stats`].
 //!
 //! # Errors
-//! With [details](crate::fault::DETAILS): `kind=bus` and reason `no-stream`, `in-use`, `permission`, `no-folder`, `io`
+//! With [details](crate::fault::DETAILS): `kind=bus` and reason `no-stream`, `access`, `in-use`, `permission`, `no-folder`, `io`
 //! at the start, `import`, `publish`, `copy` later; `kind=contract` and reason `no-caps`, `planes`, `not-shareable`.
 
+mod access;
 #[cfg(feature = "development")]
 mod copy;
+mod fault;
 mod imp;
 mod outlet;
 mod settings;
@@ -46,6 +51,7 @@ mod stats;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
+pub use access::StreamAccess;
 pub use stats::SinkStats;
 
 gst::glib::wrapper! {
@@ -54,6 +60,11 @@ gst::glib::wrapper! {
 }
 
 impl MosFrameSink {
+    /// Says who may subscribe; takes effect with the next start.
+    pub fn set_access(&self, access: StreamAccess) {
+        self.imp().set_access(access);
+    }
+
     /// What was published so far and to whom; `None` while the sink is stopped.
     pub fn stats(&self) -> Option<SinkStats> {
         self.imp().stats()

@@ -1,6 +1,7 @@
 //! The way of one buffer onto the bus.
 
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 use gst::prelude::*;
 use gst_video::VideoInfo;
@@ -9,70 +10,10 @@ use mos_frame::{
 };
 
 use super::SinkStats;
+use super::fault::Fault;
 use crate::budget;
 use crate::memory::{self, Kind, Probe};
 use crate::planes::{self, Planes};
-
-/// A buffer could not be published.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Fault {
-    #[error("a frame came before its caps")]
-    NoCaps,
-    #[error("the frame's planes don't fit its memory: {0}")]
-    Planes(String),
-    #[error("the frame's memory is {0}, which other processes can't be given")]
-    NotShareable(&'static str),
-    #[error("the frame bus did not take the frame's memory: {0}")]
-    Import(#[from] ImportError),
-    #[error("the frame was not published: {0}")]
-    Publish(#[from] PublishError),
-    #[cfg(feature = "development")]
-    #[error("the frame could not be copied into shareable memory: {0}")]
-    Copy(String),
-}
-
-impl Fault {
-    /// Stable code of the reason.
-    pub(crate) const fn code(&self) -> &'static str {
-        match self {
-            Self::NoCaps => "no-caps",
-            Self::Planes(_) => "planes",
-            Self::NotShareable(_) => "not-shareable",
-            Self::Import(_) => "import",
-            Self::Publish(_) => "publish",
-            #[cfg(feature = "development")]
-            Self::Copy(_) => "copy",
-        }
-    }
-
-    /// What to do about it.
-    pub(crate) const fn advice(&self) -> &'static str {
-        match self {
-            Self::NoCaps => "put mosnv12contract before the sink",
-            Self::Planes(_) => {
-                "the element before the sink must attach a GstVideoMeta that describes its real layout"
-            }
-            Self::NotShareable(_) => {
-                "put mosnv12contract before the sink and let the source or decoder export dma-bufs; only a development build copies"
-            }
-            Self::Import(_) => {
-                "check the limits of this process on open files, and that upstream reuses its buffers"
-            }
-            Self::Publish(_) => {
-                "the source reuses memory that it gave away; report it to the maintainers of that element"
-            }
-            #[cfg(feature = "development")]
-            Self::Copy(_) => {
-                "check that there is memory left, and the limit of this process on open files"
-            }
-        }
-    }
-
-    /// Whether the fault lies in the frames (the contract) and not in the bus.
-    pub(crate) const fn breaks_contract(&self) -> bool {
-        matches!(self, Self::NoCaps | Self::Planes(_) | Self::NotShareable(_))
-    }
-}
 
 /// What became of a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,14 +47,22 @@ impl Demand {
     }
 }
 
+/// Caps and what they mean for the bus.
+#[derive(Debug, Clone)]
+struct Stream {
+    info: VideoInfo,
+    format: Format,
+    /// Memory that the bus was told of for this format.
+    announced: Option<(MemoryKind, bool)>,
+}
+
 /// Publishes the buffers of one stream.
 #[derive(Debug)]
 pub(crate) struct Outlet {
     publisher: Publisher<gst::Buffer>,
     demand: Demand,
-    info: Option<VideoInfo>,
-    format: Option<Format>,
-    pool_max: Option<u32>,
+    stream: Option<Stream>,
+    pool: PoolSeen,
     probe: Probe,
     copied: u64,
     corrupted: u64,
@@ -127,9 +76,8 @@ impl Outlet {
         Self {
             publisher,
             demand,
-            info: None,
-            format: None,
-            pool_max: None,
+            stream: None,
+            pool: PoolSeen::default(),
             probe: Probe::default(),
             copied: 0,
             corrupted: 0,
@@ -141,7 +89,12 @@ impl Outlet {
 
     /// Caps of the buffers that follow. What they mean for the bus is known with the next buffer.
     pub(crate) fn set_info(&mut self, info: VideoInfo) {
-        self.info = Some(info);
+        let format = describe(&info);
+        self.stream = Some(Stream {
+            info,
+            format,
+            announced: None,
+        });
     }
 
     /// Publishes a buffer; the bus keeps it until the last subscriber lets go. A damaged frame is never published.
@@ -162,10 +115,10 @@ impl Outlet {
     }
 
     fn try_publish(&mut self, buffer: &gst::Buffer, meta: FrameMeta) -> Result<Outcome, Fault> {
-        let info = self.info.clone().ok_or(Fault::NoCaps)?;
+        let info = self.stream.as_ref().ok_or(Fault::NoCaps)?.info.clone();
         let planes = planes::of(buffer, &info).map_err(Fault::Planes)?;
         if let Some(kind) = self.shareable(buffer, &planes)? {
-            return self.publish_shareable(buffer.clone(), &info, &planes, kind, meta);
+            return self.publish_shareable(buffer.clone(), &planes, kind, meta);
         }
         self.publish_copy(buffer, &info, meta)
     }
@@ -197,23 +150,20 @@ impl Outlet {
     fn publish_shareable(
         &mut self,
         buffer: gst::Buffer,
-        info: &VideoInfo,
         planes: &Planes,
         kind: MemoryKind,
         meta: FrameMeta,
     ) -> Result<Outcome, Fault> {
-        let fds: Vec<BorrowedFd<'_>> = planes
-            .memories
-            .iter()
+        let blocks = planes.memories.iter();
+        let fds: Vec<BorrowedFd<'_>> = blocks
             .filter_map(|&block| memory::fd_of(buffer.peek_memory(block)))
             .collect();
-        let read_only = kind == MemoryKind::Memfd && fds.iter().all(|&fd| memory::is_read_only(fd));
-        if kind == MemoryKind::Memfd && !read_only {
-            fds.iter()
-                .try_for_each(|&fd| memory::fix_size(fd))
-                .map_err(ImportError::from)?;
-        }
-        self.announce(&buffer, format(info, kind, read_only));
+        let Some(read_only) = settle(kind, &fds).map_err(ImportError::from)? else {
+            return Ok(Outcome::Dropped(format!(
+                "its device did not finish it within {FENCE:?}"
+            )));
+        };
+        self.announce(&buffer, kind, read_only);
         let slot = match self.publisher.import(&fds, &planes.layout) {
             Err(full @ ImportError::Full) => return Ok(Outcome::Dropped(full.to_string())),
             slot => slot?,
@@ -226,15 +176,18 @@ impl Outlet {
     }
 
     /// Tells the bus the format and the budget if they changed.
-    fn announce(&mut self, buffer: &gst::BufferRef, format: Format) {
-        let pool_max = pool_max(buffer);
-        if self.pool_max != pool_max || self.format.is_none() {
-            self.pool_max = pool_max;
-            self.publisher.set_budget(self.demand.budget(pool_max));
+    fn announce(&mut self, buffer: &gst::BufferRef, memory: MemoryKind, read_only: bool) {
+        if self.pool.look_at(buffer) {
+            self.publisher.set_budget(self.demand.budget(self.pool.max));
         }
-        if self.format.as_ref() != Some(&format) {
-            self.publisher.set_format(format.clone());
-            self.format = Some(format);
+        if let Some(stream) = &mut self.stream
+            && stream.announced.replace((memory, read_only)) != Some((memory, read_only))
+        {
+            self.publisher.set_format(Format {
+                memory,
+                read_only,
+                ..stream.format.clone()
+            });
         }
     }
 
@@ -253,7 +206,7 @@ impl Outlet {
         };
         self.copied += 1;
         let planes = planes::of(&copy, info).map_err(Fault::Planes)?;
-        self.publish_shareable(copy, info, &planes, MemoryKind::Memfd, meta)
+        self.publish_shareable(copy, &planes, MemoryKind::Memfd, meta)
     }
 
     #[cfg(not(feature = "development"))]
@@ -277,15 +230,50 @@ impl Outlet {
     }
 }
 
-/// Upper bound of the pool that a buffer comes from; `None` if it comes from none.
-fn pool_max(buffer: &gst::BufferRef) -> Option<u32> {
-    // SAFETY: a buffer that lives keeps a reference to its pool; `from_glib_none` takes another one.
-    let pool: Option<gst::BufferPool> =
-        unsafe { gst::glib::translate::from_glib_none((*buffer.as_ptr()).pool) };
-    pool?.config().params().map(|(_, _, _, max)| max)
+/// The pool that buffers come from, as far as it was looked at.
+#[derive(Debug, Default)]
+struct PoolSeen {
+    /// Address of the pool, to notice another one; 0 is none.
+    address: usize,
+    /// Its upper bound.
+    max: Option<u32>,
 }
 
-fn format(info: &VideoInfo, memory: MemoryKind, read_only: bool) -> Format {
+impl PoolSeen {
+    /// Looks at a buffer's pool; true if its upper bound is another than before.
+    fn look_at(&mut self, buffer: &gst::BufferRef) -> bool {
+        // SAFETY: the field of a live buffer is read, which nobody changes while the buffer is out of its pool.
+        let pool = unsafe { (*buffer.as_ptr()).pool };
+        if std::mem::replace(&mut self.address, pool.addr()) == pool.addr() {
+            return false;
+        }
+        // SAFETY: a buffer that is out of its pool keeps a reference to it; `from_glib_none` takes another one.
+        let pool: Option<gst::BufferPool> = unsafe { gst::glib::translate::from_glib_none(pool) };
+        let max = pool
+            .and_then(|pool| pool.config().params())
+            .map(|(_, _, _, max)| max);
+        std::mem::replace(&mut self.max, max) != max
+    }
+}
+
+/// Longest wait for a device that still writes the frame. It is no more than a few milliseconds where a device works.
+const FENCE: Duration = Duration::from_secs(1);
+
+/// Makes memory ready for subscribers; whether they are unable to write to it, or `None` if it was not finished in time.
+fn settle(kind: MemoryKind, fds: &[BorrowedFd<'_>]) -> std::io::Result<Option<bool>> {
+    if kind == MemoryKind::DmaBuf {
+        // Subscribers get no fence: what they are offered is finished. Whether a dma-buf is read-only its exporter knows.
+        return Ok(memory::wait_written(fds, FENCE)?.then_some(false));
+    }
+    let read_only = fds.iter().all(|&fd| memory::is_read_only(fd));
+    if !read_only {
+        fds.iter().try_for_each(|&fd| memory::fix_size(fd))?;
+    }
+    Ok(Some(read_only))
+}
+
+/// The format of frames with these caps; what their memory is shows with the first of them.
+fn describe(info: &VideoInfo) -> Format {
     let fps = info.fps();
     let framerate = match (u32::try_from(fps.numer()), u32::try_from(fps.denom())) {
         (Ok(numer), Ok(denom)) if numer > 0 && denom > 0 => (numer, denom),
@@ -297,19 +285,17 @@ fn format(info: &VideoInfo, memory: MemoryKind, read_only: bool) -> Format {
         fourcc: FourCc::NV12,
         modifier: 0,
         framerate,
-        memory,
-        read_only,
+        memory: MemoryKind::DmaBuf,
+        read_only: false,
         colorimetry: colorimetry(info),
     }
 }
 
 /// The name of the colorimetry, or its four numbers where it has none.
 fn colorimetry(info: &VideoInfo) -> String {
-    info.to_caps()
-        .ok()
-        .and_then(|caps| {
-            caps.structure(0)
-                .and_then(|s| s.get::<String>("colorimetry").ok())
-        })
+    let caps = info.to_caps().ok();
+    let structure = caps.as_ref().and_then(|caps| caps.structure(0));
+    structure
+        .and_then(|s| s.get("colorimetry").ok())
         .unwrap_or_default()
 }

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use gst::glib;
 use gst::prelude::*;
 
+use super::access::{self, StreamAccess};
 use super::outlet::Demand;
 use crate::address::Address;
 use crate::budget::{self, MAX_BUFFERS};
@@ -19,6 +20,9 @@ pub(super) struct Settings {
     window: u32,
     expected_subscribers: u32,
     hold: u32,
+    pub(super) access: StreamAccess,
+    /// The property whose text is no list of ids, if any.
+    pub(super) bad_list: Option<&'static str>,
 }
 
 impl Default for Settings {
@@ -30,6 +34,8 @@ impl Default for Settings {
             window: 2,
             expected_subscribers: 8,
             hold: 1,
+            access: StreamAccess::default(),
+            bad_list: None,
         }
     }
 }
@@ -51,7 +57,7 @@ impl Settings {
     }
 
     pub(super) fn set(&mut self, name: &str, value: &glib::Value) {
-        if self.address.set(name, value) {
+        if self.address.set(name, value) || self.set_access(name, value) {
             return;
         }
         let field = match name {
@@ -67,6 +73,39 @@ impl Settings {
         }
     }
 
+    fn set_access(&mut self, name: &str, value: &glib::Value) -> bool {
+        match name {
+            "allow-uids" => self.set_ids("allow-uids", value),
+            "allow-gids" => self.set_ids("allow-gids", value),
+            "socket-mode" => self.access.mode = value.get().unwrap_or(self.access.mode),
+            "socket-gid" => {
+                self.access.gid = value.get::<i64>().ok().and_then(|gid| gid.try_into().ok());
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn set_ids(&mut self, name: &'static str, value: &glib::Value) {
+        let ids = access::ids(
+            &value
+                .get::<Option<String>>()
+                .ok()
+                .flatten()
+                .unwrap_or_default(),
+        );
+        self.bad_list = ids
+            .is_none()
+            .then_some(name)
+            .or(self.bad_list.filter(|&bad| bad != name));
+        let list = if name == "allow-uids" {
+            &mut self.access.uids
+        } else {
+            &mut self.access.gids
+        };
+        *list = ids.unwrap_or_default();
+    }
+
     pub(super) fn get(&self, name: &str) -> glib::Value {
         match name {
             "slots" => self.slots.to_value(),
@@ -74,6 +113,10 @@ impl Settings {
             "window" => self.window.to_value(),
             "expected-subscribers" => self.expected_subscribers.to_value(),
             "hold" => self.hold.to_value(),
+            "allow-uids" => access::text(&self.access.uids).to_value(),
+            "allow-gids" => access::text(&self.access.gids).to_value(),
+            "socket-mode" => self.access.mode.to_value(),
+            "socket-gid" => self.access.gid.map_or(-1, i64::from).to_value(),
             name => self.address.get(name),
         }
     }
@@ -118,6 +161,27 @@ pub(super) fn properties() -> &'static [glib::ParamSpec] {
                 64,
                 1,
             ),
+            ids(
+                "allow-uids",
+                "Users who may subscribe, beside our own and root: ids separated by commas",
+            ),
+            ids(
+                "allow-gids",
+                "Groups whose members may subscribe: ids separated by commas",
+            ),
+            number(
+                "socket-mode",
+                "Permissions of the stream's socket",
+                0o777,
+                0o660,
+            ),
+            glib::ParamSpecInt64::builder("socket-gid")
+                .blurb("Group of the stream's socket; -1 leaves ours")
+                .minimum(-1)
+                .maximum(i64::from(u32::MAX))
+                .default_value(-1)
+                .mutable_ready()
+                .build(),
             glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
                 .nick("Statistics")
                 .blurb("What was published so far and to whom")
@@ -136,4 +200,40 @@ fn number(name: &str, blurb: &str, maximum: u32, default: u32) -> glib::ParamSpe
         .default_value(default)
         .mutable_ready()
         .build()
+}
+
+fn ids(name: &str, blurb: &str) -> glib::ParamSpec {
+    glib::ParamSpecString::builder(name)
+        .blurb(blurb)
+        .default_value("")
+        .mutable_ready()
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_list_is_remembered_until_it_is_set_right() {
+        let mut settings = Settings::default();
+        settings.set("allow-gids", &"44,video".to_value());
+        settings.set("allow-uids", &"1000".to_value());
+        assert_eq!(settings.bad_list, Some("allow-gids"));
+        settings.set("allow-gids", &"44".to_value());
+        assert_eq!(settings.bad_list, None);
+        assert_eq!(
+            (settings.access.uids, settings.access.gids),
+            (vec![1000], vec![44])
+        );
+    }
+
+    #[test]
+    fn the_group_of_the_socket_may_stay_ours() {
+        let mut settings = Settings::default();
+        settings.set("socket-gid", &44_i64.to_value());
+        assert_eq!(settings.access.gid, Some(44));
+        settings.set("socket-gid", &(-1_i64).to_value());
+        assert_eq!(settings.access.gid, None);
+    }
 }

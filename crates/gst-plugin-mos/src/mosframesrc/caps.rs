@@ -47,7 +47,7 @@ pub(crate) enum Unsupported {
 
 /// The caps that describe a format, best first.
 ///
-/// A dma-buf is offered under the contract's caps, where the running GStreamer knows them (1.24) as DMA_DRM, and in a
+/// A dma-buf is offered under the contract's caps, where the running GStreamer knows them (1.24) as `DMA_DRM`, and in a
 /// development build, for elements that map frames, as plain NV12. A memfd is plain NV12 and nothing else.
 pub(crate) fn candidates(
     format: &Format,

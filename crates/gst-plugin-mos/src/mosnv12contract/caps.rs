@@ -61,7 +61,7 @@ pub(crate) fn classify(caps: &gst::CapsRef) -> Result<Form, Refusal> {
     };
     let features: Vec<_> = caps
         .features(0)
-        .map(|f| f.iter().map(|name| name.to_string()).collect())
+        .map(|f| f.iter().map(ToString::to_string).collect())
         .unwrap_or_default();
     let features: Vec<&str> = features.iter().map(String::as_str).collect();
     form(&Description {
@@ -75,7 +75,7 @@ pub(crate) fn classify(caps: &gst::CapsRef) -> Result<Form, Refusal> {
 /// The caps that leave the gate for frames that came in with `caps`.
 pub(crate) fn outgoing(caps: &gst::CapsRef, verdict: Verdict) -> gst::Caps {
     let features = (verdict == Verdict::DmaBuf).then(dmabuf);
-    relabel(caps, "NV12", None, features)
+    relabel(caps, "NV12", None, features.as_ref())
 }
 
 /// What upstream may send so that one of `downstream` can leave.
@@ -92,7 +92,7 @@ pub(crate) fn upstream_of(downstream: &gst::CapsRef) -> gst::Caps {
     merged(
         forms
             .into_iter()
-            .map(|(format, drm, features)| relabel(downstream, format, drm, features)),
+            .map(|(format, drm, features)| relabel(downstream, format, drm, features.as_ref())),
     )
 }
 
@@ -100,7 +100,7 @@ pub(crate) fn upstream_of(downstream: &gst::CapsRef) -> gst::Caps {
 pub(crate) fn downstream_of(upstream: &gst::CapsRef) -> gst::Caps {
     merged(
         [
-            relabel(upstream, "NV12", None, Some(dmabuf())),
+            relabel(upstream, "NV12", None, Some(&dmabuf())),
             relabel(upstream, "NV12", None, None),
         ]
         .into_iter(),
@@ -119,7 +119,7 @@ fn relabel(
     caps: &gst::CapsRef,
     format: &str,
     drm_format: Option<&str>,
-    features: Option<gst::CapsFeatures>,
+    features: Option<&gst::CapsFeatures>,
 ) -> gst::Caps {
     let mut relabelled = gst::Caps::new_empty();
     let all = relabelled.make_mut();
@@ -130,7 +130,7 @@ fn relabel(
         if let Some(drm_format) = drm_format {
             structure.set("drm-format", drm_format);
         }
-        all.append_structure_full(structure, features.clone());
+        all.append_structure_full(structure, features.cloned());
     }
     relabelled
 }

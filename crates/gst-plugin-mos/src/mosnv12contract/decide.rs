@@ -159,7 +159,7 @@ pub(crate) fn form(caps: &Description<'_>) -> Result<Form, Refusal> {
     nv12(caps.format.unwrap_or("unknown")).map(|()| form)
 }
 
-/// `NV12` with no modifier or with modifier 0 is linear (`DRM_FORMAT_MOD_LINEAR`, drm_fourcc.h).
+/// `NV12` with no modifier or with modifier 0 is linear (`DRM_FORMAT_MOD_LINEAR`, `drm_fourcc.h`).
 fn drm_linear(drm_format: &str) -> Result<(), Refusal> {
     let (fourcc, modifier) = drm_format.split_once(':').unwrap_or((drm_format, "0x0"));
     if fourcc != "NV12" {
@@ -288,7 +288,8 @@ mod tests {
     #[test]
     fn memory_table() {
         use Build::{Development, Production};
-        let cases: &[(Form, &[Kind], Build, Result<Verdict, &str>)] = &[
+        type Case<'a> = (Form, &'a [Kind], Build, Result<Verdict, &'a str>);
+        let cases: &[Case<'_>] = &[
             (
                 Form::Plain,
                 &[Kind::DmaBuf],

@@ -41,6 +41,8 @@ struct State {
     verdict: Option<Verdict>,
     /// Serialized events behind the caps, until the verdict.
     held: Vec<gst::Event>,
+    /// Caps event that was refused last.
+    refused: Option<gst::Seqnum>,
     probe: Probe,
 }
 
@@ -430,15 +432,15 @@ fn set_caps_result(query: &mut gst::query::Caps, possible: gst::Caps) {
 
 /// Says why caps are refused before the pad refuses them.
 ///
-/// GStreamer asks ACCEPT_CAPS before it hands CAPS to the element, and answers a refusal with a bare `not-negotiated`.
+/// GStreamer asks `ACCEPT_CAPS` before it hands CAPS to the element, and answers a refusal with a bare `not-negotiated`.
 /// The query itself must stay truthful and silent: elements probe with it. Only caps that are really sent get here.
 fn explain_refused_caps(pad: &gst::Pad, info: &mut gst::PadProbeInfo<'_>) -> gst::PadProbeReturn {
     if let Some(event) = info.event()
-        && let gst::EventView::Caps(event) = event.view()
-        && let Err(refusal) = caps::classify(event.caps())
-        && let Some(gate) = pad
-            .parent_element()
-            .and_downcast::<super::MosNv12Contract>()
+        && let gst::EventView::Caps(caps) = event.view()
+        && let Err(refusal) = caps::classify(caps.caps())
+        && let Some(gate) = pad.parent_element().and_downcast::<super::MosNv12Contract>()
+        // A pad sends refused caps again with everything that follows.
+        && gate.imp().state().refused.replace(event.seqnum()) != Some(event.seqnum())
     {
         gate.imp().refuse(&refusal);
     }

@@ -10,7 +10,7 @@ use mos_frame::{Frame, Subscriber, SubscriberOptions};
 use mos_testkit::{Events, TempBus};
 
 /// Deadline of every wait: only a failing test reaches it.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Initializes GStreamer and the elements, once.
 pub fn init() {
@@ -41,9 +41,8 @@ impl Pipeline {
 
     /// Starts it; an error of an element fails the test with its text.
     pub fn start(&self) {
-        if self.0.set_state(gst::State::Playing).is_err() {
-            panic!("{}", self.error());
-        }
+        let started = self.0.set_state(gst::State::Playing).is_ok();
+        assert!(started, "{}", self.error());
     }
 
     /// The element of this name.
@@ -236,6 +235,17 @@ fn receiving_pad(sender: Sender<Out>) -> gst::Pad {
             Ok(gst::FlowSuccess::Ok)
         })
         .event_function(move |_, _, event| events.send(Out::Event(event)).is_ok())
+        .query_function(|pad, parent, query| match query.view_mut() {
+            gst::QueryViewMut::AcceptCaps(query) => {
+                query.set_result(true);
+                true
+            }
+            gst::QueryViewMut::Caps(query) => {
+                query.set_result(&query.filter_owned().unwrap_or_else(gst::Caps::new_any));
+                true
+            }
+            _ => gst::Pad::query_default(pad, parent, query),
+        })
         .build()
 }
 
