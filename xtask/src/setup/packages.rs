@@ -80,6 +80,7 @@ const LAB: &[Package] = &[
         "mmdebstrap",
         "makes the guest's root from Debian's packages",
     ),
+    package("uidmap", "lets mmdebstrap work without root"),
     package("squashfs-tools", "packs the guest's root into a disk"),
     package(
         "debian-archive-keyring",
