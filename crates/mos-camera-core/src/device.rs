@@ -248,7 +248,13 @@ impl Rates {
 impl fmt::Display for Capability {
     /// As `NV12 640x480, 1280x720 at 15, 30 fps`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} at {} fps", self.format, self.sizes, self.rates)
+        write!(f, "{} {}", self.format, self.sizes)?;
+        let unknown = matches!(&self.rates, Rates::Discrete(rates) if rates.is_empty());
+        if unknown {
+            Ok(())
+        } else {
+            write!(f, " at {} fps", self.rates)
+        }
     }
 }
 
@@ -436,6 +442,11 @@ mod tests {
                 },
                 Rates::Discrete(vec![Framerate::new(25, 2).unwrap()]),
                 "NV12 1x1 to 8x8 at 25/2 fps",
+            ),
+            (
+                Sizes::Discrete(vec![(2, 2)]),
+                Rates::Discrete(vec![]),
+                "NV12 2x2",
             ),
         ] {
             assert_eq!(

@@ -148,9 +148,12 @@ impl Failure {
         if !self.hint.is_empty() {
             text.push_str(&format!("  what to do: {}\n", self.hint));
         }
-        for (n, capability) in self.detail.supported.iter().enumerate() {
+        // Many messages list it already.
+        let told = |c: &String| self.message.contains(c);
+        let supported = self.detail.supported.iter().map(text::capability);
+        for (n, capability) in supported.filter(|c| !told(c)).enumerate() {
             let label = if n == 0 { "supported:" } else { "" };
-            text.push_str(&format!("  {label:10} {}\n", text::capability(capability)));
+            text.push_str(&format!("  {label:10} {capability}\n"));
         }
         text
     }

@@ -52,12 +52,13 @@ pub(crate) fn framerate(rate: Option<&Framerate>) -> String {
 
 /// One format with all that it comes in: `NV12 640x480, 320x240 at 15, 30 fps`.
 pub(crate) fn capability(capability: &Capability) -> String {
-    format!(
-        "{} {} at {} fps",
-        capability.format,
-        sizes(capability),
-        rates(capability)
-    )
+    let (sizes, rates) = (sizes(capability), rates(capability));
+    let rates = if rates.is_empty() {
+        rates
+    } else {
+        format!(" at {rates} fps")
+    };
+    format!("{} {sizes}{rates}", capability.format)
 }
 
 fn sizes(capability: &Capability) -> String {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mos_frame::tokio::AsyncSubscriber;
-use mos_frame::{Frame, MemoryKind, RecvError, SubscriberOptions, monotonic_ns};
+use mos_frame::{Frame, MemoryKind, RecvError, SubscriberOptions, SubscriberStats, monotonic_ns};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 
 use super::bus;
@@ -50,7 +50,10 @@ struct Run<'a> {
     lines: u64,
     /// The frame that is worked on, and when that is done.
     at_work: Option<(Frame, Instant)>,
-    introduced: bool,
+    /// The producer's session that the last frame came from.
+    session: Option<u64>,
+    /// Changes of session.
+    reconnects: u64,
 }
 
 /// What the loop woke up for.
@@ -74,7 +77,8 @@ impl<'a> Run<'a> {
             total: Measure::new(stats),
             lines: 0,
             at_work: None,
-            introduced: false,
+            session: None,
+            reconnects: 0,
         }
     }
 
@@ -131,16 +135,26 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Says what the frames are like, once the first is there.
+    /// Says what the frames are like when the first is there, and notes whom they come from.
     fn introduce(&mut self, frame: &Frame) -> Result<()> {
-        if std::mem::replace(&mut self.introduced, true) {
-            return Ok(());
+        match self.session.replace(frame.session()) {
+            None => self.out.say(&introduction(self.args, frame))?,
+            Some(before) => self.reconnects += u64::from(before != frame.session()),
         }
-        self.out.say(&introduction(self.args, frame))
+        Ok(())
+    }
+
+    /// The subscriber's counters. It counts each try to reach a producer that is back; what is told is how often one came
+    /// back and gave frames.
+    fn stats(&self) -> SubscriberStats {
+        SubscriberStats {
+            reconnects: self.reconnects,
+            ..self.subscriber.stats()
+        }
     }
 
     fn report_interval(&mut self) -> Result<()> {
-        let (stats, now) = (self.subscriber.stats(), Instant::now());
+        let (stats, now) = (self.stats(), Instant::now());
         let report = self.report(Kind::Interval, &self.interval, now - self.interval_began);
         if self.lines.is_multiple_of(HEADER_EVERY) {
             self.out.say(HEADER)?;
@@ -158,7 +172,7 @@ impl<'a> Run<'a> {
 
     fn report(&self, kind: Kind, measure: &Measure, span: Duration) -> Report {
         let names = (self.args.stream.as_str(), self.args.name.as_str());
-        Report::new(kind, names, measure, span, self.subscriber.stats())
+        Report::new(kind, names, measure, span, self.stats())
     }
 }
 

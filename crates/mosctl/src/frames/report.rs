@@ -5,7 +5,7 @@ use std::time::Duration;
 use mos_frame::SubscriberStats;
 use serde::Serialize;
 
-use super::measure::{Measure, Percentiles};
+use super::measure::Measure;
 use crate::text;
 
 /// Which span a report is about.
@@ -97,24 +97,32 @@ impl Report {
 
     /// The summary in words.
     pub(crate) fn summary(&self) -> String {
-        let percentiles = |name: &str, p: Percentiles| {
-            p.map_or_else(String::new, |(p50, p99)| {
-                format!("{name} p50 {} p99 {}, ", micros(p50), micros(p99))
-            })
+        let counts = [
+            text::count(self.frames, "frame")
+                + &format!(" in {:.1} s ({:.1} fps)", self.seconds, self.fps),
+            text::count(self.drops, "drop") + " in " + &text::count(self.gaps, "gap"),
+            text::count(self.reconnects, "reconnect"),
+        ];
+        let age = self
+            .age_p50_us
+            .zip(self.age_p99_us)
+            .map(|p| percentiles("age", p));
+        let bus = self
+            .bus_p50_us
+            .zip(self.bus_p99_us)
+            .map(|p| percentiles("bus", p));
+        let times: Vec<String> = age.into_iter().chain(bus).collect();
+        let times = if times.is_empty() {
+            String::new()
+        } else {
+            format!("  {}\n", times.join("; "))
         };
-        let age = percentiles("age", self.age_p50_us.zip(self.age_p99_us));
-        let bus = percentiles("bus", self.bus_p50_us.zip(self.bus_p99_us));
-        let drops = text::count(self.drops, "drop");
-        let gaps = text::count(self.gaps, "gap");
-        let reconnects = text::count(self.reconnects, "reconnect");
-        format!(
-            "{}: {} in {:.1} s, {:.1} fps, {age}{bus}{drops} in {gaps}, {reconnects}\n",
-            self.stream,
-            text::count(self.frames, "frame"),
-            self.seconds,
-            self.fps
-        )
+        format!("{}: {}\n{times}", self.stream, counts.join(", "))
     }
+}
+
+fn percentiles(name: &str, (p50, p99): (u64, u64)) -> String {
+    format!("{name} p50 {}, p99 {}", micros(p50), micros(p99))
 }
 
 fn micros(us: u64) -> String {
@@ -205,7 +213,7 @@ mod tests {
         );
         assert_eq!(
             report.summary(),
-            "front: 0 frames in 1.0 s, 0.0 fps, 0 drops in 0 gaps, 0 reconnects\n"
+            "front: 0 frames in 1.0 s (0.0 fps), 0 drops in 0 gaps, 0 reconnects\n"
         );
     }
 
@@ -221,7 +229,7 @@ mod tests {
         );
         assert_eq!(
             report.summary(),
-            "front: 30 frames in 1.0 s, 30.0 fps, age p50 614 µs p99 629 µs, bus p50 114 µs p99 129 µs, 7 drops in 2 gaps, 0 reconnects\n"
+            "front: 30 frames in 1.0 s (30.0 fps), 7 drops in 2 gaps, 0 reconnects\n  age p50 614 µs, p99 629 µs; bus p50 114 µs, p99 129 µs\n"
         );
     }
 }
