@@ -116,7 +116,7 @@ impl CapturePipeline {
         stats::take(self)
     }
 
-    /// Frames since the last start, and when the newest one reached the sink, in CLOCK_MONOTONIC nanoseconds; cheap.
+    /// Frames since the last start, and when the newest one reached the sink, in `CLOCK_MONOTONIC` nanoseconds; cheap.
     pub fn progress(&self) -> (u64, Option<u64>) {
         self.watch.progress()
     }

@@ -53,7 +53,7 @@ fn a_hundred_runs_leave_nothing_behind() {
         TestSource::default(),
     )]));
     stays_flat("test camera", || {
-        streams(&test, &"test:front".parse().unwrap())
+        streams(&test, &"test:front".parse().unwrap());
     });
 
     let (server, closed) = (
@@ -70,9 +70,9 @@ fn a_hundred_runs_leave_nothing_behind() {
     ];
     let rtsp: Arc<dyn Backend> = Arc::new(RtspBackend::new(cameras));
     stays_flat("RTSP camera", || {
-        streams(&rtsp, &"rtsp:door".parse().unwrap())
+        streams(&rtsp, &"rtsp:door".parse().unwrap());
     });
     stays_flat("RTSP camera that refuses", || {
-        fails(&rtsp, &"rtsp:gone".parse().unwrap())
+        fails(&rtsp, &"rtsp:gone".parse().unwrap());
     });
 }

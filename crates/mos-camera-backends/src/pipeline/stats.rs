@@ -11,7 +11,7 @@ use super::CapturePipeline;
 pub struct Stats {
     /// Frames since the last start.
     pub frames: u64,
-    /// When the newest frame reached the sink, in CLOCK_MONOTONIC nanoseconds.
+    /// When the newest frame reached the sink, in `CLOCK_MONOTONIC` nanoseconds.
     pub last_frame_ns: Option<u64>,
     /// What flows, once something flows.
     pub picture: Option<Picture>,

@@ -143,7 +143,7 @@ impl Watch {
             gst::MessageView::Warning(warning) => self.on_warning(warning),
             // A source that lost its peer warns and then ends the stream properly (rtspsrc over TCP).
             gst::MessageView::Eos(_) => {
-                self.finish(|parting| parting.map_or(PipelineEvent::Eos, PipelineEvent::Fault))
+                self.finish(|parting| parting.map_or(PipelineEvent::Eos, PipelineEvent::Fault));
             }
             _ => {}
         }

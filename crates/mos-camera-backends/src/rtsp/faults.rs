@@ -86,13 +86,12 @@ fn explain(
     report: &Report,
 ) -> Fault {
     let (kind, what, hint) = words(cause);
-    let mut message = format!("{device} at {location}: {what}");
-    if cause == Cause::NoH264 {
-        message += &format!("; it offers {}", offered(offer));
-    }
-    if matches!(cause, Cause::Answer | Cause::Certificate) {
-        message += &format!(": {}", report.describe());
-    }
+    let more = match cause {
+        Cause::NoH264 => format!("; it offers {}", offered(offer)),
+        Cause::Answer | Cause::Certificate => format!(": {}", report.describe()),
+        _ => String::new(),
+    };
+    let message = format!("{device} at {location}: {what}{more}");
     Fault::new(kind, message, hint)
 }
 

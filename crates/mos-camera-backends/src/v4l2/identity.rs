@@ -164,7 +164,7 @@ pub(super) fn ids(nodes: &[Node]) -> Vec<DeviceId> {
                 && tells_apart(nodes, node, level)
                 && !distinction.is_empty()
             {
-                name.push_str(&format!("@{}", slug(distinction)));
+                *name = format!("{name}@{}", slug(distinction));
             }
         }
     }

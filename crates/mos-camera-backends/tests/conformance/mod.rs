@@ -1,6 +1,10 @@
 //! What every backend has to do, whatever its transport. `suite!` makes a test of each rule.
 
-#![allow(dead_code, reason = "not every test binary uses all of it")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "not every test binary uses all of it"
+)]
 
 mod rules;
 mod running;
@@ -15,7 +19,7 @@ pub(crate) use rules::*;
 pub(crate) use running::{Running, next};
 
 /// Longest wait for what happens in milliseconds on an idle machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A camera to hold to the rules.
 pub(crate) struct Subject {
