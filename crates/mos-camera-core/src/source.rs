@@ -40,12 +40,12 @@ pub enum SourceConfig {
 /// Generated pictures to choose from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TestPattern {
-    /// A moving ball.
+    /// A moving ball; by far the dearest to draw.
     #[default]
     Ball,
-    /// SMPTE colour bars.
+    /// SMPTE colour bars, in motion.
     Smpte,
-    /// A moving gradient.
+    /// A gradient; it stands still, and only the frame counter moves on it. The cheapest.
     Gradient,
 }
 
