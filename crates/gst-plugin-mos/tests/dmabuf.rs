@@ -1,0 +1,271 @@
+//! Real dma-bufs (udmabuf) through gate, bus and source: labelled by the contract, and one memory from end to end.
+//!
+//! Needs a kernel with `/dev/udmabuf`, such as that of the camera lab.
+#![cfg(feature = "development")]
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod common;
+
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+
+use common::{DEADLINE, Pipeline, buffers_at, next, subscribe, time_segment};
+use gst::prelude::*;
+use gst_allocators::prelude::*;
+use gst_allocators::{DmaBufAllocator, DmaBufMemory, FdMemory};
+use gst_video::{VideoFormat, VideoFrameFlags, VideoMeta};
+use mos_frame::MemoryKind;
+use mos_frame::memory::{MemoryId, memory_id};
+use mos_testkit::TempBus;
+use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, opcode};
+
+const WIDTH: usize = 320;
+const HEIGHT: usize = 240;
+/// Padded rows and a gap before chroma, as hardware has them.
+const STRIDE: usize = 512;
+const CHROMA: usize = STRIDE * 256;
+const SIZE: usize = (CHROMA + STRIDE * HEIGHT / 2).next_multiple_of(4096);
+
+/// `struct udmabuf_create` of `linux/udmabuf.h`.
+#[repr(C)]
+struct Create {
+    memfd: u32,
+    flags: u32,
+    offset: u64,
+    size: u64,
+}
+
+// SAFETY: `UDMABUF_CREATE` is `_IOW('u', 0x42, struct udmabuf_create)`, reads the structure and returns a new descriptor.
+unsafe impl Ioctl for Create {
+    type Output = OwnedFd;
+    const IS_MUTATING: bool = false;
+
+    fn opcode(&self) -> Opcode {
+        opcode::write::<Self>(b'u', 0x42)
+    }
+
+    fn as_ptr(&mut self) -> *mut rustix::ffi::c_void {
+        std::ptr::from_mut(self).cast()
+    }
+
+    unsafe fn output_from_ptr(
+        out: IoctlOutput,
+        _: *mut rustix::ffi::c_void,
+    ) -> rustix::io::Result<OwnedFd> {
+        // SAFETY: the call succeeded, so this is a new descriptor that nobody else owns.
+        Ok(unsafe { OwnedFd::from_raw_fd(out) })
+    }
+}
+
+/// A dma-buf with a picture that shows `number`.
+fn dmabuf(device: &File, number: u32) -> OwnedFd {
+    let memfd = mos_frame::memory::memfd("udmabuf", SIZE as u64).unwrap();
+    let mut luma = vec![128; STRIDE * HEIGHT];
+    gstmos::counter::write(&mut luma, STRIDE, WIDTH, HEIGHT, number).unwrap();
+    File::from(memfd.try_clone().unwrap())
+        .write_all_at(&luma, 0)
+        .unwrap();
+    rustix::fs::fcntl_add_seals(&memfd, rustix::fs::SealFlags::SHRINK).unwrap();
+    let create = Create {
+        memfd: memfd.as_raw_fd().cast_unsigned(),
+        flags: 1,
+        offset: 0,
+        size: SIZE as u64,
+    };
+    // SAFETY: the structure is what the device's ioctl expects; flag 1 is close-on-exec.
+    unsafe { rustix::ioctl::ioctl(device, create) }.unwrap()
+}
+
+fn buffer(fd: OwnedFd) -> gst::Buffer {
+    // SAFETY: the descriptor is handed over.
+    let memory = unsafe {
+        DmaBufAllocator::new()
+            .alloc_dmabuf(fd.into_raw_fd(), SIZE)
+            .unwrap()
+    };
+    let mut buffer = gst::Buffer::from(memory);
+    let (none, format) = (VideoFrameFlags::empty(), VideoFormat::Nv12);
+    let (offsets, strides) = ([0, CHROMA], [STRIDE as i32; 2]);
+    VideoMeta::add_full(
+        buffer.make_mut(),
+        none,
+        format,
+        WIDTH as u32,
+        HEIGHT as u32,
+        &offsets,
+        &strides,
+    )
+    .unwrap();
+    buffer
+}
+
+fn id_of(buffer: &gst::Buffer) -> MemoryId {
+    let fd = buffer
+        .peek_memory(0)
+        .downcast_memory_ref::<FdMemory>()
+        .unwrap()
+        .fd();
+    // SAFETY: the buffer lives, and so does its memory's descriptor.
+    memory_id(unsafe { BorrowedFd::borrow_raw(fd) }).unwrap()
+}
+
+/// A producer that is fed by hand.
+struct Producer {
+    feed: gst::Pad,
+    pipeline: Pipeline,
+}
+
+impl Producer {
+    fn new(bus: &TempBus, caps: &str) -> Self {
+        let pipeline = Pipeline::new(&format!(
+            "mosnv12contract name=gate ! tee ! mosframesink name=sink stream=front directory={}",
+            bus.dir().display()
+        ));
+        let feed = gst::Pad::builder(gst::PadDirection::Src)
+            .name("feed")
+            .build();
+        feed.link(&pipeline.element("gate").static_pad("sink").unwrap())
+            .unwrap();
+        feed.set_active(true).unwrap();
+        pipeline.start();
+        feed.push_event(gst::event::StreamStart::new("test"));
+        feed.push_event(gst::event::Caps::new(&caps.parse::<gst::Caps>().unwrap()));
+        feed.push_event(gst::event::Segment::new(&time_segment()));
+        Self { feed, pipeline }
+    }
+
+    fn out_caps(&self) -> gst::Caps {
+        self.pipeline
+            .element("gate")
+            .static_pad("src")
+            .unwrap()
+            .current_caps()
+            .unwrap()
+    }
+}
+
+/// The device, or a loud skip.
+fn device(test: &str) -> Option<File> {
+    match File::options().read(true).write(true).open("/dev/udmabuf") {
+        Ok(device) => Some(device),
+        Err(why) => {
+            assert!(
+                std::env::var_os("MOS_DMABUF_REQUIRED").is_none(),
+                "no /dev/udmabuf: {why}"
+            );
+            mos_testkit::skip::skip(test, &format!("no /dev/udmabuf: {why}")).unwrap();
+            None
+        }
+    }
+}
+
+const FORMS: [&str; 4] = [
+    "video/x-raw,format=NV12",
+    "video/x-raw(memory:DMABuf),format=NV12",
+    "video/x-raw(memory:DMABuf),format=DMA_DRM,drm-format=NV12",
+    "video/x-raw(memory:GBM),format=NV12",
+];
+
+#[test]
+fn every_form_of_a_dma_buf_leaves_as_the_contract_and_reaches_subscribers_as_it_is() {
+    let Some(device) = device("every_form_of_a_dma_buf") else {
+        return;
+    };
+    for (number, form) in (1..).zip(FORMS) {
+        let bus = TempBus::new().unwrap();
+        let producer = Producer::new(
+            &bus,
+            &format!("{form},width={WIDTH},height={HEIGHT},framerate=30/1"),
+        );
+        let mut subscriber = subscribe(&bus, "front", 2, 1);
+        let fd = dmabuf(&device, number);
+        let identity = memory_id(fd.as_fd()).unwrap();
+        producer.feed.push(buffer(fd)).unwrap();
+        let contract = format!(
+            "video/x-raw(memory:DMABuf),format=NV12,width={WIDTH},height={HEIGHT},framerate=30/1"
+        );
+        assert_eq!(
+            producer.out_caps(),
+            contract.parse::<gst::Caps>().unwrap(),
+            "{form}"
+        );
+        let frame = next(&mut subscriber);
+        assert_eq!(frame.format().memory, MemoryKind::DmaBuf);
+        assert!(!frame.format().read_only, "udmabuf can't promise that");
+        assert_eq!(memory_id(frame.fd(0).unwrap()).unwrap(), identity);
+        assert_eq!(frame.layout().planes[1].offset, CHROMA as u64);
+        assert_eq!(gstmos::counter::read_frame(&frame).unwrap(), Some(number));
+        assert_eq!(producer.pipeline.sink().stats().unwrap().copied, 0);
+        assert_eq!(
+            producer
+                .pipeline
+                .element("gate")
+                .property::<String>("memory"),
+            "dmabuf"
+        );
+    }
+}
+
+#[test]
+fn the_source_hands_dma_bufs_on() {
+    let Some(device) = device("the_source_hands_dma_bufs_on") else {
+        return;
+    };
+    let bus = TempBus::new().unwrap();
+    let producer = Producer::new(
+        &bus,
+        &format!("{},width={WIDTH},height={HEIGHT},framerate=30/1", FORMS[0]),
+    );
+    let fd = dmabuf(&device, 7);
+    let identity = memory_id(fd.as_fd()).unwrap();
+    producer.feed.push(buffer(fd)).unwrap();
+    let consumer = Pipeline::new(&format!(
+        "mosframesrc name=src stream=front directory={} ! fakesink",
+        bus.dir().display()
+    ));
+    let pad = consumer.element("src").static_pad("src").unwrap();
+    let received = buffers_at(&pad);
+    consumer.start();
+    let got = received
+        .wait_for("the retained frame", DEADLINE, |b| Some(b.clone()))
+        .unwrap();
+    assert!(
+        pad.current_caps()
+            .unwrap()
+            .features(0)
+            .unwrap()
+            .contains("memory:DMABuf")
+    );
+    assert!(got.peek_memory(0).is_memory_type::<DmaBufMemory>());
+    assert_eq!(id_of(&got), identity);
+    let meta = got.meta::<VideoMeta>().unwrap();
+    assert_eq!(
+        (meta.offset(), meta.stride()),
+        (&[0, CHROMA][..], &[STRIDE as i32; 2][..])
+    );
+}
+
+#[test]
+fn an_element_that_maps_frames_gets_them_as_plain_video_in_a_development_build() {
+    let Some(device) = device("an_element_that_maps_frames") else {
+        return;
+    };
+    let bus = TempBus::new().unwrap();
+    let producer = Producer::new(
+        &bus,
+        &format!("{},width={WIDTH},height={HEIGHT},framerate=30/1", FORMS[0]),
+    );
+    producer.feed.push(buffer(dmabuf(&device, 9))).unwrap();
+    let consumer = Pipeline::new(&format!(
+        "mosframesrc stream=front directory={} ! videoconvert ! video/x-raw,format=GRAY8 ! fakesink name=out",
+        bus.dir().display()
+    ));
+    let received = buffers_at(&consumer.element("out").static_pad("sink").unwrap());
+    consumer.start();
+    let gray = received
+        .wait_for("the converted frame", DEADLINE, |b| Some(b.clone()))
+        .unwrap();
+    let map = gray.map_readable().unwrap();
+    assert_eq!(gstmos::counter::read(&map, WIDTH, WIDTH, HEIGHT), Some(9));
+}
