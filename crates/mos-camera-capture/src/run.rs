@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::FusedFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::Config;
@@ -125,7 +127,7 @@ pub async fn run<S: Future<Output = ()>>(
             async move { engine.alive().await }
         })
     });
-    let mut server = pin!(serve(&socket, gate, engine.clone(), stopping));
+    let mut server = pin!(serve(&socket, gate, engine.clone(), stopping).fuse());
     announce(&config, hooks.ready.take());
     let mut shutdown = pin!(hooks.shutdown);
     let served = loop {
@@ -136,7 +138,7 @@ pub async fn run<S: Future<Output = ()>>(
         }
     };
     watchdog.abort();
-    let clean = wind_down(&engine, &stop, served.is_none().then_some(server)).await;
+    let clean = wind_down(&engine, &stop, server).await;
     match served {
         Some(ended) => ended.map_err(RunError::from),
         None if clean => Ok(()),
@@ -201,25 +203,34 @@ async fn reload(engine: &Engine, config: Config) {
 }
 
 /// Brings down the streams, then the server if it still runs. True if every pipeline came down.
-async fn wind_down(
-    engine: &Engine,
-    stop: &watch::Sender<bool>,
-    server: Option<impl Future<Output = Result<(), ServeError>>>,
-) -> bool {
+async fn wind_down<F>(engine: &Engine, stop: &watch::Sender<bool>, server: F) -> bool
+where
+    F: FusedFuture<Output = Result<(), ServeError>> + Unpin,
+{
     tracing::info!("stopping");
     systemd::stopping();
     stop.send_replace(true);
-    let Some(server) = server else {
-        return engine.stop().await;
-    };
-    let mut server = pin!(server);
-    // The server is polled meanwhile, so that calls get their answer.
-    let clean = tokio::select! {
-        clean = engine.stop() => clean,
-        _ = &mut server => engine.stop().await,
-    };
-    // Calls that outlast this end with the process.
-    let _ = tokio::time::timeout(LAST_CALLS, server).await;
+    let (clean, ()) = tokio::join!(engine.stop(), last_calls(engine, server));
     tracing::info!(clean, "stopped");
     clean
+}
+
+/// Serves the calls that still run: until they have ended, or for a while after the streams are down.
+async fn last_calls<F>(engine: &Engine, mut server: F)
+where
+    F: FusedFuture<Output = Result<(), ServeError>> + Unpin,
+{
+    if server.is_terminated() {
+        return;
+    }
+    tokio::select! {
+        ended = &mut server => {
+            if let Err(error) = ended {
+                tracing::warn!(%error, "the control server did not end well");
+            }
+        }
+        () = async { engine.down().await; tokio::time::sleep(LAST_CALLS).await } => {
+            tracing::warn!("calls that did not end are cut off");
+        }
+    }
 }

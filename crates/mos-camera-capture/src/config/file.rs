@@ -126,12 +126,19 @@ impl TryFrom<String> for SocketMode {
 struct LogLevel(String);
 
 impl TryFrom<String> for LogLevel {
-    type Error = String;
+    type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        match text.parse::<tracing_subscriber::filter::Targets>() {
-            Ok(_) if !text.is_empty() => Ok(Self(text)),
-            _ => Err("expected a level (error, warn, info, debug, trace, off) or `module=level` pairs separated by commas".to_owned()),
+        use tracing_subscriber::filter::{LevelFilter, Targets};
+        // `Targets` takes a lone word that is no level for a module; here it is a misspelt level.
+        let is_level_or_pair =
+            |part: &str| part.contains('=') || part.parse::<LevelFilter>().is_ok();
+        if text.split(',').all(is_level_or_pair) && text.parse::<Targets>().is_ok() {
+            Ok(Self(text))
+        } else {
+            Err(
+                "expected a level (error, warn, info, debug, trace, off) or `module=level` pairs separated by commas",
+            )
         }
     }
 }

@@ -221,7 +221,7 @@ fn errors_name_line_column_and_key() {
         (
             "[cameras.a.v4l2]\npath = '/dev/video0'\n[cameras.b.v4l2]\npath = '/dev/video0'",
             "",
-            "cameras.b",
+            "cameras.b.v4l2",
             "same node",
         ),
         ("cameras = 5", "1:11", "cameras", "invalid type"),

@@ -4,10 +4,12 @@
 //! [`Worker`], so that the actor always answers, and a driver that hangs is this stream's trouble alone.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use mos_camera_core::lifecycle::{Action, Input, Lifecycle, PipelineEvent, State, Timeouts};
-use mos_camera_core::{BackoffPolicy, StreamConfig, StreamName};
+use mos_camera_core::lifecycle::{
+    Action, Input, Lifecycle, PipelineEvent, Snapshot, State, Timeouts,
+};
+use mos_camera_core::{BackoffPolicy, Fault, StreamConfig, StreamName};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tracing::{info, warn};
 
@@ -60,11 +62,52 @@ pub(super) enum Command {
 
 /// A stream's life as others see it.
 #[derive(Debug, Clone)]
-pub(super) struct View {
+pub(crate) struct View {
     /// What it is asked to be.
-    pub config: Option<StreamConfig>,
+    pub(crate) config: Option<StreamConfig>,
     /// Its life.
-    pub life: mos_camera_core::lifecycle::Snapshot,
+    pub(crate) life: Snapshot,
+    /// Time of day of the life's fault.
+    pub(crate) fault_at: Option<SystemTime>,
+    /// Time of day since which frames arrive.
+    pub(crate) streaming_since: Option<SystemTime>,
+}
+
+impl View {
+    /// Nothing was asked for yet.
+    pub(crate) fn new(life: Snapshot) -> Self {
+        Self {
+            config: None,
+            life,
+            fault_at: None,
+            streaming_since: None,
+        }
+    }
+
+    /// The view after a step. A time of day is taken when its event is new: it does not wander with the clock.
+    fn next(&self, config: Option<StreamConfig>, life: Snapshot, clock: &Clock) -> Self {
+        let fault = |life: &Snapshot| life.fault.as_ref().map(|fault| fault.at);
+        let since = |life: &Snapshot| life.streaming_since;
+        let dated = |at: Option<Duration>, before, known| {
+            if at == before {
+                known
+            } else {
+                at.map(|at| clock.wall(at))
+            }
+        };
+        Self {
+            config,
+            fault_at: dated(fault(&life), fault(&self.life), self.fault_at),
+            streaming_since: dated(since(&life), since(&self.life), self.streaming_since),
+            life,
+        }
+    }
+
+    /// The fault and its time of day.
+    pub(crate) fn fault(&self) -> Option<(Fault, SystemTime)> {
+        let fault = self.life.fault.as_ref()?.fault.clone();
+        Some((fault, self.fault_at?))
+    }
 }
 
 /// What an actor needs of its surroundings.
@@ -99,10 +142,7 @@ impl Actor {
         inbox: mpsc::UnboundedReceiver<Message>,
     ) -> watch::Receiver<View> {
         let life = Lifecycle::new(BackoffPolicy::default());
-        let (view, seen) = watch::channel(View {
-            config: None,
-            life: life.snapshot(),
-        });
+        let (view, seen) = watch::channel(View::new(life.snapshot()));
         let actor = Self {
             name,
             config: None,
@@ -219,11 +259,15 @@ impl Actor {
             self.act(action);
         }
         let life = self.life.snapshot();
-        if life.state != before {
-            self.announce(before, &life);
+        let view = self
+            .view
+            .borrow()
+            .next(self.config.clone(), life, &self.around.clock);
+        let changed = view.life.state != before;
+        self.view.send_replace(view.clone());
+        if changed {
+            self.announce(before, &view);
         }
-        let config = self.config.clone();
-        self.view.send_replace(View { config, life });
     }
 
     fn act(&self, action: Action) {
@@ -240,31 +284,17 @@ impl Actor {
         self.around.worker.order(job);
     }
 
-    fn announce(&self, from: State, life: &mos_camera_core::lifecycle::Snapshot) {
-        let to = life.state;
-        let device = self
-            .config
-            .as_ref()
-            .map(|c| c.device.as_str())
-            .unwrap_or_default();
-        let faulty = matches!(
-            to,
-            State::Backoff { .. }
-                | State::Stalled
-                | State::Unauthorized
-                | State::Failed
-                | State::Absent
-        );
-        let fault = life.fault.as_ref().filter(|_| faulty);
-        match fault {
-            Some(f) => {
-                warn!(stream = %self.name, device, from = from.name(), to = to.name(), attempt = life.attempt, kind = ?f.fault.kind, fault = %f.fault, "state changed")
+    fn announce(&self, from: State, view: &View) {
+        let (to, attempt) = (view.life.state, view.life.attempt);
+        let device = view.config.as_ref().map_or("", |c| c.device.as_str());
+        let (stream, from_name, to_name) = (&self.name, from.name(), to.name());
+        let fault = view.fault().filter(|_| is_faulty(to));
+        match &fault {
+            Some((fault, _)) => {
+                warn!(%stream, device, from = from_name, to = to_name, attempt, kind = ?fault.kind, %fault, "state changed");
             }
-            None => {
-                info!(stream = %self.name, device, from = from.name(), to = to.name(), "state changed")
-            }
+            None => info!(%stream, device, from = from_name, to = to_name, "state changed"),
         }
-        let fault = fault.map(|f| (f.fault.clone(), self.around.clock.wall(f.at)));
         self.emit(EventKind::StateChanged {
             stream: self.name.clone(),
             from,
@@ -277,6 +307,18 @@ impl Actor {
         // Fails only while nobody watches.
         let _ = self.around.events.send(Event::now(kind));
     }
+}
+
+/// Whether a fault is the reason for being in this state.
+const fn is_faulty(state: State) -> bool {
+    matches!(
+        state,
+        State::Backoff { .. }
+            | State::Stalled
+            | State::Unauthorized
+            | State::Failed
+            | State::Absent
+    )
 }
 
 async fn sleep_until(deadline: Option<std::time::Instant>) {

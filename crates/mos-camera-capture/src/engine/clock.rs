@@ -4,14 +4,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// Counts from the moment it was made.
 #[derive(Debug, Clone, Copy)]
-pub struct Clock {
+pub(crate) struct Clock {
     epoch: Instant,
     wall: SystemTime,
 }
 
 impl Clock {
     /// A clock that starts now.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self {
             epoch: Instant::now(),
             wall: SystemTime::now(),
@@ -19,23 +19,23 @@ impl Clock {
     }
 
     /// Time since the start.
-    pub fn now(&self) -> Duration {
+    pub(crate) fn now(&self) -> Duration {
         self.epoch.elapsed()
     }
 
     /// The instant of a time since the start.
-    pub fn instant(&self, at: Duration) -> Instant {
+    pub(crate) fn instant(&self, at: Duration) -> Instant {
         self.epoch + at
     }
 
     /// The time of day when the clock was started.
-    pub fn started_at(&self) -> SystemTime {
+    pub(crate) fn started_at(&self) -> SystemTime {
         self.wall
     }
 
     /// The time of day of a time since the start. It is reckoned back from today's time of day, so that a clock that was set
     /// in between does not leave old times in the future.
-    pub fn wall(&self, at: Duration) -> SystemTime {
+    pub(crate) fn wall(&self, at: Duration) -> SystemTime {
         SystemTime::now() - self.now().saturating_sub(at)
     }
 }

@@ -21,7 +21,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use mos_camera_core::{Device, DeviceId, StreamConfig, StreamName, Transport, plan};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 pub use catalogue::{Listing, Problem};
 pub use error::EngineError;
@@ -54,6 +54,8 @@ struct Shared {
     roster: Roster,
     events: broadcast::Sender<Event>,
     stopping: AtomicBool,
+    /// Turns true when every stream has ended.
+    down: watch::Sender<bool>,
 }
 
 /// What became of a `configure`.
@@ -96,6 +98,7 @@ impl Engine {
             roster,
             events,
             stopping: AtomicBool::new(false),
+            down: watch::Sender::new(false),
         };
         let engine = Self(Arc::new(shared));
         engine.refresh_devices().await;
@@ -368,7 +371,15 @@ impl Engine {
     /// Stops every stream, without forgetting which are wanted. False if a pipeline did not come down in time.
     pub async fn stop(&self) -> bool {
         self.0.stopping.store(true, Ordering::SeqCst);
-        self.0.roster.retire_all().await
+        let clean = self.0.roster.retire_all().await;
+        self.0.down.send_replace(true);
+        clean
+    }
+
+    /// Returns once [`Self::stop`] is done.
+    pub async fn down(&self) {
+        // Can't fail: the sender lives as long as `self`.
+        let _ = self.0.down.subscribe().wait_for(|down| *down).await;
     }
 
     fn check_running(&self) -> Result<(), EngineError> {

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use mos_camera_backends::BusSettings;
-use mos_camera_core::lifecycle::{Lifecycle, State};
+use mos_camera_core::lifecycle::{Input, Lifecycle, State};
 use mos_camera_core::{BackoffPolicy, DeviceId, StreamConfig, StreamName};
 use tokio::sync::{MutexGuard, OwnedMutexGuard, broadcast, mpsc};
 
-use super::actor::{Command, Surroundings};
+use super::actor::{Command, Surroundings, View};
 use super::catalogue::Catalogue;
 use super::clock::Clock;
 use super::desired::Desired;
@@ -278,34 +278,31 @@ impl Roster {
     /// A stream's status; none if there is none.
     pub(super) fn status(&self, name: &StreamName) -> Option<StreamStatus> {
         let stream = self.get(name)?;
-        let view = stream.view();
-        let stats = stream.monitor().stats();
-        Some(StreamStatus::new(
-            name.clone(),
-            view.config,
-            view.life,
-            &self.clock,
-            self.bus_socket(name),
-            stats,
-        ))
+        Some(self.status_from(name, stream.view(), stream.monitor().stats()))
     }
 
     /// The status of a camera that was given no stream.
-    pub(super) fn idle_status(&self, name: &StreamName) -> StreamStatus {
+    pub(crate) fn idle_status(&self, name: &StreamName) -> StreamStatus {
         let mut life = Lifecycle::new(BackoffPolicy::default());
-        life.step(
-            self.clock.now(),
-            mos_camera_core::lifecycle::Input::Present,
-            0,
-        );
-        StreamStatus::new(
-            name.clone(),
-            None,
-            life.snapshot(),
-            &self.clock,
-            self.bus_socket(name),
-            StreamStats::default(),
-        )
+        life.step(self.clock.now(), Input::Present, 0);
+        self.status_from(name, View::new(life.snapshot()), StreamStats::default())
+    }
+
+    fn status_from(&self, name: &StreamName, view: View, stats: StreamStats) -> StreamStatus {
+        let next_attempt_in = match view.life.state {
+            State::Backoff { until, .. } => Some(until.saturating_sub(self.clock.now())),
+            _ => None,
+        };
+        StreamStatus {
+            name: name.clone(),
+            fault: view.fault(),
+            config: view.config,
+            life: view.life,
+            next_attempt_in,
+            streaming_since: view.streaming_since,
+            bus_socket: self.bus_socket(name),
+            stats,
+        }
     }
 
     fn bus_socket(&self, name: &StreamName) -> PathBuf {

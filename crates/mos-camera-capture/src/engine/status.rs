@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use mos_camera_core::lifecycle::{self, State};
+use mos_camera_core::lifecycle;
 use mos_camera_core::{Fault, Framerate, StreamConfig, StreamName};
 
-use super::clock::Clock;
 use super::meter::Lost;
 
 /// What a stream is and does.
@@ -28,38 +27,6 @@ pub struct StreamStatus {
     pub bus_socket: PathBuf,
     /// Its counters.
     pub stats: StreamStats,
-}
-
-impl StreamStatus {
-    /// The status of a stream in this life, at this moment.
-    pub fn new(
-        name: StreamName,
-        config: Option<StreamConfig>,
-        life: lifecycle::Snapshot,
-        clock: &Clock,
-        bus_socket: PathBuf,
-        stats: StreamStats,
-    ) -> Self {
-        let fault = life
-            .fault
-            .as_ref()
-            .map(|f| (f.fault.clone(), clock.wall(f.at)));
-        let next_attempt_in = match life.state {
-            State::Backoff { until, .. } => Some(until.saturating_sub(clock.now())),
-            _ => None,
-        };
-        let streaming_since = life.streaming_since.map(|at| clock.wall(at));
-        Self {
-            name,
-            config,
-            life,
-            fault,
-            next_attempt_in,
-            streaming_since,
-            bus_socket,
-            stats,
-        }
-    }
 }
 
 /// A stream's counters and what its pipeline is made of.

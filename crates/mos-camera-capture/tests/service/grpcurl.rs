@@ -9,7 +9,7 @@ use crate::bystander::Bystander;
 use crate::harness::{Service, TWO_CAMERAS};
 
 /// Where grpcurl is: `$MOS_GRPCURL`, `PATH`, or the project's own Python environment.
-pub(crate) fn binary() -> PathBuf {
+fn binary() -> PathBuf {
     let named = std::env::var_os("MOS_GRPCURL").map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let on_path = std::env::split_paths(&path).map(|dir| dir.join("grpcurl"));

@@ -3,8 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use mos_camera_api::v1::GetStatusRequest;
 
 use crate::bystander::Bystander;
 use crate::harness::{Home, Service, TWO_CAMERAS, end_of};
@@ -34,31 +36,50 @@ fn open_service(extra: &str) -> Service {
     service
 }
 
-/// Asks for the health of the service as another user.
+/// Names the control socket to [`as_another_user`].
+const SOCKET: &str = "MOS_TEST_ASK";
+
+/// Runs [`as_another_user`] as another user: whether it was answered, and what it said.
 fn ask_as(service: &Service, uid: u32, groups: &str) -> (bool, String) {
     let output = Command::new("setpriv")
         .arg(format!("--reuid={uid}"))
         .arg(format!("--regid={uid}"))
         .arg(groups)
-        .arg(grpcurl_for_everybody(service))
-        .args(["-plaintext", "-unix", "-authority", "localhost"])
-        .arg(service.home.control_socket())
-        .arg("mos.services.camera.v1.CaptureControlService/GetStatus")
+        .arg(this_test_for_everybody(service))
+        .args([
+            "--exact",
+            "no_permission::as_another_user",
+            "--ignored",
+            "--nocapture",
+        ])
+        .env(SOCKET, service.home.control_socket())
         .output()
         .expect("setpriv (package util-linux) runs");
     let said = String::from_utf8_lossy(&output.stderr).into_owned()
         + &String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("asking"), "the client ran: {said}");
     (output.status.success(), said)
 }
 
-/// A copy that other users can reach; where it is installed they may not.
-fn grpcurl_for_everybody(service: &Service) -> PathBuf {
-    let copy = service.home.path().join("grpcurl");
+/// A copy that other users can reach; where it was built they may not.
+fn this_test_for_everybody(service: &Service) -> PathBuf {
+    let copy = service.home.path().join("test");
     if !copy.exists() {
-        fs::copy(crate::grpcurl::binary(), &copy).unwrap();
+        fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
         fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
     }
     copy
+}
+
+#[tokio::test]
+#[ignore = "run by the tests below, as another user"]
+async fn as_another_user() {
+    let socket = std::env::var_os(SOCKET).expect("the control socket");
+    eprintln!("asking");
+    let connected = mos_camera_api::client::connect(Path::new(&socket)).await;
+    let mut control = connected.unwrap_or_else(|error| panic!("not connected: {error}"));
+    let answer = control.get_status(GetStatusRequest::default()).await;
+    answer.unwrap_or_else(|status| panic!("{:?}: {}", status.code(), status.message()));
 }
 
 #[tokio::test]
@@ -97,7 +118,10 @@ async fn the_socket_itself_is_closed_to_others() {
     );
     fs::set_permissions(service.home.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let (answered, said) = ask_as(&service, NOBODY, "--clear-groups");
-    assert!(!answered && said.contains("permission denied"), "{said}");
+    assert!(
+        !answered && said.contains("no permission to open"),
+        "{said}"
+    );
     other.did_not_notice();
 }
 

@@ -12,7 +12,7 @@ async fn configured_started_and_stopped_streams_are_as_they_were() {
     let mut control = service.control().await;
     control.stop_capture(stop("one")).await.unwrap();
     control
-        .configure_stream(configure("two", stream_config("test:two", (160, 120))))
+        .configure_stream(configure("two", stream_config("test:two", (256, 144))))
         .await
         .unwrap();
     control
@@ -29,7 +29,7 @@ async fn configured_started_and_stopped_streams_are_as_they_were() {
     let two = service.wait_state("two", State::Streaming).await;
     assert_eq!(
         two.config.unwrap().size.unwrap().width,
-        160,
+        256,
         "the control service wins over the file"
     );
     let one = service.status("one").await;
