@@ -52,15 +52,16 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         setup::ensure(&[Group::Build, Group::Run, Group::Test])?;
     }
     rig::build(Profile::Dev)?;
-    let outcome = show(args)?;
+    let (outcome, stopped) = show(args)?;
     print!("{}", outcome.text());
     if args.json {
         println!("{}", outcome.json());
     }
-    outcome.verdict()
+    stopped.and(outcome.verdict())
 }
 
-fn show(args: &Args) -> Result<Outcome, Error> {
+/// What was found, and how the service ended after it.
+fn show(args: &Args) -> Result<(Outcome, Result<(), Error>), Error> {
     let folder = service::folder()?;
     say("starting an RTSP server as a network camera, and the capture service");
     // Declared before the service, so that it outlives it: the service should not see its camera vanish at the end.
@@ -77,8 +78,7 @@ fn show(args: &Args) -> Result<Outcome, Error> {
     let sheet = paths::invoked_from().join(SHEET);
     let sheet = session.snapshot(&sheet)?.then_some(sheet);
     let outcome = session.finish(sheet)?;
-    service.stop()?;
-    Ok(outcome)
+    Ok((outcome, service.stop()))
 }
 
 /// Shows the figures until the time is over or Ctrl-C.

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
+use super::lock::{self, Mode};
 use super::mirror;
 use crate::error::Error;
 use crate::exec::{self, Running, run_logged};
@@ -59,17 +59,19 @@ pub(crate) fn ready(tick: &mut dyn FnMut(&str)) -> Result<Image, Error> {
     fs::create_dir_all(&cache).map_err(Error::path("create", &cache))?;
     let lock = exec::create(&cache.join("lock"))?;
     let folder = cache.join(key(&paths::root().join("lab/guest"))?);
-    if !folder.exists() {
-        tick("waiting for another build to end");
-        flock(&lock, FlockOperation::LockExclusive)
-            .map_err(|e| Error::io("cannot lock the lab's cache")(e.into()))?;
+    let waiting = |tick: &mut dyn FnMut(&str)| tick("waiting for another run of the lab");
+    loop {
+        lock::take(&lock, Mode::Shared, || waiting(tick))?;
+        // Between looking and locking, a build of other files may have removed it.
+        if folder.exists() {
+            break;
+        }
+        lock::take(&lock, Mode::Exclusive, || waiting(tick))?;
         if !folder.exists() {
             build(&folder, tick)?;
             remove_others(&cache, &folder)?;
         }
     }
-    flock(&lock, FlockOperation::LockShared)
-        .map_err(|e| Error::io("cannot lock the lab's cache")(e.into()))?;
     Ok(Image {
         folder,
         _lock: lock,

@@ -5,6 +5,7 @@
 mod accel;
 mod catalog;
 mod image;
+mod lock;
 mod mirror;
 mod qemu;
 mod share;
@@ -78,8 +79,9 @@ fn list() -> Result<(), Error> {
 fn shell() -> Result<(), Error> {
     let mut step = Step::begin("camera lab's disk");
     let image = image::ready(&mut |line| step.tick(line))?;
+    let folder = paths::artifacts().join("lab/shell");
+    let share = share::Share::new(&folder, "shell", &mut |line| step.tick(line))?;
     step.end("is there");
-    let share = share::Share::new(&paths::artifacts().join("lab/shell"), "shell")?;
     qemu::interactive(&image, share.folder())
 }
 

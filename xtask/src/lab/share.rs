@@ -1,18 +1,20 @@
 //! The folder that host and guest share: what the guest is to run goes in, results come out.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::catalog::LabTest;
+use super::lock::{self, Mode};
 use crate::error::Error;
 use crate::exec::create;
 use crate::paths;
 
-/// A shared folder, emptied at its start.
+/// A shared folder, emptied at its start. Its lock keeps other runs from it.
 #[derive(Debug)]
 pub(crate) struct Share {
     folder: PathBuf,
+    _lock: File,
 }
 
 /// How one test ended in the guest.
@@ -26,7 +28,11 @@ pub(crate) struct Outcome {
 
 impl Share {
     /// Prepares `folder`; `job` of `lab/guest` is what the guest runs.
-    pub(crate) fn new(folder: &Path, job: &str) -> Result<Self, Error> {
+    pub(crate) fn new(folder: &Path, job: &str, tick: &mut dyn FnMut(&str)) -> Result<Self, Error> {
+        let lock = create(&folder.with_extension("lock"))?;
+        lock::take(&lock, Mode::Exclusive, || {
+            tick("waiting for another run of the lab")
+        })?;
         if folder.exists() {
             fs::remove_dir_all(folder).map_err(Error::path("empty", folder))?;
         }
@@ -39,6 +45,7 @@ impl Share {
         )?;
         Ok(Self {
             folder: folder.to_owned(),
+            _lock: lock,
         })
     }
 

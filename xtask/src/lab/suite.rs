@@ -27,7 +27,7 @@ pub(crate) fn run(
     tick: &mut dyn FnMut(&str),
 ) -> Result<Tally, Error> {
     let image = image::ready(tick)?;
-    let share = Share::new(&paths::artifacts().join("lab/share"), "job")?;
+    let share = Share::new(&paths::artifacts().join("lab/share"), "job", tick)?;
     share.add_tests(tests)?;
     for (package, target) in tests.iter().flat_map(|test| &test.needs) {
         share.add_program(target, &test_program(package, target, tick)?)?;
