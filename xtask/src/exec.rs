@@ -160,7 +160,7 @@ impl Finished {
         Err(Error::Failed {
             what: what.to_owned(),
             how,
-            tail: tail(&read_lossy(&self.log)?, TAIL_LINES),
+            tail: tail(&for_people(&read_lossy(&self.log)?), TAIL_LINES),
         })
     }
 }
@@ -281,6 +281,19 @@ pub(crate) fn describe(status: ExitStatus) -> String {
 pub(crate) fn tail(text: &str, lines: usize) -> String {
     let all: Vec<&str> = text.lines().collect();
     all[all.len().saturating_sub(lines)..].join("\n")
+}
+
+/// Without the lines that cargo prints for programs.
+fn for_people(log: &str) -> String {
+    let mut text = String::new();
+    for line in log
+        .lines()
+        .filter(|line| !line.starts_with(r#"{"reason":"#))
+    {
+        text.push_str(line);
+        text.push('\n');
+    }
+    text
 }
 
 /// A whole file as text, whatever bytes a program printed.

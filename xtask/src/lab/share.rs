@@ -31,7 +31,7 @@ impl Share {
     pub(crate) fn new(folder: &Path, job: &str, tick: &mut dyn FnMut(&str)) -> Result<Self, Error> {
         let lock = create(&folder.with_extension("lock"))?;
         lock::take(&lock, Mode::Exclusive, || {
-            tick("waiting for another run of the lab")
+            tick("waiting for another run of the lab");
         })?;
         if folder.exists() {
             fs::remove_dir_all(folder).map_err(Error::path("empty", folder))?;

@@ -102,7 +102,7 @@ fn test_program(package: &str, target: &str, tick: &mut dyn FnMut(&str)) -> Resu
         "--test",
         target,
         "--no-run",
-        "--message-format=json",
+        "--message-format=json-render-diagnostics",
     ]);
     let log = paths::artifacts()
         .join("lab")
