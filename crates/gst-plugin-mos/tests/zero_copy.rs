@@ -12,7 +12,7 @@ use gst::prelude::*;
 use gst_allocators::FdMemory;
 use mos_frame::memory::{MemoryId, memory_id};
 use mos_frame::{ClockSource, MemoryKind};
-use mos_testkit::TempBus;
+use mos_testkit::{TempBus, wait_until};
 
 const FRAMES: usize = 40;
 
@@ -100,4 +100,54 @@ fn the_statistics_are_there_as_a_structure_too() {
         pipeline.sink().property::<Option<gst::Structure>>("stats"),
         None
     );
+}
+
+#[test]
+fn the_sink_alone_offers_its_memory_too() {
+    let bus = TempBus::new().unwrap();
+    let pipeline = Pipeline::play(&format!(
+        "videotestsrc is-live=true ! video/x-raw,format=NV12,width=322,height=242,framerate=60/1 \
+         ! mosframesink name=sink stream=front expected-subscribers=2 directory={}",
+        bus.dir().display()
+    ));
+    let mut subscriber = subscribe(&bus, "front", 2, 1);
+    let frame = next(&mut subscriber);
+    assert_eq!(
+        (
+            frame.format().width,
+            frame.format().height,
+            frame.format().framerate
+        ),
+        (322, 242, (60, 1))
+    );
+    assert_eq!(pipeline.sink().stats().unwrap().copied, 0);
+}
+
+#[test]
+fn more_subscribers_than_the_buffers_carry_are_refused() {
+    let bus = TempBus::new().unwrap();
+    // The pool has 4 + 16 buffers, of which 4 are upstream's: a window of 2 and holds of 14 fill it.
+    let pipeline = Pipeline::play(&format!(
+        "videotestsrc is-live=true ! video/x-raw,format=NV12,width=320,height=240,framerate=60/1 \
+         ! mosnv12contract min-buffers=4 ! mosframesink name=sink stream=front directory={}",
+        bus.dir().display()
+    ));
+    // The pool shows with the first buffer; until then admission goes by the expected subscribers.
+    wait_until("the first frame", DEADLINE, || {
+        (pipeline.sink().stats()?.bus.published > 0).then_some(())
+    })
+    .unwrap();
+    let mut greedy = subscribe(&bus, "front", 2, 14);
+    next(&mut greedy);
+    let options = mos_frame::SubscriberOptions {
+        hold: 1,
+        ..Default::default()
+    };
+    let refused = mos_frame::Subscriber::connect(&bus.socket("front"), options).unwrap_err();
+    assert!(
+        matches!(refused, mos_frame::ConnectError::Refused { .. }),
+        "{refused}"
+    );
+    next(&mut greedy);
+    assert_eq!(pipeline.sink().stats().unwrap().bus.refused, 1);
 }
