@@ -55,13 +55,22 @@ pub enum ConnectError {
         source: io::Error,
     },
     /// The socket was opened, but what answers does not speak gRPC.
-    #[error("{} was opened, but what listens there does not speak gRPC: {source}", path.display())]
+    #[error("{} was opened, but what listens there does not speak gRPC: {}", path.display(), innermost(source))]
     Protocol {
         /// The socket.
         path: PathBuf,
         /// What went wrong.
         source: tonic::transport::Error,
     },
+}
+
+/// The cause that says what really happened: tonic's own errors all read `transport error`.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
 }
 
 fn access_hint(gid: Option<u32>) -> String {
@@ -154,6 +163,11 @@ fn explain(path: &Path, source: io::Error) -> ConnectError {
     let path = path.to_owned();
     match source.kind() {
         io::ErrorKind::NotFound => ConnectError::NotFound { path },
+        // connect(2) answers ECONNREFUSED for any file that is no socket.
+        io::ErrorKind::ConnectionRefused if !is_socket(&path) => {
+            let source = io::Error::new(io::ErrorKind::InvalidInput, "it is not a socket");
+            ConnectError::Io { path, source }
+        }
         io::ErrorKind::ConnectionRefused => ConnectError::Refused { path },
         io::ErrorKind::PermissionDenied => ConnectError::Permission {
             gid: group_of(&path),
@@ -161,6 +175,11 @@ fn explain(path: &Path, source: io::Error) -> ConnectError {
         },
         _ => ConnectError::Io { path, source },
     }
+}
+
+fn is_socket(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    std::fs::metadata(path).is_ok_and(|m| m.file_type().is_socket())
 }
 
 fn group_of(path: &Path) -> Option<u32> {
@@ -190,5 +209,20 @@ mod tests {
         ] {
             assert_eq!(choose_socket(named, root, present, runtime), expected);
         }
+    }
+
+    #[test]
+    fn a_closed_socket_names_the_group_that_may_open_it() {
+        use std::os::unix::fs::MetadataExt as _;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let gid = file.as_file().metadata().unwrap().gid();
+        let denied = |path| explain(path, io::ErrorKind::PermissionDenied.into()).to_string();
+        let text = denied(file.path());
+        assert!(
+            text.contains(&format!("getent group {gid}")) && text.contains("usermod"),
+            "{text}"
+        );
+        let text = denied(Path::new("/nowhere/control.sock"));
+        assert!(text.contains("its folder is closed to you"), "{text}");
     }
 }

@@ -47,13 +47,20 @@ fn after_help() -> String {
 #[derive(Debug, Args)]
 pub(crate) struct Global {
     /// Print results as JSON, one object per line, and errors as JSON on standard error
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Options of every command")]
     pub(crate) json: bool,
     /// Control socket of the service [default: /run/mos-camera/control.sock, or the one under `$XDG_RUNTIME_DIR`]
-    #[arg(long, global = true, value_name = "PATH", env = mos_camera_api::client::SOCKET_VAR)]
+    #[arg(long, global = true, value_name = "PATH", env = mos_camera_api::client::SOCKET_VAR, hide_env_values = true, help_heading = "Options of every command")]
     pub(crate) socket: Option<PathBuf>,
     /// Folder of the frame bus's sockets [default: /run/mos-camera/frames, or the one under `$XDG_RUNTIME_DIR`]
-    #[arg(long, global = true, value_name = "DIR", env = "MOS_FRAME_DIR")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "MOS_FRAME_DIR",
+        hide_env_values = true,
+        help_heading = "Options of every command"
+    )]
     pub(crate) frame_dir: Option<PathBuf>,
 }
 
@@ -96,8 +103,8 @@ pub(crate) struct SomeStreams {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The service saves the configuration before it answers. Saying the same thing again changes nothing; a real change rebuilds the
-stream's pipeline if it runs, and its subscribers stay connected.
+The service saves the configuration before it answers. Saying the same thing again changes nothing; a real change rebuilds the stream's \
+pipeline if it runs, and its subscribers stay connected.
 
 Examples:
   mosctl configure front --device test:front

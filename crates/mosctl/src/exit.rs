@@ -145,10 +145,10 @@ impl Failure {
     /// What a person reads on standard error.
     pub(crate) fn text(&self) -> String {
         let mut text = format!("mosctl: {}\n", self.message);
-        if !self.hint.is_empty() {
+        // The service's messages are complete in themselves; what they say already is not said twice.
+        if !self.hint.is_empty() && !self.message.contains(&self.hint) {
             text.push_str(&format!("  what to do: {}\n", self.hint));
         }
-        // Many messages list it already.
         let told = |c: &String| self.message.contains(c);
         let supported = self.detail.supported.iter().map(text::capability);
         for (n, capability) in supported.filter(|c| !told(c)).enumerate() {
@@ -172,6 +172,15 @@ impl From<ConnectError> for Failure {
 
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
+        // Only what happened on this side of the connection has a source; the service's own answers have none.
+        if let Some(cause) = std::error::Error::source(&status) {
+            let message = format!("the connection to the service broke: {}", chain(cause));
+            return Self::new(
+                Exit::Unavailable,
+                message,
+                "see whether the service runs, and whether it is what listens at the socket",
+            );
+        }
         let detail = mos_camera_api::detail_of(&status).unwrap_or_default();
         let message = match status.message() {
             "" => format!("the service answered {:?} without a message", status.code()),
@@ -183,6 +192,20 @@ impl From<Status> for Failure {
             ..failure
         }
     }
+}
+
+/// An error with what caused it, each said once.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        if parts.last().is_none_or(|last| !last.contains(&text)) {
+            parts.push(text);
+        }
+        next = error.source();
+    }
+    parts.join(": ")
 }
 
 #[cfg(test)]

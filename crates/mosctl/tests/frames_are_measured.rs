@@ -1,5 +1,7 @@
 //! `mosctl frames` against a real publisher in this process.
 
+#![allow(clippy::unwrap_used, reason = "a test fails loudly")]
+
 mod common;
 
 use common::{Camera, Running, json_error, json_lines, run, stderr, stdout};

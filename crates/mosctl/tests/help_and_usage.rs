@@ -1,5 +1,7 @@
 //! What can be learned without a service: help, usage errors, completions, the documented exit codes.
 
+#![allow(clippy::unwrap_used, reason = "a test fails loudly")]
+
 mod common;
 
 use std::io::pipe;

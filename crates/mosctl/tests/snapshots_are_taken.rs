@@ -1,5 +1,7 @@
 //! `mosctl snapshot` against a real publisher in this process.
 
+#![allow(clippy::unwrap_used, reason = "a test fails loudly")]
+
 mod common;
 
 #[cfg(not(feature = "development"))]

@@ -1,12 +1,13 @@
 //! What the tests share: running `mosctl`, and a camera on a bus of its own.
 
 #![allow(
+    clippy::unwrap_used,
     dead_code,
     unreachable_pub,
-    reason = "each test file uses a part of it"
+    reason = "support of tests; each file uses a part of it"
 )]
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -60,7 +61,7 @@ pub fn json_error(output: &Output) -> Value {
 /// A `mosctl` that goes on until it is told to end.
 pub struct Running {
     child: Child,
-    lines: BufReader<ChildStdout>,
+    lines: Option<BufReader<ChildStdout>>,
 }
 
 impl Running {
@@ -70,18 +71,26 @@ impl Running {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap());
+        let lines = child.stdout.take().map(BufReader::new);
         Self { child, lines }
     }
 
     /// Waits for the next line.
     pub fn line(&mut self) -> String {
         let mut line = String::new();
-        assert!(
-            self.lines.read_line(&mut line).unwrap() > 0,
-            "mosctl ended early"
-        );
+        let read = self.lines.as_mut().unwrap().read_line(&mut line).unwrap();
+        assert!(read > 0, "mosctl ended early");
         line
+    }
+
+    /// Goes away as a reader.
+    pub fn close_stdout(&mut self) {
+        self.lines = None;
+    }
+
+    /// Waits for it to end by itself.
+    pub fn exit_code(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
     }
 
     /// Waits for the first line that is JSON of this kind.
@@ -98,7 +107,13 @@ impl Running {
     pub fn end(mut self, signal: rustix::process::Signal) -> (Option<i32>, Vec<String>) {
         rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)
             .unwrap();
-        let rest = self.lines.by_ref().lines().map(Result::unwrap).collect();
+        let rest = self
+            .lines
+            .take()
+            .unwrap()
+            .lines()
+            .map(Result::unwrap)
+            .collect();
         (self.child.wait().unwrap().code(), rest)
     }
 }
