@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use gst::prelude::*;
-use gstmos::mosframesink::MosFrameSink;
+use gstmos::mosframesink::{MosFrameSink, StreamAccess};
 use mos_camera_core::{Budget, Fault, FaultKind, StreamConfig, StreamName};
 
 use crate::backend::{Backend, Source};
@@ -92,6 +92,11 @@ impl CapturePipeline {
             chain: source.chain.into_iter().chain(later).collect(),
             software: source.software,
         })
+    }
+
+    /// Who may subscribe, from the next start on; at first only this user and root.
+    pub fn set_access(&self, access: StreamAccess) {
+        self.sink.set_access(access);
     }
 
     /// Starts it, again if it was stopped. Returns at once; failure comes as an event, like any later one.

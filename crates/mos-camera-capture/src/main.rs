@@ -86,12 +86,13 @@ fn start(args: &Args, config: Config) -> Exit {
         Err(error) => return complain(&error, Exit::Usage),
     };
     log::route_gstreamer();
-    match config_path(args) {
-        Some(path) => tracing::info!(path = %path.display(), "configuration"),
-        None => tracing::info!(
+    if let Some(path) = config_path(args) {
+        tracing::info!(path = %path.display(), "configuration");
+    } else {
+        tracing::info!(
             looked_at = config::DEFAULT_PATH,
             "no configuration file: starting with the defaults and no cameras"
-        ),
+        );
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -31,7 +31,7 @@ impl From<BadField> for Status {
 }
 
 /// The caller is not on the allow list.
-pub fn permission(message: String) -> Status {
+pub fn permission(message: &str) -> Status {
     let hint = "ask for your user to be added to `allow_uids`, or one of your groups to `allow_gids`, in the service's configuration";
     let detail = ErrorDetail {
         reason: "NOT_ALLOWED".to_owned(),
@@ -112,7 +112,7 @@ fn detail(error: EngineError) -> ErrorDetail {
     };
     match error {
         EngineError::UnknownDevice { device } => {
-            detail.field = "config.device".to_owned();
+            "config.device".clone_into(&mut detail.field);
             detail.device = device.to_string();
         }
         EngineError::DeviceUnavailable { device, .. } => detail.device = device.to_string(),
@@ -131,7 +131,7 @@ fn detail(error: EngineError) -> ErrorDetail {
             state,
         } => {
             (detail.stream, detail.device) = (stream.to_string(), device.to_string());
-            detail.field = "config.device".to_owned();
+            "config.device".clone_into(&mut detail.field);
             detail.state = convert::state(state).into();
         }
         EngineError::UnknownStream { stream } => detail.stream = stream.to_string(),

@@ -46,7 +46,7 @@ impl Gate {
 fn refusal(peer: &Peer) -> Status {
     let Peer { uid, gid, .. } = peer;
     tracing::warn!(uid, gid, pid = peer.pid, "a caller was refused");
-    super::fail::permission(format!(
+    super::fail::permission(&format!(
         "uid {uid} (gid {gid}) may not use the control service"
     ))
 }

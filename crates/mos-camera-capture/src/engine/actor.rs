@@ -190,7 +190,7 @@ impl Actor {
             Message::Present(true) => self.step(Input::Present),
             Message::Present(false) => self.step(Input::Gone),
             Message::Pipeline { generation, event } => {
-                self.step(Input::Pipeline { generation, event })
+                self.step(Input::Pipeline { generation, event });
             }
         }
     }
@@ -289,11 +289,10 @@ impl Actor {
         let device = view.config.as_ref().map_or("", |c| c.device.as_str());
         let (stream, from_name, to_name) = (&self.name, from.name(), to.name());
         let fault = view.fault().filter(|_| is_faulty(to));
-        match &fault {
-            Some((fault, _)) => {
-                warn!(%stream, device, from = from_name, to = to_name, attempt, kind = ?fault.kind, %fault, "state changed");
-            }
-            None => info!(%stream, device, from = from_name, to = to_name, "state changed"),
+        if let Some((fault, _)) = &fault {
+            warn!(%stream, device, from = from_name, to = to_name, attempt, kind = ?fault.kind, %fault, "state changed");
+        } else {
+            info!(%stream, device, from = from_name, to = to_name, "state changed");
         }
         self.emit(EventKind::StateChanged {
             stream: self.name.clone(),

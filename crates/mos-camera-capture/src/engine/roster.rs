@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
-use mos_camera_backends::BusSettings;
 use mos_camera_core::lifecycle::{Input, Lifecycle, State};
 use mos_camera_core::{BackoffPolicy, DeviceId, StreamConfig, StreamName};
 use tokio::sync::{MutexGuard, OwnedMutexGuard, broadcast, mpsc};
@@ -18,7 +17,7 @@ use super::event::Event;
 use super::monitor::Monitor;
 use super::status::{StreamStats, StreamStatus};
 use super::stream::Stream;
-use super::worker::Worker;
+use super::worker::{BusSettings, Worker};
 use crate::config::ServiceConfig;
 
 /// Every stream there is.
@@ -27,7 +26,7 @@ pub(super) struct Roster {
     clock: Clock,
     catalogue: Arc<Catalogue>,
     events: broadcast::Sender<Event>,
-    bus: BusSettings,
+    bus: Arc<BusSettings>,
     streams: RwLock<BTreeMap<StreamName, Arc<Stream>>>,
     turns: Mutex<HashMap<StreamName, Weak<tokio::sync::Mutex<()>>>>,
     claims: tokio::sync::Mutex<()>,
@@ -45,9 +44,7 @@ impl Roster {
             clock,
             catalogue,
             events,
-            bus: BusSettings {
-                directory: service.frame_dir.clone(),
-            },
+            bus: Arc::new(BusSettings::from(service)),
             streams: RwLock::default(),
             turns: Mutex::default(),
             claims: tokio::sync::Mutex::default(),
@@ -185,7 +182,7 @@ impl Roster {
         let worker = Worker::start(
             name,
             Arc::clone(&self.catalogue),
-            self.bus.clone(),
+            Arc::clone(&self.bus),
             Arc::clone(&monitor),
             inbox.clone(),
         )
@@ -306,12 +303,12 @@ impl Roster {
     }
 
     fn bus_socket(&self, name: &StreamName) -> PathBuf {
-        mos_frame::socket_path(&self.bus.directory, name.as_str())
+        mos_frame::socket_path(&self.bus.dir, name.as_str())
     }
 
     /// Folder of the frame bus's sockets.
     pub(super) fn frame_dir(&self) -> &Path {
-        &self.bus.directory
+        &self.bus.dir
     }
 }
 

@@ -4,10 +4,12 @@
 //! notices by its own deadlines.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc as sync_mpsc;
 
-use mos_camera_backends::{BusSettings, CapturePipeline};
+use gstmos::mosframesink::StreamAccess;
+use mos_camera_backends::{self as backends, CapturePipeline};
 use mos_camera_core::lifecycle::PipelineEvent;
 use mos_camera_core::{DeviceId, Fault, FaultKind, StreamConfig, StreamName};
 use tokio::sync::mpsc;
@@ -15,6 +17,32 @@ use tokio::sync::mpsc;
 use super::actor::Message;
 use super::catalogue::Catalogue;
 use super::monitor::Monitor;
+use crate::config::ServiceConfig;
+
+/// How streams are put on the frame bus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BusSettings {
+    /// Folder of the sockets.
+    pub(crate) dir: PathBuf,
+    /// Who may subscribe.
+    pub(crate) access: StreamAccess,
+}
+
+impl From<&ServiceConfig> for BusSettings {
+    /// Whoever may use the control service may subscribe.
+    fn from(service: &ServiceConfig) -> Self {
+        let access = StreamAccess {
+            uids: service.allow_uids.clone(),
+            gids: service.allow_gids.clone(),
+            mode: service.socket_mode,
+            gid: service.socket_gid,
+        };
+        Self {
+            dir: service.frame_dir.clone(),
+            access,
+        }
+    }
+}
 
 /// Something to do.
 #[derive(Debug, Clone)]
@@ -49,7 +77,7 @@ impl Worker {
     pub(super) fn start(
         name: &StreamName,
         catalogue: Arc<Catalogue>,
-        bus: BusSettings,
+        bus: Arc<BusSettings>,
         monitor: Arc<Monitor>,
         inbox: mpsc::UnboundedSender<Message>,
     ) -> io::Result<Self> {
@@ -83,7 +111,7 @@ impl Worker {
 struct Hands {
     name: StreamName,
     catalogue: Arc<Catalogue>,
-    bus: BusSettings,
+    bus: Arc<BusSettings>,
     monitor: Arc<Monitor>,
     inbox: mpsc::UnboundedSender<Message>,
     pipeline: Option<Arc<CapturePipeline>>,
@@ -118,7 +146,11 @@ impl Hands {
         let backend = self.catalogue.backend(&config.device)?;
         let inbox = self.inbox.clone();
         let events = move |event| tell(&inbox, generation, translate(event));
-        let pipeline = CapturePipeline::build(&backend, &self.name, config, &self.bus, events)?;
+        let bus = backends::BusSettings {
+            directory: self.bus.dir.clone(),
+        };
+        let pipeline = CapturePipeline::build(&backend, &self.name, config, &bus, events)?;
+        pipeline.set_access(self.bus.access.clone());
         let pipeline = Arc::new(pipeline);
         self.monitor.attach(generation, Arc::clone(&pipeline));
         self.pipeline = Some(Arc::clone(&pipeline));
@@ -160,8 +192,8 @@ fn tell(inbox: &mpsc::UnboundedSender<Message>, generation: u64, event: Pipeline
     let _ = inbox.send(Message::Pipeline { generation, event });
 }
 
-fn translate(event: mos_camera_backends::PipelineEvent) -> PipelineEvent {
-    use mos_camera_backends::PipelineEvent as Reported;
+fn translate(event: backends::PipelineEvent) -> PipelineEvent {
+    use backends::PipelineEvent as Reported;
     match event {
         Reported::FirstFrame => PipelineEvent::FirstFrame,
         Reported::Fault(fault) => PipelineEvent::Fault(fault),

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tonic::{Code, Status};
 
 /// What a test waits at most for anything; only a failing test gets there.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The binary under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_mos-camera-capture");

@@ -1,5 +1,10 @@
 //! The service as its users meet it: the real binary, real cameras, real peers. One scenario per file.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "what goes wrong in a test's helpers fails the test"
+)]
+
 mod bystander;
 mod harness;
 

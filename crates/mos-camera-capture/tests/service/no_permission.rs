@@ -6,10 +6,11 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use mos_camera_api::v1::GetStatusRequest;
+use mos_camera_api::v1::{GetStatusRequest, State};
+use mos_frame::{Subscriber, SubscriberOptions};
 
 use crate::bystander::Bystander;
-use crate::harness::{Home, Service, TWO_CAMERAS, end_of};
+use crate::harness::{Home, PATIENCE, Service, TWO_CAMERAS, end_of};
 
 /// `nobody` on Debian, and a user and a group of no name.
 const NOBODY: u32 = 65534;
@@ -32,15 +33,29 @@ fn open_service(extra: &str) -> Service {
     fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let service = home.start();
     let run = service.home.control_socket().parent().unwrap().to_owned();
-    fs::set_permissions(run, fs::Permissions::from_mode(0o755)).unwrap();
+    for dir in [run, service.home.frame_dir()] {
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).unwrap();
+    }
     service
 }
 
-/// Names the control socket to [`as_another_user`].
+/// Names the control socket and a bus socket to [`as_another_user`].
 const SOCKET: &str = "MOS_TEST_ASK";
+const BUS: &str = "MOS_TEST_SUBSCRIBE";
 
-/// Runs [`as_another_user`] as another user: whether it was answered, and what it said.
-fn ask_as(service: &Service, uid: u32, groups: &str) -> (bool, String) {
+/// What another user is told.
+#[derive(Debug)]
+struct Told {
+    /// By the control service.
+    answered: bool,
+    /// By the frame bus: a frame came.
+    subscribed: bool,
+    /// In words.
+    said: String,
+}
+
+/// Runs [`as_another_user`] as another user.
+fn ask_as(service: &Service, uid: u32, groups: &str) -> Told {
     let output = Command::new("setpriv")
         .arg(format!("--reuid={uid}"))
         .arg(format!("--regid={uid}"))
@@ -53,12 +68,17 @@ fn ask_as(service: &Service, uid: u32, groups: &str) -> (bool, String) {
             "--nocapture",
         ])
         .env(SOCKET, service.home.control_socket())
+        .env(BUS, service.home.bus_socket("subject"))
         .output()
         .expect("setpriv (package util-linux) runs");
     let said = String::from_utf8_lossy(&output.stderr).into_owned()
         + &String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("asking"), "the client ran: {said}");
-    (output.status.success(), said)
+    assert!(output.status.success() && said.contains("asked"), "{said}");
+    Told {
+        answered: said.contains("control: answered"),
+        subscribed: said.contains("bus: a frame"),
+        said,
+    }
 }
 
 /// A copy that other users can reach; where it was built they may not.
@@ -74,12 +94,33 @@ fn this_test_for_everybody(service: &Service) -> PathBuf {
 #[tokio::test]
 #[ignore = "run by the tests below, as another user"]
 async fn as_another_user() {
-    let socket = std::env::var_os(SOCKET).expect("the control socket");
-    eprintln!("asking");
-    let connected = mos_camera_api::client::connect(Path::new(&socket)).await;
-    let mut control = connected.unwrap_or_else(|error| panic!("not connected: {error}"));
-    let answer = control.get_status(GetStatusRequest::default()).await;
-    answer.unwrap_or_else(|status| panic!("{:?}: {}", status.code(), status.message()));
+    let path = |name| PathBuf::from(std::env::var_os(name).expect("a socket is named"));
+    eprintln!("control: {}", ask_control(&path(SOCKET)).await);
+    eprintln!("bus: {}", ask_bus(&path(BUS)));
+    eprintln!("asked");
+}
+
+async fn ask_control(socket: &Path) -> String {
+    let mut control = match mos_camera_api::client::connect(socket).await {
+        Ok(control) => control,
+        Err(error) => return format!("not connected: {error}"),
+    };
+    match control.get_status(GetStatusRequest::default()).await {
+        Ok(_) => "answered".to_owned(),
+        Err(status) => format!("{:?}: {}", status.code(), status.message()),
+    }
+}
+
+fn ask_bus(socket: &Path) -> String {
+    let options = SubscriberOptions {
+        reconnect: false,
+        ..SubscriberOptions::default()
+    };
+    match Subscriber::connect(socket, options).map(|mut s| s.next_timeout(PATIENCE)) {
+        Ok(Ok(Some(_))) => "a frame".to_owned(),
+        Ok(other) => format!("connected, and then {:?}", other.err()),
+        Err(error) => format!("not connected: {error}"),
+    }
 }
 
 #[tokio::test]
@@ -91,15 +132,15 @@ async fn those_on_the_list_are_answered_and_others_told_why_not() {
         "allow_uids = [{SOMEBODY}]\nallow_gids = [{GROUP}]"
     ));
     let other = Bystander::watch(&service).await;
-    let (answered, said) = ask_as(&service, NOBODY, "--clear-groups");
-    assert!(
-        !answered && said.contains("PermissionDenied") && said.contains("allow_uids"),
-        "{said}"
-    );
-    let (answered, said) = ask_as(&service, SOMEBODY, "--clear-groups");
-    assert!(answered, "by user: {said}");
-    let (answered, said) = ask_as(&service, NOBODY, &format!("--groups={GROUP}"));
-    assert!(answered, "by supplementary group: {said}");
+    service.wait_state("subject", State::Streaming).await;
+    let stranger = ask_as(&service, NOBODY, "--clear-groups");
+    assert!(!stranger.answered && !stranger.subscribed, "{stranger:?}");
+    assert!(stranger.said.contains("PermissionDenied"), "{stranger:?}");
+    assert!(stranger.said.contains("allow_uids"), "{stranger:?}");
+    let by_user = ask_as(&service, SOMEBODY, "--clear-groups");
+    assert!(by_user.answered && by_user.subscribed, "{by_user:?}");
+    let by_group = ask_as(&service, NOBODY, &format!("--groups={GROUP}"));
+    assert!(by_group.answered && by_group.subscribed, "{by_group:?}");
     other.did_not_notice();
 }
 
@@ -117,10 +158,11 @@ async fn the_socket_itself_is_closed_to_others() {
         (0o660, 0o750)
     );
     fs::set_permissions(service.home.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let (answered, said) = ask_as(&service, NOBODY, "--clear-groups");
+    let stranger = ask_as(&service, NOBODY, "--clear-groups");
+    assert!(!stranger.answered && !stranger.subscribed, "{stranger:?}");
     assert!(
-        !answered && said.contains("no permission to open"),
-        "{said}"
+        stranger.said.contains("no permission to open"),
+        "{stranger:?}"
     );
     other.did_not_notice();
 }
