@@ -32,13 +32,14 @@ use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
 use tonic::{Code, Request, Response, Status};
 
 type Answer<T> = Result<Response<T>, Status>;
+type Watcher = mpsc::Sender<Result<Event, Status>>;
 
 /// Answers by the stream's name: an error of that name, or what goes well.
 #[derive(Debug, Clone, Default)]
 struct Script {
     configured: Arc<Mutex<Option<ConfigureStreamRequest>>>,
     /// Held open so that the events don't end; dropped to end them.
-    watcher: Arc<Mutex<Option<mpsc::Sender<Result<Event, Status>>>>>,
+    watcher: Arc<Mutex<Option<Watcher>>>,
 }
 
 fn by_name(stream: &str) -> Result<(), Status> {
