@@ -334,3 +334,50 @@ fn a_stream_that_makes_new_buffers_for_ever_keeps_no_more_than_its_budget() {
     drop(spare);
     assert!(matches!(scene.honest.try_next(), Ok(None)));
 }
+
+/// Another subscriber's hold keeps a buffer of an epoch alive whose FORMAT the slow one never got.
+#[test]
+fn formats_that_change_while_a_subscriber_joins_do_not_confuse_it() {
+    let mut scene = Scene::new();
+    let raw = scene.connect();
+    raw.send(&Message::Hello {
+        min_version: VERSION,
+        max_version: VERSION,
+        window: 2,
+        hold: 1,
+        name: "slow".into(),
+    });
+    scene.wait("the slow one is known", |s| s.subscribers.len() == 2);
+    // It does not acknowledge, so the second epoch waits in its outbox.
+    let format = Format::nv12_memfd(32, 16, (30, 1));
+    scene.publisher.set_format(format.clone());
+    scene.pool = MemfdPool::new(&scene.publisher, &format, 4).unwrap();
+    let frame = scene.pool.acquire().expect("a free buffer");
+    frame
+        .publish(&scene.publisher, FrameMeta::default())
+        .unwrap();
+    let held = scene.honest.next().unwrap();
+    assert_eq!(held.epoch(), 2);
+    scene
+        .publisher
+        .set_format(Format::nv12_memfd(16, 16, (30, 1)));
+    let mut epochs = Vec::new();
+    loop {
+        let packet = raw.receive().expect("the handshake goes on");
+        match Message::decode(&packet.bytes).unwrap().unwrap() {
+            Message::Format { epoch, .. } => epochs.push(epoch),
+            Message::BufferAdd { epoch, slot, .. } => {
+                assert!(
+                    epochs.contains(&epoch),
+                    "buffer {slot} of epoch {epoch}, whose format never came"
+                );
+                raw.send(&Message::BufferAck { count: 1 });
+            }
+            _ => {}
+        }
+        if epochs.last() == Some(&3) {
+            break;
+        }
+    }
+    drop(held);
+}

@@ -161,26 +161,53 @@ fn receive_after_reset(socket: BorrowedFd<'_>) -> io::Result<Received> {
 /// Who is at the other end, as the kernel knows it.
 #[derive(Debug)]
 pub(crate) struct Peer {
+    /// 0 for a process of a foreign pid namespace.
     pub(crate) pid: i32,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
-    /// Readable once the process is dead; `None` if it is dead already.
+    /// Readable once the process is dead; `None` if it is dead already, or there is no descriptor for it.
     pub(crate) pidfd: Option<OwnedFd>,
 }
 
 /// Credentials of the peer (`SO_PEERCRED`) and a handle of its process (`SO_PEERPIDFD`, Linux 6.5, else `pidfd_open`).
 pub(crate) fn peer(socket: BorrowedFd<'_>) -> io::Result<Peer> {
-    let cred = rustix::net::sockopt::socket_peercred(socket)?;
-    let pidfd = match peer_pidfd(socket) {
-        Some(fd) => Some(fd),
-        None => rustix::process::pidfd_open(cred.pid, rustix::process::PidfdFlags::empty()).ok(),
+    let cred = peer_cred(socket)?;
+    let open = || {
+        let pid = rustix::process::Pid::from_raw(cred.pid)?;
+        rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
     };
     Ok(Peer {
-        pid: cred.pid.as_raw_nonzero().get(),
-        uid: cred.uid.as_raw(),
-        gid: cred.gid.as_raw(),
-        pidfd,
+        pid: cred.pid,
+        uid: cred.uid,
+        gid: cred.gid,
+        pidfd: peer_pidfd(socket).or_else(open),
     })
+}
+
+/// Not rustix's `socket_peercred`, whose process number can't be 0: it is for a peer of a foreign pid namespace.
+fn peer_cred(socket: BorrowedFd<'_>) -> io::Result<libc::ucred> {
+    let mut cred = libc::ucred {
+        pid: 0,
+        uid: u32::MAX,
+        gid: u32::MAX,
+    };
+    let mut len = size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `len` bytes, which is the size of `cred`, and any bytes are a valid `ucred`.
+    let rc = unsafe {
+        let at = (&raw mut cred).cast();
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            at,
+            &raw mut len,
+        )
+    };
+    if rc == 0 {
+        Ok(cred)
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 fn peer_pidfd(socket: BorrowedFd<'_>) -> Option<OwnedFd> {

@@ -75,9 +75,8 @@ fn a_subscriber_that_leaves_gives_its_frames_and_its_budget_back() {
         let mut subscriber = stream.subscribe(2, 1);
         stream.publish();
         let frame = subscriber.next().unwrap();
-        drop(subscriber);
+        drop((subscriber, frame));
         stream.wait_for_subscribers(0);
-        drop(frame);
     }
     stream.publish();
     wait_until("all buffers but the newest", || {

@@ -5,6 +5,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::Timespec;
@@ -25,6 +26,8 @@ const WAKE: u64 = u64::MAX - 1;
 const MAX_GREETING: usize = 8;
 /// After ETOOMANYREFS: no event tells when other peers have read their descriptors.
 const RETRY: Duration = Duration::from_millis(10);
+/// After a connection could not be accepted.
+const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 /// How soon released frames are looked for once nothing is published any more: a source whose buffers are all out waits
 /// for this. Doubled with each look in vain.
 const REAP_FIRST: Duration = Duration::from_millis(10);
@@ -44,11 +47,14 @@ struct Connection {
 
 pub(super) struct Control<K: Send + 'static> {
     shared: Arc<Shared<K>>,
-    listener: Listener,
+    /// `None` once the stream has ended.
+    listener: Option<Listener>,
     epoll: OwnedFd,
     connections: HashMap<u64, Connection>,
     next_id: u64,
     listening: bool,
+    /// Not before then is a connection accepted, after one could not be.
+    listen_again: Option<Instant>,
     reaper: Reaper,
 }
 
@@ -98,11 +104,12 @@ impl<K: Send + 'static> Control<K> {
         )?;
         Ok(Self {
             shared,
-            listener,
+            listener: Some(listener),
             epoll,
             connections: HashMap::new(),
             next_id: 1,
             listening: true,
+            listen_again: None,
             reaper: Reaper {
                 due: Instant::now(),
                 head: 0,
@@ -111,31 +118,49 @@ impl<K: Send + 'static> Control<K> {
         })
     }
 
+    /// Serves the stream until it ends.
     pub(super) fn run(mut self) {
-        let mut space = [MaybeUninit::uninit(); 32];
-        loop {
-            let timeout = self.timeout(Instant::now()).map(timespec);
-            let events: Vec<(u64, EventFlags)> = match epoll::wait(
-                &self.epoll,
-                &mut space,
-                timeout.as_ref(),
-            ) {
-                Ok((events, _)) => events.iter().map(|e| (e.data.u64(), e.flags)).collect(),
-                Err(Errno::INTR) => continue,
-                Err(error) => {
-                    tracing::error!(path = %self.shared.path.display(), %error, "the stream's control thread can't wait; the stream ends");
-                    return;
-                }
-            };
-            for (token, flags) in events {
-                self.handle(token, flags);
-            }
-            if self.shared.lock().stopping {
-                self.say_goodbye();
+        while !self.shared.lock().stopping {
+            if !self.turn() {
                 return;
             }
-            self.house_keeping(Instant::now());
         }
+        self.say_goodbye();
+        if self.connections.is_empty() {
+            return;
+        }
+        // Some hold frames, which have to stay as they are. The publisher's owner need not wait for that.
+        let path = self.shared.path.clone();
+        let rest = move || while !self.connections.is_empty() && self.turn() {};
+        if let Err(error) = thread::Builder::new()
+            .name("mos-frame-end".into())
+            .spawn(rest)
+        {
+            tracing::error!(path = %path.display(), %error, "frames that subscribers hold can't be kept for them");
+        }
+    }
+
+    /// Waits for events and handles them; false if there can be no more.
+    fn turn(&mut self) -> bool {
+        let mut space = [MaybeUninit::uninit(); 32];
+        let timeout = self.timeout(Instant::now()).map(timespec);
+        let events: Vec<(u64, EventFlags)> = match epoll::wait(
+            &self.epoll,
+            &mut space,
+            timeout.as_ref(),
+        ) {
+            Ok((events, _)) => events.iter().map(|e| (e.data.u64(), e.flags)).collect(),
+            Err(Errno::INTR) => return true,
+            Err(error) => {
+                tracing::error!(path = %self.shared.path.display(), %error, "the stream's control thread can't wait; the stream ends");
+                return false;
+            }
+        };
+        for (token, flags) in events {
+            self.handle(token, flags);
+        }
+        self.house_keeping(Instant::now());
+        true
     }
 
     fn handle(&mut self, token: u64, flags: EventFlags) {
@@ -161,12 +186,16 @@ impl<K: Send + 'static> Control<K> {
 
     fn accept(&mut self) {
         while self.greeting_count() < MAX_GREETING {
-            let socket = match self.listener.accept() {
+            let Some(listener) = &self.listener else {
+                return;
+            };
+            let socket = match listener.accept() {
                 Ok(Some(socket)) => socket,
                 Ok(None) => return,
                 Err(error) => {
-                    // Out of descriptors, most likely: stop listening until a connection ends.
-                    tracing::warn!(path = %self.shared.path.display(), %error, "a subscriber could not be accepted");
+                    // Out of descriptors, most likely, and nothing tells when that ends.
+                    tracing::warn!(path = %self.shared.path.display(), %error, "a subscriber could not be accepted; trying again in a second");
+                    self.listen_again = Some(Instant::now() + LISTEN_AGAIN);
                     return self.listen(false);
                 }
             };
@@ -183,22 +212,15 @@ impl<K: Send + 'static> Control<K> {
     }
 
     fn listen(&mut self, on: bool) {
-        if on == self.listening {
+        let Some(listener) = self.listener.as_ref().filter(|_| on != self.listening) else {
             return;
-        }
+        };
         let flags = if on {
             EventFlags::IN
         } else {
             EventFlags::empty()
         };
-        if epoll::modify(
-            &self.epoll,
-            &self.listener,
-            EventData::new_u64(LISTENER),
-            flags,
-        )
-        .is_ok()
-        {
+        if epoll::modify(&self.epoll, listener, EventData::new_u64(LISTENER), flags).is_ok() {
             self.listening = on;
         }
     }
@@ -214,7 +236,11 @@ impl<K: Send + 'static> Control<K> {
         let allowed = is_allowed(&self.shared.options.access, &peer, || {
             socket::peer_groups(socket.as_fd())
         });
-        if !allowed || peer.pidfd.is_none() {
+        if peer.pidfd.is_none() {
+            let text = "the producer can't watch the process: it is dead, or the producer is out of descriptors";
+            return self.refuse(&socket, Reason::Resources, text);
+        }
+        if !allowed {
             let text = format!(
                 "uid {} (gid {}) is not on this stream's allow list",
                 peer.uid, peer.gid
@@ -450,7 +476,8 @@ impl<K: Send + 'static> Control<K> {
         }
         self.update_interest();
         self.reap(now);
-        if self.greeting_count() < MAX_GREETING {
+        if self.listen_again.is_none_or(|at| at <= now) && self.greeting_count() < MAX_GREETING {
+            self.listen_again = None;
             self.listen(true);
         }
     }
@@ -540,6 +567,9 @@ impl<K: Send + 'static> Control<K> {
             self.reaper.looked(now, head);
         }
         self.shared.finish(after);
+        if self.listener.is_none() {
+            self.wind_up();
+        }
     }
 
     /// Time to the next thing that no event announces.
@@ -562,15 +592,30 @@ impl<K: Send + 'static> Control<K> {
         if state.reaping {
             at(self.reaper.due);
         }
+        self.listen_again.into_iter().for_each(&mut at);
         next.map(|t| t.saturating_duration_since(now))
     }
 
+    /// Ends the stream for everybody; those who hold frames stay connected until they let go of them.
     fn say_goodbye(&mut self) {
+        // The path is free for the next producer.
+        self.listener = None;
         for connection in self.connections.values() {
             self.tell(&connection.socket, &Message::Bye);
         }
-        let ids: Vec<u64> = self.connections.keys().copied().collect();
-        for id in ids {
+        let greeting = |(id, c): (&u64, &Connection)| c.greeting_until.map(|_| *id);
+        let greeting: Vec<u64> = self.connections.iter().filter_map(greeting).collect();
+        for id in greeting {
+            self.gone(id);
+        }
+        self.wind_up();
+    }
+
+    fn wind_up(&mut self) {
+        let mut after = Aftermath::default();
+        let done = self.shared.lock().wind_up(&mut after);
+        self.shared.finish(after);
+        for id in done {
             self.gone(id);
         }
     }

@@ -94,9 +94,10 @@ fn take<K>(state: &mut State<K>, id: u64, session: u64) -> Option<Job> {
             &Outgoing::AddBuffer { slot, generation } => {
                 let Some(buffer) = state.slots[slot]
                     .as_ref()
-                    .filter(|b| b.generation == generation)
+                    .filter(|b| b.generation == generation && !b.retired)
                 else {
-                    // The buffer is gone again; nobody needs to hear of it.
+                    // The buffer is gone again, or stays only for who holds it: it is published no more, and its FORMAT may
+                    // have been overtaken by a newer one.
                     state.sub(id)?.outbox.pop_front();
                     continue;
                 };

@@ -48,7 +48,7 @@ pub(super) struct Slot<K> {
     keep: Option<K>,
     last_seq: u64,
     /// Goes as soon as it is idle.
-    retired: bool,
+    pub(super) retired: bool,
 }
 
 /// What makes two buffers the same: the memory objects and how the planes lie in them.
@@ -223,6 +223,10 @@ impl<K> State<K> {
         fds: Vec<OwnedFd>,
         after: &mut Aftermath<K>,
     ) -> Result<SlotId, ImportError> {
+        // Another thread may have entered it since it was looked for.
+        if let Some(known) = self.find(&identity) {
+            return Ok(known);
+        }
         let live = self.slots.iter().flatten().filter(|s| !s.retired).count();
         if live >= self.budget.slots as usize {
             self.retire_oldest_idle(after);
@@ -417,9 +421,21 @@ impl<K> State<K> {
     pub(super) fn remove(&mut self, id: u64, after: &mut Aftermath<K>) -> Option<Sub> {
         let at = self.subs.iter().position(|s| s.id == id)?;
         let mut sub = self.subs.remove(at);
+        // Whoever still has the page mapped can claim nothing more, and is told if he asks.
+        sub.page.revoke_all();
         end_leases(&mut sub, &mut self.slots);
         self.settle_all(after);
         Some(sub)
+    }
+
+    /// The stream ends: nothing is on offer any more, and every frame goes but those that subscribers hold. Gives the
+    /// subscribers that hold none.
+    pub(super) fn wind_up(&mut self, after: &mut Aftermath<K>) -> Vec<u64> {
+        self.newest = None;
+        self.sweep(u64::MAX, after);
+        self.settle_all(after);
+        let done = |s: &&Sub| s.book.is_empty();
+        self.subs.iter().filter(done).map(|s| s.id).collect()
     }
 
     fn settle_all(&mut self, after: &mut Aftermath<K>) {

@@ -75,12 +75,13 @@ fn revoke(word: &AtomicU64, seq: u64) -> Result<(), u64> {
     Ok(())
 }
 
-/// Claims an offer. `Acquire`: pixels and descriptor of this sequence are visible from here on.
+/// Claims an offer. `Acquire`: pixels and descriptor of this sequence are visible from here on. `Release`: a producer
+/// that sees this claim also sees the releases that made room for it, so it never counts one frame too many.
 fn claim(word: &AtomicU64, seq: u64) -> bool {
     word.compare_exchange(
         pack(seq, State::Offered),
         pack(seq, State::Held),
-        Acquire,
+        AcqRel,
         Relaxed,
     )
     .is_ok()

@@ -4,8 +4,9 @@ use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::Release;
 
+use super::session::Connection;
 use crate::format::{Format, FrameMeta, Layout};
 use crate::shm::{Descriptor, LeaseView};
 
@@ -26,6 +27,8 @@ pub(super) struct Claim {
     slot: usize,
     seq: u64,
     held: Arc<AtomicU32>,
+    /// The producer takes its end for the end of all leases.
+    _connection: Arc<Connection>,
 }
 
 impl Claim {
@@ -34,12 +37,14 @@ impl Claim {
         slot: usize,
         seq: u64,
         held: Arc<AtomicU32>,
+        connection: Arc<Connection>,
     ) -> Self {
         Self {
             leases,
             slot,
             seq,
             held,
+            _connection: connection,
         }
     }
 
@@ -52,13 +57,15 @@ impl Drop for Claim {
     fn drop(&mut self) {
         // False if it was revoked: then there is nothing left to give back.
         self.leases.release(self.slot, self.seq);
-        self.held.fetch_sub(1, Relaxed);
+        // `Release`: whoever claims in its place does so after it.
+        self.held.fetch_sub(1, Release);
     }
 }
 
 /// A frame of a camera. While it lives its memory is not written; dropping it gives the buffer back, without a system call.
 ///
-/// It owns all it needs: it outlives its [`Subscriber`](crate::Subscriber), the connection and a change of format.
+/// It owns all it needs: it outlives its [`Subscriber`](crate::Subscriber), the producer's stream and a change of format.
+/// The subscription's share of the budget is free again when its subscriber and all its frames are dropped.
 pub struct Frame {
     claim: Claim,
     buffer: Arc<Buffer>,

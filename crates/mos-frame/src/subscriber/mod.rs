@@ -16,7 +16,7 @@ use rustix::io::Errno;
 pub use frame::Frame;
 #[cfg(feature = "cpu-access")]
 pub use frame::MappedFrame;
-use reconnect::Watch;
+use reconnect::{Backoff, Watch};
 use session::{End, Heard, Session, SessionError};
 
 use crate::socket::Wait;
@@ -199,6 +199,8 @@ pub struct Subscriber {
     /// Readable when a call of `try_next` is worthwhile; the same descriptor over all reconnections.
     ready: OwnedFd,
     link: Link,
+    /// Pace of the attempts to come back; starts anew with each session that came about.
+    backoff: Backoff,
     stats: SubscriberStats,
 }
 
@@ -216,14 +218,12 @@ impl Subscriber {
         let failed = |e: io::Error| ConnectError::from_io(path, e);
         let ready = epoll::create(CreateFlags::CLOEXEC).map_err(|e| failed(e.into()))?;
         let mut session = Session::open(path, &options).map_err(failed)?;
-        let deadline = Instant::now() + options.timeout;
+        let deadline = Instant::now().checked_add(options.timeout);
         while !session.is_started() {
             session
                 .hear_all()
                 .map_err(|end| ConnectError::from_end(path, end))?;
-            if !session.is_started()
-                && !wait_readable(session.fd(), Some(deadline)).map_err(failed)?
-            {
+            if !session.is_started() && !wait_readable(session.fd(), deadline).map_err(failed)? {
                 return Err(ConnectError::Timeout {
                     path: path.to_owned(),
                     timeout: options.timeout,
@@ -236,6 +236,7 @@ impl Subscriber {
             options,
             ready,
             link: Link::Up(session),
+            backoff: Backoff::default(),
             stats: SubscriberStats::default(),
         })
     }
@@ -267,7 +268,7 @@ impl Subscriber {
 
     /// As [`Self::next`], but gives `None` after `timeout`.
     pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<Frame>, RecvError> {
-        self.wait(Some(Instant::now() + timeout))
+        self.wait(Instant::now().checked_add(timeout))
     }
 
     /// Whether a producer is there now.
@@ -361,7 +362,7 @@ impl Subscriber {
             if let Ok(session) = Session::open(&self.path, &self.options) {
                 self.bring_up(session)?;
             } else {
-                watch.back_off()?;
+                watch.set(self.backoff.next())?;
             }
         }
         match &mut self.link {
@@ -374,11 +375,14 @@ impl Subscriber {
     fn bring_up(&mut self, session: Session) -> io::Result<()> {
         watch(&self.ready, session.fd())?;
         self.link = Link::Up(session);
-        self.stats.reconnects += 1;
         Ok(())
     }
 
     fn claim(&mut self, newest: bool) -> Result<Option<Frame>, RecvError> {
+        if !self.backoff.is_fresh() && self.is_connected() {
+            self.backoff = Backoff::default();
+            self.stats.reconnects += 1;
+        }
         let Link::Up(session) = &mut self.link else {
             return Ok(None);
         };
@@ -386,7 +390,7 @@ impl Subscriber {
             Ok(None) => Ok(None),
             Ok(Some((frame, missed))) => {
                 self.stats.received += 1;
-                self.stats.missed += missed;
+                self.stats.missed = self.stats.missed.saturating_add(missed);
                 self.stats.gaps += u64::from(missed > 0);
                 Ok(Some(frame))
             }
@@ -412,16 +416,27 @@ impl Subscriber {
             End::Io(error) => Some(RecvError::Io(error)),
         };
         if let Some(error) = error {
+            self.unwatch();
             self.link = Link::Closed;
             return Err(error);
         }
         let down = Watch::new(&self.path)?;
+        down.set(self.backoff.next())?;
         for fd in down.fds() {
             watch(&self.ready, fd)?;
         }
-        // Dropping the session closes its socket, which also ends its watch: nobody else has a copy.
+        self.unwatch();
         self.link = Link::Down(down);
         Ok(())
+    }
+
+    /// Frames in hand keep the socket open, which is readable for ever once the session is over.
+    fn unwatch(&self) {
+        if let Link::Up(session) = &self.link
+            && let Err(error) = epoll::delete(&self.ready, session.fd())
+        {
+            tracing::debug!(path = %self.path.display(), %error, "the connection was not watched");
+        }
     }
 }
 

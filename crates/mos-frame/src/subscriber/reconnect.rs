@@ -12,6 +12,31 @@ use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, 
 /// First wait after a failed attempt; doubled up to [`MAX_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(20);
 const MAX_WAIT: Duration = Duration::from_secs(1);
+/// A timer can't be set to nothing.
+const AT_ONCE: Duration = Duration::from_nanos(1);
+
+/// Waits between attempts: the first comes at once, since a producer may have come back already.
+#[derive(Debug, Default)]
+pub(super) struct Backoff {
+    last: Option<Duration>,
+}
+
+impl Backoff {
+    /// Whether no attempt was due yet.
+    pub(super) const fn is_fresh(&self) -> bool {
+        self.last.is_none()
+    }
+
+    /// The wait before the next attempt.
+    pub(super) fn next(&mut self) -> Duration {
+        let wait = match self.last {
+            None => AT_ONCE,
+            Some(last) => (last * 2).clamp(FIRST_WAIT, MAX_WAIT),
+        };
+        self.last = Some(wait);
+        wait
+    }
+}
 
 /// Tells when to try again.
 #[derive(Debug)]
@@ -19,21 +44,18 @@ pub(super) struct Watch {
     /// `None` if the folder is not there (yet); then the timer has to do.
     inotify: Option<OwnedFd>,
     timer: OwnedFd,
-    wait: Duration,
 }
 
 impl Watch {
-    /// Watches for the socket of a stream. Due at once: a producer may have come back before the watch was there.
+    /// Watches for the socket of a stream; [`Self::set`] the timer for the first attempt.
     pub(super) fn new(path: &Path) -> io::Result<Self> {
         let timer = rustix::time::timerfd_create(
             TimerfdClockId::Monotonic,
             TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK,
         )?;
-        set(&timer, Duration::from_nanos(1))?;
         Ok(Self {
             inotify: watch_folder(path).ok(),
             timer,
-            wait: FIRST_WAIT,
         })
     }
 
@@ -55,30 +77,25 @@ impl Watch {
         expired || appeared
     }
 
-    /// Sets the timer after an attempt that failed.
-    pub(super) fn back_off(&mut self) -> io::Result<()> {
-        set(&self.timer, self.wait)?;
-        self.wait = (self.wait * 2).min(MAX_WAIT);
+    /// Sets the timer for the next attempt.
+    pub(super) fn set(&self, wait: Duration) -> io::Result<()> {
+        let once = Itimerspec {
+            it_interval: Timespec::default(),
+            it_value: Timespec {
+                tv_sec: wait.as_secs().cast_signed(),
+                tv_nsec: i64::from(wait.subsec_nanos()),
+            },
+        };
+        rustix::time::timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &once)?;
         Ok(())
     }
 }
 
-fn set(timer: &OwnedFd, wait: Duration) -> io::Result<()> {
-    let zero = Timespec::default();
-    let it_value = Timespec {
-        tv_sec: wait.as_secs().cast_signed(),
-        tv_nsec: i64::from(wait.subsec_nanos()),
-    };
-    let once = Itimerspec {
-        it_interval: zero,
-        it_value,
-    };
-    rustix::time::timerfd_settime(timer, TimerfdTimerFlags::empty(), &once)?;
-    Ok(())
-}
-
 fn watch_folder(path: &Path) -> io::Result<OwnedFd> {
-    let folder = path.parent().unwrap_or(Path::new("/"));
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
     let fd = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
     // A producer's socket appears by rename.
     inotify::add_watch(

@@ -6,10 +6,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use super::frame::{Buffer, Frame};
 use super::{RecvError, SubscriberOptions};
+use crate::admission::Demand;
 use crate::format::Format;
 use crate::shm::{BoardReader, LeaseView, SLOTS};
 use crate::socket::{self, Packet, Received, Sent, Wait};
@@ -66,9 +67,24 @@ struct Shared {
     revocable: bool,
 }
 
+/// The socket; it lives as long as the session or any of its frames.
+#[derive(Debug)]
+pub(super) struct Connection {
+    socket: OwnedFd,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // A courtesy that frees our leases a little sooner; the end of the connection says the same.
+        if let Err(error) = socket::send(self.socket.as_fd(), &Message::Bye.encode(), &[]) {
+            tracing::trace!(%error, "BYE");
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Session {
-    socket: OwnedFd,
+    connection: Arc<Connection>,
     phase: Phase,
     shared: Option<Shared>,
     formats: HashMap<u32, Arc<Format>>,
@@ -94,8 +110,9 @@ impl Session {
             name: options.name.clone(),
         };
         match socket::send(socket.as_fd(), &hello.encode(), &[])? {
-            Sent::Done => {}
-            other => {
+            // A producer that refuses us unheard is gone already; its reason waits to be read.
+            Sent::Done | Sent::Gone => {}
+            other @ (Sent::Full | Sent::TooManyFds) => {
                 return Err(io::Error::new(
                     io::ErrorKind::ConnectionReset,
                     format!("HELLO was not sent: {other:?}"),
@@ -103,7 +120,7 @@ impl Session {
             }
         }
         Ok(Self {
-            socket,
+            connection: Arc::new(Connection { socket }),
             phase: Phase::Greeting,
             shared: None,
             formats: HashMap::new(),
@@ -117,7 +134,7 @@ impl Session {
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.connection.socket.as_fd()
     }
 
     pub(super) const fn is_started(&self) -> bool {
@@ -126,7 +143,7 @@ impl Session {
 
     /// Reads and acts on one message.
     pub(super) fn hear(&mut self, wait: Wait) -> Result<Heard, End> {
-        match socket::receive(self.socket.as_fd(), wait)? {
+        match socket::receive(self.connection.socket.as_fd(), wait)? {
             Received::Empty => Ok(Heard::Nothing),
             Received::Gone => Err(End::Gone),
             Received::Packet(packet) => self.act(packet),
@@ -159,6 +176,10 @@ impl Session {
                 self.welcome(session, window, hold, packet.fds)?;
             }
             Some(Message::Refused { reason, text }) => return Err(End::Refused { reason, text }),
+            // Before START nothing was ours yet: we may try again.
+            Some(Message::Evict { reason, text }) if !self.is_started() => {
+                return Err(End::Refused { reason, text });
+            }
             Some(Message::Evict { reason, text }) => return Err(End::Evicted { reason, text }),
             Some(Message::Bye) => return Err(End::Gone),
             Some(Message::Bell) => return Ok(Heard::Ring),
@@ -176,8 +197,12 @@ impl Session {
     fn act_welcomed(&mut self, message: Message, fds: Vec<OwnedFd>) -> Result<(), End> {
         match message {
             Message::Format { epoch, format } => {
+                if self.formats.keys().any(|known| *known >= epoch) {
+                    return Err(End::Protocol(format!("epoch {epoch} came out of order")));
+                }
                 // Buffers of older epochs go by BUFFER_REMOVE, or live on in the frames that are held.
-                self.formats.retain(|known, _| *known + 1 >= epoch);
+                self.formats
+                    .retain(|known, _| known.saturating_add(1) >= epoch);
                 self.formats.insert(epoch, Arc::new(format));
             }
             Message::BufferAdd {
@@ -227,6 +252,10 @@ impl Session {
     fn welcome(&mut self, id: u64, window: u32, hold: u32, fds: Vec<OwnedFd>) -> Result<(), End> {
         let [board, leases] = <[OwnedFd; 2]>::try_from(fds)
             .map_err(|fds| End::Protocol(format!("WELCOME came with {} descriptors", fds.len())))?;
+        if !(Demand { window, hold }).is_valid() {
+            let text = format!("WELCOME grants a window of {window} and a hold of {hold}");
+            return Err(End::Protocol(text));
+        }
         let board = BoardReader::new(board.as_fd())?;
         let leases = Arc::new(LeaseView::new(leases.as_fd())?);
         // With a hold of 0 frames are ours while they are in the window.
@@ -251,7 +280,7 @@ impl Session {
         let ack = Message::BufferAck {
             count: self.unacked,
         };
-        match socket::send(self.socket.as_fd(), &ack.encode(), &[])? {
+        match socket::send(self.connection.socket.as_fd(), &ack.encode(), &[])? {
             Sent::Done => self.unacked = 0,
             // Said again with the next message that is read.
             Sent::Full | Sent::TooManyFds => {}
@@ -287,8 +316,7 @@ impl Session {
         let (first, head) = started.map_or((1, 0), |s| {
             let head = s.board.head();
             (
-                (head + 1)
-                    .saturating_sub(self.window)
+                head.saturating_sub(self.window - 1)
                     .max(self.next_seq)
                     .max(1),
                 head,
@@ -319,7 +347,7 @@ impl Session {
         // Collected first, since making a buffer known needs the session itself; a window is a few frames.
         let offers: Vec<_> = self.offers(newest).collect();
         for (seq, slot) in offers {
-            if self.held.load(Relaxed) >= limit {
+            if self.held.load(Acquire) >= limit {
                 return Err(SessionError::Recv(RecvError::HoldLimit { hold: limit }));
             }
             if !leases.claim(slot, seq) {
@@ -331,7 +359,7 @@ impl Session {
             } else {
                 seq - self.next_seq
             };
-            self.next_seq = seq + 1;
+            self.next_seq = seq.saturating_add(1);
             return frame.map(|frame| Some((frame, missed)));
         }
         Ok(None)
@@ -351,8 +379,9 @@ impl Session {
                     .shared
                     .as_ref()
                     .map_or((0, false), |s| (s.id, s.revocable));
-                let claim =
-                    super::frame::Claim::new(Arc::clone(leases), slot, seq, Arc::clone(&self.held));
+                let (leases, held) = (Arc::clone(leases), Arc::clone(&self.held));
+                let connection = Arc::clone(&self.connection);
+                let claim = super::frame::Claim::new(leases, slot, seq, held, connection);
                 Ok(Frame::new(claim, buffer, descriptor, session, revocable))
             }
             Err(end) => {
@@ -398,13 +427,4 @@ impl Session {
 pub(super) enum SessionError {
     End(End),
     Recv(RecvError),
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        // A courtesy that frees our leases a little sooner; the end of the connection says the same.
-        if let Err(error) = socket::send(self.socket.as_fd(), &Message::Bye.encode(), &[]) {
-            tracing::trace!(%error, "BYE");
-        }
-    }
 }
