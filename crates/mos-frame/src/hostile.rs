@@ -283,10 +283,10 @@ fn hammering_on_the_words_wins_nothing() {
         for _ in 0..2000 {
             scene.publish();
         }
+        scene.wait("the peer is cut off", |s| {
+            s.evicted == 1 && s.subscribers.len() == 1
+        });
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
-    });
-    scene.wait("the peer is cut off", |s| {
-        s.evicted == 1 && s.subscribers.len() == 1
     });
 }
 

@@ -40,9 +40,9 @@ fn a_frame_outlives_its_stream() {
     assert_eq!(pool.free_count(), 3, "all but the held frame are free");
     // The producer goes on with its buffers, and with another stream.
     let mut others: Vec<PoolFrame> = std::iter::from_fn(|| pool.acquire()).collect();
-    others
-        .iter_mut()
-        .for_each(|frame| frame.bytes_mut().fill(0xff));
+    for frame in &mut others {
+        frame.bytes_mut().fill(0xff);
+    }
     assert_whole(&held);
     assert!(held.is_valid());
     assert_eq!(others.len(), 3);
