@@ -39,10 +39,9 @@ impl Share {
         for sub in ["bin", "tests", "results"] {
             fs::create_dir_all(folder.join(sub)).map_err(Error::path("create", folder))?;
         }
-        copy(
-            &paths::root().join("lab/guest").join(job),
-            &folder.join("job"),
-        )?;
+        let guest = paths::root().join("lab/guest");
+        copy(&guest.join(job), &folder.join("job"))?;
+        copy(&guest.join("load-vivid"), &folder.join("bin/load-vivid"))?;
         Ok(Self {
             folder: folder.to_owned(),
             _lock: lock,
