@@ -120,25 +120,19 @@ pub async fn run<S: Future<Output = ()>>(
         config.service.allow_gids.clone(),
     );
     let (stop, stopping) = watch::channel(false);
-    let watchdog = tokio::spawn({
-        let engine = engine.clone();
-        systemd::feed_watchdog(move || {
-            let engine = engine.clone();
-            async move { engine.alive().await }
-        })
-    });
+    let helpers = [
+        tokio::spawn(feed_watchdog(engine.clone())),
+        tokio::spawn(reloads(engine.clone(), hooks.reload)),
+    ];
     let mut server = pin!(serve(&socket, gate, engine.clone(), stopping).fuse());
     announce(&config, hooks.ready.take());
     let mut shutdown = pin!(hooks.shutdown);
-    let served = loop {
-        tokio::select! {
-            ended = &mut server => break Some(ended),
-            () = &mut shutdown => break None,
-            Some(config) = hooks.reload.recv() => reload(&engine, config).await,
-        }
+    let served = tokio::select! {
+        ended = &mut server => Some(ended),
+        () = &mut shutdown => None,
     };
-    watchdog.abort();
     let clean = wind_down(&engine, &stop, server).await;
+    helpers.iter().for_each(tokio::task::JoinHandle::abort);
     match served {
         Some(ended) => ended.map_err(RunError::from),
         None if clean => Ok(()),
@@ -194,12 +188,19 @@ fn announce(config: &Config, ready: Option<oneshot::Sender<()>>) {
     let _ = ready.map(|ready| ready.send(()));
 }
 
-async fn reload(engine: &Engine, config: Config) {
-    systemd::reloading();
-    let cameras = config.cameras.len();
-    engine.reload(config).await;
-    tracing::info!(cameras, "the configuration was reloaded");
-    systemd::ready(&format!("{cameras} cameras configured"));
+async fn feed_watchdog(engine: Engine) {
+    systemd::feed_watchdog(|| engine.alive()).await;
+}
+
+/// Takes over new configurations, one after the other, until nobody can send any more.
+async fn reloads(engine: Engine, mut configs: mpsc::Receiver<Config>) {
+    while let Some(config) = configs.recv().await {
+        systemd::reloading();
+        let cameras = config.cameras.len();
+        engine.reload(config).await;
+        tracing::info!(cameras, "the configuration was reloaded");
+        systemd::ready(&format!("{cameras} cameras configured"));
+    }
 }
 
 /// Brings down the streams, then the server if it still runs. True if every pipeline came down.

@@ -196,6 +196,10 @@ impl Actor {
     }
 
     fn command(&mut self, command: Command) {
+        if self.retired {
+            // Its end has begun: a command that crossed it must not bring it back.
+            return;
+        }
         match command {
             Command::Configure {
                 config,

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
+use futures::future::join_all;
 use mos_camera_core::lifecycle::{Input, Lifecycle, State};
 use mos_camera_core::{BackoffPolicy, DeviceId, StreamConfig, StreamName};
 use tokio::sync::{MutexGuard, OwnedMutexGuard, broadcast, mpsc};
@@ -27,9 +28,16 @@ pub(super) struct Roster {
     catalogue: Arc<Catalogue>,
     events: broadcast::Sender<Event>,
     bus: Arc<BusSettings>,
-    streams: RwLock<BTreeMap<StreamName, Arc<Stream>>>,
+    streams: RwLock<Streams>,
     turns: Mutex<HashMap<StreamName, Weak<tokio::sync::Mutex<()>>>>,
     claims: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Streams {
+    by_name: BTreeMap<StreamName, Arc<Stream>>,
+    /// The service stops: no stream may be added any more.
+    closed: bool,
 }
 
 impl Roster {
@@ -73,30 +81,27 @@ impl Roster {
         self.claims.lock().await
     }
 
+    fn read(&self) -> RwLockReadGuard<'_, Streams> {
+        self.streams.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Streams> {
+        self.streams.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn get(&self, name: &StreamName) -> Option<Arc<Stream>> {
-        self.streams
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(name)
-            .cloned()
+        self.read().by_name.get(name).cloned()
     }
 
     fn all(&self) -> Vec<(StreamName, Arc<Stream>)> {
-        let streams = self.streams.read().unwrap_or_else(PoisonError::into_inner);
-        streams
-            .iter()
-            .map(|(name, stream)| (name.clone(), Arc::clone(stream)))
-            .collect()
+        let streams = self.read();
+        let pair = |(name, stream): (&StreamName, &Arc<Stream>)| (name.clone(), Arc::clone(stream));
+        streams.by_name.iter().map(pair).collect()
     }
 
     /// The streams' names, sorted.
     pub(super) fn names(&self) -> Vec<StreamName> {
-        self.streams
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .keys()
-            .cloned()
-            .collect()
+        self.read().by_name.keys().cloned().collect()
     }
 
     /// What a stream is asked to be.
@@ -125,12 +130,10 @@ impl Roster {
     /// Brings the streams to what is asked for; those on `changed` devices are rebuilt, the others are left alone.
     pub(super) async fn settle(&self, wanted: BTreeMap<StreamName, Desired>, changed: &[DeviceId]) {
         let _claim = self.claim().await;
-        for name in self.names() {
-            // First the ends: a device has to be free before another stream takes it.
-            if !wanted.contains_key(&name) {
-                self.retire(&name).await;
-            }
-        }
+        // First the ends: a device has to be free before another stream takes it.
+        let names = self.names().into_iter();
+        let gone = names.filter(|name| !wanted.contains_key(name));
+        join_all(gone.map(|name| self.retire(name))).await;
         for (name, desired) in wanted {
             let source_changed = changed.contains(&desired.config.device);
             if let Err(error) = self.bring_to(&name, desired, source_changed).await {
@@ -177,6 +180,10 @@ impl Roster {
     }
 
     fn add(&self, name: &StreamName) -> Result<Arc<Stream>, EngineError> {
+        let mut streams = self.write();
+        if streams.closed {
+            return Err(EngineError::Stopping);
+        }
         let (inbox, outbox) = mpsc::unbounded_channel();
         let monitor = Arc::new(Monitor::default());
         let worker = Worker::start(
@@ -196,10 +203,7 @@ impl Roster {
             worker,
         };
         let stream = Arc::new(Stream::spawn(name.clone(), around, (inbox, outbox)));
-        self.streams
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name.clone(), Arc::clone(&stream));
+        streams.by_name.insert(name.clone(), Arc::clone(&stream));
         Ok(stream)
     }
 
@@ -225,33 +229,23 @@ impl Roster {
         }
     }
 
-    async fn retire(&self, name: &StreamName) {
-        let Some(stream) = self.get(name) else { return };
+    async fn retire(&self, name: StreamName) {
+        let Some(stream) = self.get(&name) else {
+            return;
+        };
         if !retire(&stream).await {
             tracing::error!(stream = %name, "the pipeline did not come down in time and was abandoned");
         }
-        self.streams
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(name);
+        self.write().by_name.remove(&name);
         tracing::info!(stream = %name, "the stream is gone from the configuration");
     }
 
     /// Ends every stream, all at once. False if a pipeline did not come down in time.
     pub(super) async fn retire_all(&self) -> bool {
-        let ends = self
-            .all()
-            .into_iter()
-            .map(|(_, stream)| async move { retire(&stream).await });
-        let clean = futures::future::join_all(ends)
-            .await
-            .into_iter()
-            .all(|clean| clean);
-        self.streams
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
-        clean
+        self.write().closed = true;
+        let streams = self.all();
+        let ends = streams.iter().map(|(_, stream)| retire(stream));
+        join_all(ends).await.into_iter().all(|clean| clean)
     }
 
     /// Tells every stream whether its device is there.
@@ -269,7 +263,7 @@ impl Roster {
             .all()
             .into_iter()
             .map(|(_, stream)| async move { stream.ping().await });
-        futures::future::join_all(pings).await;
+        join_all(pings).await;
     }
 
     /// A stream's status; none if there is none.
@@ -314,9 +308,7 @@ impl Roster {
 
 /// Ends a stream; true if its pipeline is down.
 async fn retire(stream: &Stream) -> bool {
-    match stream.command(Command::Retire).await {
-        Ok(()) => stream.down().await,
-        // It has ended already.
-        Err(_) => true,
-    }
+    // An actor that has ended already can't be told, and does not need to be.
+    let _ = stream.command(Command::Retire).await;
+    stream.down().await
 }

@@ -1,8 +1,9 @@
 //! The service is asked to stop.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mos_camera_api::v1::{self, State};
+use mos_testkit::RtspServer;
 use rustix::process::Signal;
 
 use crate::harness::{PATIENCE, Service, TWO_CAMERAS};
@@ -19,7 +20,7 @@ async fn it_ends_well_and_leaves_no_socket() {
         let status = service.wait_for_end();
         assert!(status.success(), "{status}");
         assert!(
-            asked.elapsed() < std::time::Duration::from_secs(15),
+            asked.elapsed() < Duration::from_secs(15),
             "{:?}",
             asked.elapsed()
         );
@@ -53,4 +54,29 @@ async fn watchers_and_open_connections_do_not_hold_it_up() {
     drained.await.expect("the watch ends");
     assert!(service.wait_for_end().success());
     drop(idle);
+}
+
+#[tokio::test]
+async fn a_camera_that_hangs_does_not_hold_it_up_for_long() {
+    let server = RtspServer::start_default().unwrap();
+    let config = format!(
+        "[cameras.subject.rtsp]\nurl = '{}'\n[cameras.other.test]\n",
+        server.url(0)
+    );
+    let mut service = Service::start(&config);
+    service.wait_state("subject", State::Streaming).await;
+    server.freeze().unwrap();
+    let asked = Instant::now();
+    service.signal(Signal::TERM);
+    let status = service.wait_for_end();
+    assert!(
+        matches!(status.code(), Some(0 | 75)),
+        "well, or with the code for a pipeline that hangs: {status}"
+    );
+    assert!(
+        asked.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        asked.elapsed()
+    );
+    assert!(!service.home.control_socket().exists());
 }

@@ -238,8 +238,8 @@ impl Service {
         });
         match found.await {
             Ok(status) => status,
-            Err(_) => panic!(
-                "stream {stream}: no {what} within {PATIENCE:?}; it is {last:#?}\n{}",
+            Err(late) => panic!(
+                "stream {stream}: no {what} ({late}); it is {last:#?}\n{}",
                 self.home.log()
             ),
         }

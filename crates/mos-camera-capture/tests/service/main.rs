@@ -15,6 +15,7 @@ mod control_socket_taken;
 mod disk_full;
 mod events;
 mod grpcurl;
+mod in_process;
 mod killed_and_restarted;
 mod no_permission;
 mod reconfigure_running;

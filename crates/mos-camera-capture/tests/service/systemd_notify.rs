@@ -1,4 +1,4 @@
-//! What systemd is told, by the protocol of sd_notify(3).
+//! What systemd is told, by the protocol of `sd_notify(3)`.
 
 use std::os::unix::net::UnixDatagram;
 

@@ -84,7 +84,7 @@ async fn malformed_requests_name_the_field() {
                 c.size = Some(v1::Size {
                     width: 321,
                     height: 240,
-                })
+                });
             }),
             "config.size",
             "ODD_SIZE",
@@ -94,7 +94,7 @@ async fn malformed_requests_name_the_field() {
                 c.size = Some(v1::Size {
                     width: 0,
                     height: 240,
-                })
+                });
             }),
             "config.size",
             "SIZE_OUT_OF_RANGE",
@@ -104,7 +104,7 @@ async fn malformed_requests_name_the_field() {
                 c.steady_timeout = Some(prost_types::Duration {
                     seconds: 601,
                     nanos: 0,
-                })
+                });
             }),
             "config.steady_timeout",
             "TIMEOUT_OUT_OF_RANGE",
@@ -114,7 +114,7 @@ async fn malformed_requests_name_the_field() {
                 c.first_frame_timeout = Some(prost_types::Duration {
                     seconds: -1,
                     nanos: 0,
-                })
+                });
             }),
             "config.first_frame_timeout",
             "TIMEOUT_OUT_OF_RANGE",
