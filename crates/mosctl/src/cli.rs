@@ -168,6 +168,9 @@ pub(crate) struct Frames {
     /// Hold each frame for so long before taking the next, like a consumer that computes on it
     #[arg(long, value_name = "M", default_value_t = 0)]
     pub(crate) work_ms: u64,
+    /// Longest wait for the stream to be published: one that was just started takes a moment
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = args::duration)]
+    pub(crate) wait: Duration,
     /// Name that the status shows for this subscriber
     #[arg(long, value_name = "NAME", default_value = "mosctl")]
     pub(crate) name: String,
@@ -206,7 +209,7 @@ pub(crate) struct Snapshot {
     /// Size of a tile of the sheet in pixels
     #[arg(long, value_name = "WxH", requires = "sheet", default_value = "480x360", value_parser = args::size)]
     pub(crate) tile: (u32, u32),
-    /// Longest wait for a frame
+    /// Longest wait for a stream's frame, also while the stream is not published yet
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = args::duration)]
     pub(crate) wait: Duration,
 }

@@ -180,7 +180,15 @@ fn a_camera_that_comes_back_is_a_reconnect() {
 #[test]
 fn a_stream_that_nobody_publishes_is_not_found() {
     let (_dir, path) = dir();
-    let output = run(&["frames", "cam", "--frame-dir", &path, "--json"]);
+    let output = run(&[
+        "frames",
+        "cam",
+        "--frame-dir",
+        &path,
+        "--json",
+        "--wait",
+        "300ms",
+    ]);
     assert_eq!(output.status.code(), Some(4));
     let error = json_error(&output);
     assert_eq!(error["code"], "not_found");
@@ -205,5 +213,27 @@ fn a_hold_beyond_the_stream_s_buffers_is_refused_with_the_figures() {
             && stderr(&output).contains("smaller --window or --hold"),
         "{}",
         stderr(&output)
+    );
+}
+
+#[test]
+fn a_stream_that_is_published_a_moment_later_is_waited_for() {
+    let (dir, path) = dir();
+    let mut running = Running::new(&[
+        "frames",
+        "cam",
+        "--frame-dir",
+        &path,
+        "--json",
+        "--wait",
+        "60s",
+        "--count",
+        "3",
+    ]);
+    let _camera = Camera::new(dir.path(), "cam", 30);
+    let total = running.json_until(|line| line["type"] == "total");
+    assert_eq!(
+        (number(&total, "frames"), running.exit_code()),
+        (3, Some(0))
     );
 }

@@ -132,6 +132,8 @@ mod development {
         let args = [
             "snapshot",
             "--sheet",
+            "--wait",
+            "2s",
             "--tile",
             "64x48",
             "red",

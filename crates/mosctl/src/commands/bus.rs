@@ -1,14 +1,33 @@
 //! Subscribing to a stream, for the commands that do.
 
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use mos_frame::{ConnectError, Reason, RecvError, Subscriber, SubscriberOptions};
 
 use crate::exit::{Exit, Failure, Result};
 
-/// Subscribes to the stream whose socket is at `path`.
-pub(super) fn subscribe(path: &Path, options: SubscriberOptions) -> Result<Subscriber> {
-    Subscriber::connect(path, options).map_err(Failure::from)
+/// Time between two looks at a socket that is not there yet. Nothing tells when a producer begins to listen.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Subscribes to the stream whose socket is at `path`; waits so long for it to be published.
+///
+/// A stream that was just started has no socket yet, and one that is being rebuilt has none for a moment.
+pub(super) fn subscribe(
+    path: &Path,
+    options: &SubscriberOptions,
+    wait: Duration,
+) -> Result<Subscriber> {
+    let deadline = Instant::now() + wait;
+    loop {
+        match Subscriber::connect(path, options.clone()) {
+            Err(ConnectError::NotFound { .. }) if Instant::now() < deadline => {
+                thread::sleep(LOOK_AGAIN);
+            }
+            connected => return connected.map_err(Failure::from),
+        }
+    }
 }
 
 impl From<ConnectError> for Failure {

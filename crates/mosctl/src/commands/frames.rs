@@ -29,7 +29,7 @@ pub(super) async fn run(global: &Global, args: &Frames, out: &Out) -> Result<()>
         hold: args.hold,
         ..SubscriberOptions::default()
     };
-    let subscriber = bus::subscribe(&global.bus_socket(&args.stream), options)?;
+    let subscriber = bus::subscribe(&global.bus_socket(&args.stream), &options, args.wait)?;
     let subscriber = AsyncSubscriber::new(subscriber)
         .map_err(|e| Failure::new(Exit::Other, format!("can't wait for frames: {e}"), ""))?;
     let mut run = Run::new(args, out, subscriber);

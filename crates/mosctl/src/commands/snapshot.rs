@@ -22,6 +22,7 @@ pub(super) fn run(
 #[cfg(feature = "development")]
 mod development {
     use std::path::Path;
+    use std::time::Instant;
 
     use mos_camera_core::StreamName;
     use mos_frame::SubscriberOptions;
@@ -115,21 +116,28 @@ mod development {
 
     /// Takes one frame of a stream and turns it into a picture.
     fn shoot(global: &Global, args: &Snapshot, stream: &StreamName) -> Result<(u64, Rgb)> {
+        let deadline = Instant::now() + args.wait;
         let options = SubscriberOptions {
             name: "mosctl-snapshot".into(),
             window: 1,
             timeout: args.wait,
             ..SubscriberOptions::default()
         };
-        let mut subscriber = bus::subscribe(&global.bus_socket(stream), options)?;
-        let frame = subscriber.next_timeout(args.wait)?.ok_or_else(|| {
-            let message = format!("{stream} gave no frame within {:?}", args.wait);
-            Failure::new(
-                Exit::Unavailable,
-                message,
-                format!("see `mosctl status {stream}`"),
-            )
-        })?;
+        let mut subscriber = bus::subscribe(
+            &global.bus_socket(stream),
+            &options,
+            deadline.saturating_duration_since(Instant::now()),
+        )?;
+        let frame = subscriber
+            .next_timeout(deadline.saturating_duration_since(Instant::now()))?
+            .ok_or_else(|| {
+                let message = format!("{stream} gave no frame within {:?}", args.wait);
+                Failure::new(
+                    Exit::Unavailable,
+                    message,
+                    format!("see `mosctl status {stream}`"),
+                )
+            })?;
         let image = picture::from_frame(&frame).map_err(|e| {
             Failure::new(
                 Exit::Other,
