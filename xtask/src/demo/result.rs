@@ -27,6 +27,8 @@ pub(crate) struct StreamResult {
     stream: String,
     source: String,
     state: String,
+    /// Published a second, at the end.
+    fps: f64,
     published: u64,
     copied: u64,
     subscribers: Vec<Measured>,
@@ -57,6 +59,7 @@ impl StreamResult {
             stream: source.stream,
             source: source.kind,
             state: status.map_or_else(unknown, |stream| stream.state.clone()),
+            fps: frames.map_or(0.0, |frames| frames.fps),
             published: frames.map_or(0, |frames| frames.published),
             copied: frames.map_or(0, |frames| frames.copied),
             subscribers,
@@ -82,7 +85,7 @@ impl StreamResult {
                 kind: self.source.clone(),
             },
             state: self.state.clone(),
-            fps: None,
+            fps: Some(self.fps),
             subscribers: self.subscribers.iter().map(subscriber).collect(),
         }
     }

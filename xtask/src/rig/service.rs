@@ -30,6 +30,8 @@ pub(crate) struct Service {
     profile: Profile,
     folder: TempDir,
     log: PathBuf,
+    /// Stays open for what the service notifies later.
+    notify: UnixDatagram,
 }
 
 /// A private folder for a service, its sockets and its secrets; short, as socket paths hold 107 bytes.
@@ -54,7 +56,7 @@ impl Service {
         fs::create_dir(folder.path().join("state"))
             .map_err(Error::path("create", folder.path().join("state")))?;
         let notify = folder.path().join("notify");
-        let ready = UnixDatagram::bind(&notify).map_err(Error::path("bind", &notify))?;
+        let socket = UnixDatagram::bind(&notify).map_err(Error::path("bind", &notify))?;
         let log = paths::artifacts().join(log);
         let output = create(&log)?;
         let errors = output.try_clone().map_err(Error::path("write", &log))?;
@@ -70,19 +72,20 @@ impl Service {
             profile,
             folder,
             log,
+            notify: socket,
         };
-        service.wait_ready(&ready)?;
+        service.wait_ready()?;
         Ok(service)
     }
 
     /// Its readiness notification is the event; looking up now and then is for its early end and for Ctrl-C.
-    fn wait_ready(&mut self, ready: &UnixDatagram) -> Result<(), Error> {
-        ready
+    fn wait_ready(&mut self) -> Result<(), Error> {
+        self.notify
             .set_read_timeout(Some(TICK))
             .map_err(Error::io("cannot set a time-out"))?;
         let (started, mut message) = (Instant::now(), [0; 4096]);
         loop {
-            match ready.recv(&mut message) {
+            match self.notify.recv(&mut message) {
                 Ok(length)
                     if message[..length]
                         .split(|byte| *byte == b'\n')
