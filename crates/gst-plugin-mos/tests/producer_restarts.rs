@@ -50,7 +50,7 @@ fn the_source_finds_the_restarted_producer() {
 fn a_producer_that_stays_away_ends_the_wait() {
     let bus = TempBus::new().unwrap();
     let first = producer(&bus);
-    let consumer = consumer(&bus, "timeout=300000000");
+    let consumer = consumer(&bus, "timeout=2000000000");
     let received = buffers_at(&consumer.element("src").static_pad("src").unwrap());
     consumer.start();
     received
