@@ -117,7 +117,7 @@ pub async fn run<S: Future<Output = ()>>(
     let (engine, _state_lock) = start_engine(&config).await?;
     let gate = Gate::new(
         config.service.allow_uids.clone(),
-        config.service.allow_gids.clone(),
+        config.service.admitted_gids(),
     );
     let (stop, stopping) = watch::channel(false);
     let helpers = [

@@ -45,7 +45,7 @@ pub struct ServiceConfig {
     pub allow_gids: Vec<u32>,
     /// Permission bits of the control socket and the bus sockets.
     pub socket_mode: u32,
-    /// Group that the sockets and their folders are given to.
+    /// Group that the sockets and their folders are given to; its members are admitted as those of `allow_gids` are.
     pub socket_gid: Option<u32>,
     /// How log lines look.
     pub log_format: LogFormat,
@@ -66,6 +66,18 @@ impl Default for ServiceConfig {
             log_format: LogFormat::default(),
             log_level: "info".to_owned(),
         }
+    }
+}
+
+impl ServiceConfig {
+    /// Groups whose members may use the control service and the frame bus: those listed, and the one that the sockets are
+    /// given to.
+    pub fn admitted_gids(&self) -> Vec<u32> {
+        self.allow_gids
+            .iter()
+            .copied()
+            .chain(self.socket_gid)
+            .collect()
     }
 }
 

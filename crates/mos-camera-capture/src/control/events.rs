@@ -112,3 +112,74 @@ impl Watch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mos_camera_api::v1::event::Kind;
+    use mos_camera_core::{DeviceId, Transport};
+    use tokio::sync::broadcast;
+
+    use super::*;
+    use crate::engine::{EventKind, Lost};
+
+    fn drops(stream: &str, subscriber: u64) -> Event {
+        Event::now(EventKind::Drops {
+            stream: stream.parse().unwrap(),
+            subscriber,
+            name: String::new(),
+            lost: Lost::default(),
+        })
+    }
+
+    fn watch(events: Receiver<Event>, streams: &[&str]) -> (Watch, watch::Sender<bool>) {
+        let (stop, stopping) = watch::channel(false);
+        let filter = Filter {
+            streams: streams.iter().map(|s| s.parse().unwrap()).collect(),
+        };
+        let watch = Watch {
+            filter,
+            snapshots: VecDeque::new(),
+            events,
+            stopping,
+        };
+        (watch, stop)
+    }
+
+    async fn next(watch: &mut Watch) -> Kind {
+        watch.next().await.unwrap().unwrap().kind.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_slow_watcher_is_told_how_many_it_lost_and_then_the_newest() {
+        let (sender, events) = broadcast::channel(2);
+        for n in 0..5 {
+            sender.send(drops("a", n)).unwrap();
+        }
+        let (mut slow, _stop) = watch(events, &[]);
+        assert_eq!(next(&mut slow).await, Kind::Lagged(v1::Lagged { lost: 3 }));
+        for n in [3, 4] {
+            let Kind::Drops(drops) = next(&mut slow).await else {
+                panic!("one of the newest")
+            };
+            assert_eq!(drops.subscriber, n);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_filter_lets_only_its_streams_pass_and_a_stop_ends_the_watch() {
+        let (sender, events) = broadcast::channel(8);
+        let id = DeviceId::new(Transport::Test, "b");
+        sender.send(drops("a", 1)).unwrap();
+        sender
+            .send(Event::now(EventKind::DeviceRemoved { id }))
+            .unwrap();
+        sender.send(drops("b", 2)).unwrap();
+        let (mut filtered, stop) = watch(events, &["b"]);
+        let Kind::Drops(drops) = next(&mut filtered).await else {
+            panic!("an event of stream b")
+        };
+        assert_eq!((drops.stream.as_str(), drops.subscriber), ("b", 2));
+        stop.send_replace(true);
+        assert!(filtered.next().await.is_none());
+    }
+}

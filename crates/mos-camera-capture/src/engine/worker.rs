@@ -33,7 +33,7 @@ impl From<&ServiceConfig> for BusSettings {
     fn from(service: &ServiceConfig) -> Self {
         let access = StreamAccess {
             uids: service.allow_uids.clone(),
-            gids: service.allow_gids.clone(),
+            gids: service.admitted_gids(),
             mode: service.socket_mode,
             gid: service.socket_gid,
         };

@@ -16,6 +16,7 @@ use crate::harness::{Home, PATIENCE, Service, TWO_CAMERAS, end_of};
 const NOBODY: u32 = 65534;
 const SOMEBODY: u32 = 64321;
 const GROUP: u32 = 64322;
+const SOCKET_GROUP: u32 = 64323;
 
 fn is_root(test: &str) -> bool {
     let root = rustix::process::geteuid().is_root();
@@ -129,7 +130,7 @@ async fn those_on_the_list_are_answered_and_others_told_why_not() {
         return;
     }
     let service = open_service(&format!(
-        "allow_uids = [{SOMEBODY}]\nallow_gids = [{GROUP}]"
+        "allow_uids = [{SOMEBODY}]\nallow_gids = [{GROUP}]\nsocket_gid = {SOCKET_GROUP}"
     ));
     let other = Bystander::watch(&service).await;
     service.wait_state("subject", State::Streaming).await;
@@ -141,6 +142,8 @@ async fn those_on_the_list_are_answered_and_others_told_why_not() {
     assert!(by_user.answered && by_user.subscribed, "{by_user:?}");
     let by_group = ask_as(&service, NOBODY, &format!("--groups={GROUP}"));
     assert!(by_group.answered && by_group.subscribed, "{by_group:?}");
+    let by_socket = ask_as(&service, NOBODY, &format!("--groups={SOCKET_GROUP}"));
+    assert!(by_socket.answered && by_socket.subscribed, "{by_socket:?}");
     other.did_not_notice();
 }
 
