@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use conformance::{Running, Subject};
+use mos_camera_backends::pipeline::Memory;
 use mos_camera_backends::{Backend, V4l2Backend};
 use mos_camera_core::{
     Capability, Device, DeviceId, FaultKind, Health, Sizes, StreamConfig, V4l2Source,
@@ -111,6 +112,28 @@ fn nodes_have_ids_of_their_own_and_are_ready() {
     }
 }
 
+/// What the production build lives on: the driver's own dma-bufs, and nothing between it and the bus.
+#[test]
+fn nv12_comes_as_the_driver_s_dma_bufs() {
+    for (backend, device) in nodes() {
+        if device.capabilities.iter().all(|c| c.format != "NV12") {
+            continue;
+        }
+        let running = Running::start(&backend, &StreamConfig::new(device.id.clone())).unwrap();
+        running.first_frame();
+        let mut subscriber = running.subscribe();
+        let frame = conformance::next(&mut subscriber);
+        assert_eq!(frame.format().memory, mos_frame::MemoryKind::DmaBuf);
+        let stats = running.pipeline.stats();
+        assert_eq!(stats.memory, Memory::DmaBuf);
+        assert!(!stats.software, "{:?}", stats.chain);
+        assert_eq!(
+            stats.chain[..3],
+            ["v4l2src", "capsfilter", "mosnv12contract"]
+        );
+    }
+}
+
 #[test]
 fn a_node_that_the_operator_named_is_listed_once() {
     for (_, device) in nodes() {
@@ -147,6 +170,7 @@ fn a_node_in_use_is_busy() {
             Err(fault) => fault,
             Ok(second) => second.fault(),
         };
+
         assert_eq!(fault.kind, FaultKind::Busy, "{fault}");
     }
 }

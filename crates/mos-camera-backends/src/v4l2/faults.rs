@@ -3,13 +3,34 @@
 //! Texts of opening were recorded from runs (GStreamer 1.22); those of streaming are the ones of `sys/v4l2` in
 //! gst-plugins-good, with the kernel's error as the last line.
 
+use std::fs::File;
+use std::io;
+
+use gst::prelude::*;
 use mos_camera_core::{DeviceId, Fault, FaultKind};
 
 use crate::report::{Code, Report, common};
 
 /// The fault of an error message.
 pub(super) fn classify(device: &DeviceId, error: &gst::message::Error) -> Fault {
-    fault(device, &Report::of(error))
+    fault(device, &Report::of(error), || is_gone(error))
+}
+
+/// Whether the node that an error came from went away.
+///
+/// Which of its calls notices an unplugged camera is chance, and not all of them say why they failed.
+fn is_gone(error: &gst::message::Error) -> bool {
+    let element = error.src().filter(|src| src.has_property("device"));
+    let path = element.and_then(|element| element.property::<Option<String>>("device"));
+    let opened = path.map(File::open);
+    opened.is_some_and(|opened| opened.is_err_and(|error| says_gone(&error)))
+}
+
+/// `ENOENT` once the node is gone, `ENODEV` or `ENXIO` while it goes (open(2)).
+fn says_gone(error: &io::Error) -> bool {
+    const ENXIO: i32 = 6;
+    const ENODEV: i32 = 19;
+    error.kind() == io::ErrorKind::NotFound || matches!(error.raw_os_error(), Some(ENXIO | ENODEV))
 }
 
 /// Whether an error says that the node captures no pictures, or is no V4L2 node at all.
@@ -33,7 +54,7 @@ fn no_capture(report: &Report) -> bool {
 /// The system's error that `v4l2src` appends to the debug text, by what it means for a camera.
 ///
 /// `strerror` texts of the C locale; GStreamer appends `system error: <text>`.
-fn fault(device: &DeviceId, report: &Report) -> Fault {
+fn fault(device: &DeviceId, report: &Report, gone: impl FnOnce() -> bool) -> Fault {
     if report.element != "v4l2src" {
         return common(device, report);
     }
@@ -47,16 +68,18 @@ fn fault(device: &DeviceId, report: &Report) -> Fault {
     }
     match kind(report) {
         Some((kind, hint)) => words(device, report, kind, hint),
+        None if gone() => words(device, report, ABSENT.0, ABSENT.1),
         None => common(device, report),
     }
 }
 
+const ABSENT: (FaultKind, &str) = (
+    FaultKind::Absent,
+    "plug the camera in again; it is taken up by itself",
+);
+
 fn kind(report: &Report) -> Option<(FaultKind, &'static str)> {
     use gst::ResourceError;
-    const ABSENT: (FaultKind, &str) = (
-        FaultKind::Absent,
-        "plug the camera in again; it is taken up by itself",
-    );
     const BUSY: (FaultKind, &str) = (
         FaultKind::Busy,
         "stop the other program that uses the camera (`fuser -v /dev/video*` names it)",
@@ -152,6 +175,12 @@ mod tests {
                 FaultKind::Absent,
             ),
             (
+                R::Read,
+                "Could not read from resource.",
+                "poll error 1: No such device (19)",
+                FaultKind::Absent,
+            ),
+            (
                 R::Settings,
                 "Device '/dev/video0' cannot capture at 17x17",
                 "Tried to capture at 17x17, but device returned size 16x16",
@@ -166,7 +195,7 @@ mod tests {
             (R::Failed, "something else", "", FaultKind::Internal),
         ] {
             let id = DeviceId::new(Transport::V4l2, "cam");
-            let fault = fault(&id, &reported(Code::Resource(code), text, cause));
+            let fault = fault(&id, &reported(Code::Resource(code), text, cause), || false);
             assert_eq!(fault.kind, kind, "{text}: {fault}");
             assert!(
                 fault.message.contains("v4l2:cam") && !fault.hint.is_empty(),
@@ -200,6 +229,23 @@ mod tests {
             "Internal data stream error.",
             "gst_base_src_loop (): /x:\nstreaming stopped, reason not-negotiated (-4)",
         );
-        assert_eq!(fault(&id, &report).kind, FaultKind::Unsupported);
+        assert_eq!(fault(&id, &report, || false).kind, FaultKind::Unsupported);
+    }
+
+    #[test]
+    fn a_failure_without_a_cause_is_an_unplugged_camera_if_its_node_is_gone() {
+        let id = DeviceId::new(Transport::V4l2, "cam");
+        let code = Code::Resource(ResourceError::NoSpaceLeft);
+        let report = reported(code, "Failed to allocate a buffer", "");
+        assert_eq!(fault(&id, &report, || true).kind, FaultKind::Absent);
+        assert_eq!(fault(&id, &report, || false).kind, FaultKind::Internal);
+    }
+
+    #[test]
+    fn a_node_is_gone_when_opening_it_says_so() {
+        for (errno, gone) in [(2, true), (6, true), (19, true), (13, false), (16, false)] {
+            let error = io::Error::from_raw_os_error(errno);
+            assert_eq!(says_gone(&error), gone, "{error}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use gst::prelude::*;
 use mos_camera_core::plan::{Chain, Codec, choose_converter, choose_decoder, validate};
-use mos_camera_core::{Capability, DeviceId, Fault, FaultKind, StreamConfig};
+use mos_camera_core::{Capability, DeviceId, Fault, FaultKind, Range, Sizes, StreamConfig};
 
 use super::capabilities;
 use super::discovery::Target;
@@ -23,6 +23,17 @@ enum Capture {
     Jpeg,
 }
 
+impl Capture {
+    /// Its name among the capabilities.
+    fn format(&self) -> &str {
+        match self {
+            Self::DmaDrm | Self::Nv12 => "NV12",
+            Self::Raw(format) => format,
+            Self::Jpeg => "image/jpeg",
+        }
+    }
+}
+
 /// Builds the source.
 pub(super) fn build(target: &Target, config: &StreamConfig) -> Result<Source, Fault> {
     let caps = open(target)?;
@@ -39,7 +50,10 @@ pub(super) fn build(target: &Target, config: &StreamConfig) -> Result<Source, Fa
     source.set_property("device", target.path.to_string_lossy().as_ref());
     source.set_property_from_str("io-mode", "dmabuf");
     let filter = make("capsfilter")?;
-    filter.set_property("caps", capture_caps(&capture, config));
+    filter.set_property(
+        "caps",
+        capture_caps(&capture, &with_size(config, &capture, &capabilities)),
+    );
     let elements: Vec<_> = [source, filter]
         .into_iter()
         .chain(make_chain(&chain)?)
@@ -127,6 +141,46 @@ fn fits(capability: &Capability, config: &StreamConfig) -> bool {
             .is_none_or(|rate| capability.rates.contains(rate))
 }
 
+/// What to aim for where no size is asked for; `v4l2src` by itself would take the size nearest to 320x200.
+const AIM: (u32, u32) = (1280, 720);
+
+/// The configuration with a size: that asked for, else the one of the format that is nearest to [`AIM`].
+fn with_size(
+    config: &StreamConfig,
+    capture: &Capture,
+    capabilities: &[Capability],
+) -> StreamConfig {
+    let of_format = capabilities
+        .iter()
+        .filter(|c| c.format == capture.format() && fits(c, config));
+    let nearest = of_format
+        .filter_map(|c| nearest(&c.sizes))
+        .min_by_key(|size| distance(*size));
+    StreamConfig {
+        size: config.size.or(nearest),
+        ..config.clone()
+    }
+}
+
+fn nearest(sizes: &Sizes) -> Option<(u32, u32)> {
+    match sizes {
+        Sizes::Discrete(sizes) => sizes.iter().copied().min_by_key(|size| distance(*size)),
+        Sizes::Stepwise { width, height } => {
+            Some((step_to(*width, AIM.0), step_to(*height, AIM.1)))
+        }
+    }
+}
+
+/// The range's largest value up to `aim`, or its smallest.
+fn step_to(range: Range, aim: u32) -> u32 {
+    let value = aim.clamp(range.min, range.max);
+    value - (value - range.min) % range.step.max(1)
+}
+
+fn distance(size: (u32, u32)) -> u32 {
+    size.0.abs_diff(AIM.0) + size.1.abs_diff(AIM.1)
+}
+
 /// Raw formats by what a conversion to NV12 costs and loses.
 const RAW: [&str; 12] = [
     "NV21", "NV16", "I420", "YV12", "YUY2", "UYVY", "YVYU", "VYUY", "RGB", "BGR", "BGRx", "GRAY8",
@@ -169,7 +223,7 @@ fn capture_caps(capture: &Capture, config: &StreamConfig) -> gst::Caps {
 
 #[cfg(test)]
 mod tests {
-    use mos_camera_core::{Framerate, Rates, Sizes, Transport};
+    use mos_camera_core::{Framerate, Rates, Transport};
 
     use super::*;
 
@@ -250,6 +304,40 @@ mod tests {
         assert_eq!(
             capture_caps(&Capture::Jpeg, &wish(None)),
             "image/jpeg".parse::<gst::Caps>().unwrap()
+        );
+    }
+
+    #[test]
+    fn without_a_wish_the_size_nearest_to_720p_is_captured() {
+        let side = |min, max, step| Range { min, max, step };
+        let stepwise = |width, height| Sizes::Stepwise { width, height };
+        for (sizes, expected) in [
+            (
+                Sizes::Discrete(vec![(320, 180), (1920, 1080), (1024, 768)]),
+                (1024, 768),
+            ),
+            (stepwise(side(16, 4096, 2), side(16, 2160, 2)), (1280, 720)),
+            (stepwise(side(16, 640, 16), side(16, 480, 16)), (640, 480)),
+            (
+                stepwise(side(2592, 2592, 1), side(1944, 1944, 1)),
+                (2592, 1944),
+            ),
+        ] {
+            let offer = Capability {
+                sizes,
+                ..offered("NV12", (0, 0), 30)
+            };
+            let config = with_size(
+                &wish(None),
+                &Capture::Nv12,
+                &[offered("YUY2", (1280, 720), 30), offer],
+            );
+            assert_eq!(config.size, Some(expected));
+        }
+        let asked = wish(Some((640, 480)));
+        assert_eq!(
+            with_size(&asked, &Capture::Nv12, &[]).size,
+            Some((640, 480))
         );
     }
 }
