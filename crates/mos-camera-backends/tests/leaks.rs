@@ -6,7 +6,6 @@
 mod conformance;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use conformance::{PATIENCE, Running};
 use mos_camera_backends::{Backend, RtspBackend, TestBackend};
@@ -60,14 +59,14 @@ fn a_hundred_runs_leave_nothing_behind() {
         RtspServer::start_default().unwrap(),
         ClosedPort::new().unwrap(),
     );
-    let refused = RtspSource {
-        timeout: Duration::from_secs(20),
-        ..RtspSource::new(format!("rtsp://127.0.0.1:{}/cam0", closed.port()))
+    let camera = |name: &str, port: u16| {
+        let source = RtspSource {
+            timeout: PATIENCE,
+            ..RtspSource::new(format!("rtsp://127.0.0.1:{port}/cam0"))
+        };
+        (name.to_owned(), source)
     };
-    let cameras = vec![
-        ("door".to_owned(), RtspSource::new(server.url(0))),
-        ("gone".to_owned(), refused),
-    ];
+    let cameras = vec![camera("door", server.port()), camera("gone", closed.port())];
     let rtsp: Arc<dyn Backend> = Arc::new(RtspBackend::new(cameras));
     stays_flat("RTSP camera", || {
         streams(&rtsp, &"rtsp:door".parse().unwrap());
