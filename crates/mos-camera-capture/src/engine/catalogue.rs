@@ -1,7 +1,9 @@
 //! The devices: what the backends found when they were last asked.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use mos_camera_backends::{Backend, RtspBackend, V4l2Backend};
 use mos_camera_core::{Device, DeviceId, Fault, FaultKind, SourceConfig, TestSource, Transport};
@@ -13,9 +15,14 @@ use crate::config::Config;
 pub(super) struct Catalogue {
     backends: RwLock<Backends>,
     found: Mutex<Found>,
-    /// One look at a time; who waits for it takes its result.
+    /// One look at a time.
     looking: tokio::sync::Mutex<()>,
+    /// By transport: a look runs, or hangs.
+    busy: Mutex<BTreeMap<Transport, Arc<AtomicBool>>>,
 }
+
+/// Longest wait for a backend's discovery: a driver that hangs must not hang the service.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 type Backends = BTreeMap<Transport, Arc<dyn Backend>>;
 
@@ -59,6 +66,7 @@ impl Catalogue {
             backends: RwLock::new(backends(config)),
             found: Mutex::default(),
             looking: tokio::sync::Mutex::default(),
+            busy: Mutex::default(),
         }
     }
 
@@ -91,14 +99,20 @@ impl Catalogue {
             let backends = self.backends.read().unwrap_or_else(PoisonError::into_inner);
             backends.iter().map(|(t, b)| (*t, Arc::clone(b))).collect()
         };
-        let looks = backends
-            .into_iter()
-            .map(|(transport, backend)| async move { (transport, look(backend).await) });
+        let looks = backends.into_iter().map(|(transport, backend)| async move {
+            let found = look(backend, self.busy(transport), PATIENCE).await;
+            (transport, found)
+        });
         let results = futures::future::join_all(looks).await;
         self.found
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take_in(results)
+    }
+
+    fn busy(&self, transport: Transport) -> Arc<AtomicBool> {
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(busy.entry(transport).or_default())
     }
 
     /// What was found at the last look.
@@ -160,15 +174,47 @@ impl Found {
     }
 }
 
-async fn look(backend: Arc<dyn Backend>) -> Result<Vec<Device>, Fault> {
-    let task = tokio::task::spawn_blocking(move || backend.discover());
-    task.await.unwrap_or_else(|e| {
-        Err(Fault::new(
+/// Asks a backend, for as long as `patience` lasts. One that did not answer is left alone until it has.
+async fn look(
+    backend: Arc<dyn Backend>,
+    busy: Arc<AtomicBool>,
+    patience: Duration,
+) -> Result<Vec<Device>, Fault> {
+    let transport = backend.transport();
+    if busy.swap(true, Ordering::AcqRel) {
+        return Err(hangs(transport));
+    }
+    let idle_again = IdleAgain(busy);
+    let task = tokio::task::spawn_blocking(move || {
+        let _idle_again = idle_again;
+        backend.discover()
+    });
+    match tokio::time::timeout(patience, task).await {
+        Ok(Ok(found)) => found,
+        Ok(Err(error)) => Err(Fault::new(
             FaultKind::Internal,
-            format!("discovery broke down: {e}"),
+            format!("discovery of {transport} devices broke down: {error}"),
             "please report this with the log",
-        ))
-    })
+        )),
+        Err(_) => Err(hangs(transport)),
+    }
+}
+
+/// Says on drop, also by a panic, that the look is over.
+struct IdleAgain(Arc<AtomicBool>);
+
+impl Drop for IdleAgain {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+fn hangs(transport: Transport) -> Fault {
+    Fault::new(
+        FaultKind::Internal,
+        format!("discovery of {transport} devices does not answer"),
+        "a driver hangs: unplug or power-cycle the camera that was plugged in last; the kernel's log may name it",
+    )
 }
 
 /// One backend for each transport, each with the cameras of the file that are its own.
@@ -259,5 +305,60 @@ mod tests {
         ]);
         assert_eq!(changes.removed, [DeviceId::new(Transport::Rtsp, "cam")]);
         assert_eq!(found.problems[&Transport::V4l2], fault);
+    }
+
+    /// A driver that hangs until it is let go; no real one does so on demand.
+    #[derive(Debug)]
+    struct Hanging(Mutex<std::sync::mpsc::Receiver<()>>);
+
+    impl Backend for Hanging {
+        fn transport(&self) -> Transport {
+            Transport::V4l2
+        }
+
+        fn discover(&self) -> Result<Vec<Device>, Fault> {
+            // Ends when the test drops the sender.
+            let _ = self.0.lock().unwrap().recv();
+            Ok(vec![device(Transport::V4l2, "a")])
+        }
+
+        fn source(
+            &self,
+            _: &DeviceId,
+            _: &mos_camera_core::StreamConfig,
+        ) -> Result<mos_camera_backends::Source, Fault> {
+            unreachable!("only asked for devices")
+        }
+
+        fn classify(&self, _: &DeviceId, _: &gst::message::Error) -> Fault {
+            unreachable!("only asked for devices")
+        }
+
+        fn reset(&self, _: &DeviceId) -> Result<(), Fault> {
+            unreachable!("only asked for devices")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_driver_that_hangs_is_given_up_and_asked_again_when_it_has_answered() {
+        let (let_go, hold) = std::sync::mpsc::channel();
+        let backend: Arc<dyn Backend> = Arc::new(Hanging(Mutex::new(hold)));
+        let busy = Arc::new(AtomicBool::new(false));
+        let look = |patience| look(Arc::clone(&backend), Arc::clone(&busy), patience);
+        let short = Duration::from_millis(20);
+        assert!(
+            look(short)
+                .await
+                .unwrap_err()
+                .message
+                .contains("does not answer")
+        );
+        // The second does not even ask: one thread hangs, not one for every look.
+        assert!(look(Duration::MAX).await.is_err());
+        drop(let_go);
+        while busy.load(Ordering::Acquire) {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(look(Duration::from_mins(1)).await.unwrap().len(), 1);
     }
 }

@@ -17,6 +17,7 @@ mod events;
 mod grpcurl;
 mod in_process;
 mod killed_and_restarted;
+mod logs;
 mod no_permission;
 mod reconfigure_running;
 mod reload;
