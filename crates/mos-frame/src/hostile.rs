@@ -64,7 +64,7 @@ impl Scene {
 
     fn connect(&self) -> Raw {
         Raw {
-            socket: socket::connect(self.publisher.path()).unwrap(),
+            socket: socket::connect(self.publisher.path(), None).unwrap(),
         }
     }
 

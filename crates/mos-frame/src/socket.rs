@@ -6,8 +6,10 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
@@ -29,10 +31,19 @@ fn seqpacket() -> io::Result<OwnedFd> {
     )?)
 }
 
-/// Connects to a stream's socket. The socket itself is left blocking; each call here says how it is meant.
-pub(crate) fn connect(path: &Path) -> io::Result<OwnedFd> {
+/// Connects to a stream's socket; waits at most `patience` where many others wait to be accepted, which else is the error
+/// `WouldBlock`. The socket itself is left blocking; each call here says how it is meant.
+pub(crate) fn connect(path: &Path, patience: Option<Duration>) -> io::Result<OwnedFd> {
+    // The kernel takes 0 for endless and refuses what it can't count.
+    const RANGE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_hours(24));
     let socket = seqpacket()?;
-    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    let address = SocketAddrUnix::new(path)?;
+    if let Some(patience) = patience {
+        let patience = patience.clamp(RANGE.0, RANGE.1);
+        set_socket_timeout(&socket, Timeout::Send, Some(patience))?;
+        rustix::io::ioctl_fionbio(&socket, false)?;
+    }
+    rustix::io::retry_on_intr(|| rustix::net::connect(&socket, &address))?;
     rustix::io::ioctl_fionbio(&socket, false)?;
     Ok(socket)
 }
@@ -439,7 +450,7 @@ mod tests {
         // What a killed producer leaves: a socket file that nobody listens on.
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         let second = Listener::bind(&path, 0o600, None).unwrap();
-        connect(&path).unwrap();
+        connect(&path, None).unwrap();
         assert!(second.accept().unwrap().is_some());
         assert_eq!(
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,

@@ -217,17 +217,22 @@ impl Subscriber {
     pub fn connect(path: &Path, options: SubscriberOptions) -> Result<Self, ConnectError> {
         let failed = |e: io::Error| ConnectError::from_io(path, e);
         let ready = epoll::create(CreateFlags::CLOEXEC).map_err(|e| failed(e.into()))?;
-        let mut session = Session::open(path, &options).map_err(failed)?;
+        let too_late = || ConnectError::Timeout {
+            path: path.to_owned(),
+            timeout: options.timeout,
+        };
         let deadline = Instant::now().checked_add(options.timeout);
+        let opened = Session::open(path, &options, Some(options.timeout));
+        let mut session = opened.map_err(|e| match e.kind() {
+            io::ErrorKind::WouldBlock => too_late(),
+            _ => failed(e),
+        })?;
         while !session.is_started() {
             session
                 .hear_all()
                 .map_err(|end| ConnectError::from_end(path, end))?;
             if !session.is_started() && !wait_readable(session.fd(), deadline).map_err(failed)? {
-                return Err(ConnectError::Timeout {
-                    path: path.to_owned(),
-                    timeout: options.timeout,
-                });
+                return Err(too_late());
             }
         }
         watch(&ready, session.fd()).map_err(failed)?;
@@ -359,7 +364,7 @@ impl Subscriber {
             if !watch.is_due() {
                 return Ok(None);
             }
-            if let Ok(session) = Session::open(&self.path, &self.options) {
+            if let Ok(session) = Session::open(&self.path, &self.options, None) {
                 self.bring_up(session)?;
             } else {
                 watch.set(self.backoff.next())?;

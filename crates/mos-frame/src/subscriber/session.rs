@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
+use std::time::Duration;
 
 use super::frame::{Buffer, Frame};
 use super::{RecvError, SubscriberOptions};
@@ -99,9 +100,13 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Connects and says HELLO; the answer is read by [`Self::hear`].
-    pub(super) fn open(path: &Path, options: &SubscriberOptions) -> io::Result<Self> {
-        let socket = socket::connect(path)?;
+    /// Connects, waiting at most `patience` for room, and says HELLO; the answer is read by [`Self::hear`].
+    pub(super) fn open(
+        path: &Path,
+        options: &SubscriberOptions,
+        patience: Option<Duration>,
+    ) -> io::Result<Self> {
+        let socket = socket::connect(path, patience)?;
         let hello = Message::Hello {
             min_version: VERSION,
             max_version: VERSION,
