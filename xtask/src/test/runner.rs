@@ -63,7 +63,11 @@ impl<'a> Runner<'a> {
     ) -> Result<(), Error> {
         let (mut step, log) = self.begin(name);
         let mut tally = Tally::default();
-        let count = |line: &str| tally += Tally::of_line(line).unwrap_or_default();
+        let mut ignored = Vec::new();
+        let count = |line: &str| {
+            tally += Tally::of_line(line).unwrap_or_default();
+            ignored.extend(Tally::ignored(line));
+        };
         let done = run_logged(name, command, &log, LIMIT, count, |line| step.tick(line))?;
         let noted = read_lossy(skips)?;
         tally.skipped_themselves(noted.lines().count().try_into().unwrap_or(u32::MAX));
@@ -83,6 +87,7 @@ impl<'a> Runner<'a> {
         }
         self.report.ran(name, tally, took);
         self.report.note_skips(noted.lines());
+        self.report.note_skips(ignored.iter().map(String::as_str));
         Ok(())
     }
 

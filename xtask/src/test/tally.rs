@@ -51,6 +51,13 @@ impl Tally {
         })
     }
 
+    /// A test that its own program left out, with the reason: `test NAME ... ignored, REASON`.
+    pub(crate) fn ignored(line: &str) -> Option<String> {
+        let (name, reason) = line.strip_prefix("test ")?.split_once(" ... ignored")?;
+        let reason = reason.strip_prefix(", ").unwrap_or("no reason given");
+        Some(format!("{name}: {reason}"))
+    }
+
     /// The counts of all closing lines in a log.
     pub(crate) fn of_log(log: &str) -> Self {
         let mut sum = Self::default();
@@ -102,6 +109,20 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(line(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn ignored_tests_have_reasons() {
+        let ignored = |line| Tally::ignored(line);
+        assert_eq!(
+            ignored("test a::b ... ignored, run by others").as_deref(),
+            Some("a::b: run by others")
+        );
+        assert_eq!(
+            ignored("test a ... ignored").as_deref(),
+            Some("a: no reason given")
+        );
+        assert_eq!(ignored("test a ... ok"), None);
     }
 
     #[test]
