@@ -1,5 +1,6 @@
 //! What a measurement was made on.
 
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,13 +9,15 @@ use serde::Serialize;
 
 use crate::cargo::cargo;
 use crate::error::Error;
-use crate::exec::capture;
+use crate::exec::{self, capture};
 
 /// Machine, date and versions.
 #[derive(Debug, Serialize)]
 pub(crate) struct Conditions {
     cores: usize,
     kernel: String,
+    /// `/proc/loadavg` when the measurement had ended: work of others shows here.
+    loadavg: String,
     unix_time: u64,
     version: &'static str,
     commit: String,
@@ -34,6 +37,9 @@ impl Conditions {
                 .release()
                 .to_string_lossy()
                 .into_owned(),
+            loadavg: exec::read_lossy(Path::new("/proc/loadavg"))?
+                .trim()
+                .to_owned(),
             unix_time: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |time| time.as_secs()),
