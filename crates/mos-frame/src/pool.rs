@@ -45,7 +45,8 @@ impl MemfdPool {
         let buffers = (0..count)
             .map(|_| Buffer::new(publisher, &layout))
             .collect::<Result<Vec<_>, _>>()?;
-        let free = Mutex::new((0..count).collect());
+        // Lowest first: buffers are made known in this order, so the first frames find theirs known.
+        let free = Mutex::new((0..count).rev().collect());
         Ok(Self {
             inner: Arc::new(Inner { buffers, free }),
         })

@@ -54,8 +54,8 @@ pub(crate) enum Sent {
     Done,
     /// The peer's queue is full; it becomes writable when the peer reads.
     Full,
-    /// The kernel holds too many unread descriptors of this user; nothing tells when that ends.
-    TooManyFds,
+    /// The kernel is short of memory, or holds too many unread descriptors of this user; nothing tells when that ends.
+    Short,
     /// The peer is gone.
     Gone,
 }
@@ -79,8 +79,8 @@ pub(crate) fn send(
         return match rustix::net::sendmsg(socket, &[IoSlice::new(packet)], &mut control, flags) {
             Ok(_) => Ok(Sent::Done),
             Err(Errno::INTR) => continue,
-            Err(Errno::AGAIN | Errno::NOBUFS) => Ok(Sent::Full),
-            Err(Errno::TOOMANYREFS) => Ok(Sent::TooManyFds),
+            Err(Errno::AGAIN) => Ok(Sent::Full),
+            Err(Errno::TOOMANYREFS | Errno::NOBUFS | Errno::NOMEM) => Ok(Sent::Short),
             Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN) => Ok(Sent::Gone),
             Err(e) => Err(e.into()),
         };

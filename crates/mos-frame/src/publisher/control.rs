@@ -586,7 +586,7 @@ impl<K: Send + 'static> Control<K> {
             .iter()
             .filter(|s| !s.started)
             .for_each(|s| at(s.deadline));
-        if state.subs.iter().any(|s| s.tx == Tx::TooManyFds) {
+        if state.subs.iter().any(|s| s.tx == Tx::Short) {
             at(now + RETRY);
         }
         if state.reaping {

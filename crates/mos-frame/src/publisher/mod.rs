@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub use crate::books::LeaseCounters;
 use crate::format::{Format, FrameMeta, Layout};
 use crate::memory;
 use crate::shm::Board;
-use crate::socket::{self, ListenError, Listener};
+use crate::socket::{self, ListenError, Listener, Sent};
 use crate::wire::Message;
 use state::{Aftermath, Identity, State};
 
@@ -53,7 +53,7 @@ pub struct PublisherOptions {
     pub mode: u32,
     /// Group of the socket; default ours.
     pub gid: Option<u32>,
-    /// Longest time from connect to START before a subscriber is cut off; default 5 s.
+    /// Longest time from connect to START before a subscriber is cut off, at most a day; default 5 s.
     pub handshake_timeout: Duration,
 }
 
@@ -68,6 +68,9 @@ impl Default for PublisherOptions {
         }
     }
 }
+
+/// Keeps deadlines within what `Instant` can hold.
+const LONGEST_HANDSHAKE: Duration = Duration::from_hours(24);
 
 /// A stream can't be published.
 #[derive(Debug, thiserror::Error)]
@@ -199,6 +202,8 @@ pub struct PublisherStats {
 #[derive(Debug)]
 struct Shared<K> {
     state: Mutex<State<K>>,
+    /// Told after each send of a control message; see `flush_all`.
+    sent: Condvar,
     board: Board,
     session: u64,
     /// An eventfd that wakes the control thread.
@@ -223,10 +228,16 @@ impl<K> Shared<K> {
 
     /// Does what waited for the lock to be released.
     fn finish(&self, after: Aftermath<K>) {
-        for socket in &after.rings {
-            // A full queue means that the subscriber has something to wake up for; a dead one is the control thread's.
-            if let Err(error) = socket::send(socket.as_fd(), &self.bell, &[]) {
-                tracing::debug!(path = %self.path.display(), %error, "a subscriber could not be rung");
+        for ring in &after.rings {
+            match socket::send(ring.socket.as_fd(), &self.bell, &[]) {
+                // A full queue means that the subscriber has something to wake up for; a dead one is the control thread's.
+                Ok(Sent::Done | Sent::Full | Sent::Gone) => {}
+                // It still sleeps: let the next publish ring.
+                Ok(Sent::Short) => ring.page.rearm(),
+                Err(error) => {
+                    tracing::debug!(path = %self.path.display(), %error, "a subscriber could not be rung");
+                    ring.page.rearm();
+                }
             }
         }
         if after.wake {
@@ -266,12 +277,14 @@ pub struct Publisher<K: Send + 'static> {
 
 impl<K: Send + 'static> Publisher<K> {
     /// Publishes a stream at `path`, replacing the socket of a producer that died.
-    pub fn bind(path: &Path, options: PublisherOptions) -> Result<Self, BindError> {
+    pub fn bind(path: &Path, mut options: PublisherOptions) -> Result<Self, BindError> {
+        options.handshake_timeout = options.handshake_timeout.min(LONGEST_HANDSHAKE);
         let failed = |e: io::Error| BindError::new(path, e);
         let listener =
             Listener::bind(path, options.mode, options.gid).map_err(|e| BindError::new(path, e))?;
         let shared = Arc::new(Shared {
             state: Mutex::new(State::new(options.budget)),
+            sent: Condvar::new(),
             board: Board::new().map_err(failed)?,
             session: RandomState::new().hash_one(path),
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)

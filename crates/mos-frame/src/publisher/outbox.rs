@@ -1,10 +1,10 @@
-//! Sends what waits for a subscriber: in order, without waiting, and never with the lock held.
+//! Sends what waits for a subscriber: in order, without waiting for it, and never with the lock held.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use super::Shared;
-use super::state::{Aftermath, Outgoing, State, Tx};
+use super::state::{Aftermath, Outgoing, State, Sub, Tx};
 use crate::shm::LeasePage;
 use crate::socket::{self, Sent};
 use crate::wire::{Message, Reason, VERSION};
@@ -17,6 +17,15 @@ struct Job {
     socket: Arc<OwnedFd>,
 }
 
+/// What an outbox has to send.
+enum Next {
+    Job(Job),
+    /// Nothing, or nothing until an acknowledgement or room in the socket.
+    Nothing,
+    /// Another thread is sending for it, and goes on until nothing is left.
+    Elsewhere,
+}
+
 enum Fds {
     None,
     Welcome(Arc<LeasePage>),
@@ -24,32 +33,47 @@ enum Fds {
 }
 
 impl<K> Shared<K> {
-    /// Sends to everybody who has something waiting.
+    /// Sends to everybody who has something waiting, also what another thread has in hand: whoever publishes next counts on
+    /// the buffer being known to every subscriber whose socket has room. What is waited for is that thread's sends, which
+    /// don't wait themselves.
     pub(super) fn flush_all(&self) {
-        let waiting: Vec<u64> = self
+        let pending = |s: &&Sub| !s.outbox.is_empty() || s.tx == Tx::Sending;
+        let ids: Vec<u64> = self
             .lock()
             .subs
             .iter()
-            .filter(|s| !s.outbox.is_empty())
+            .filter(pending)
             .map(|s| s.id)
             .collect();
-        for id in waiting {
-            self.flush(id);
+        for id in ids {
+            while self.flush(id) == Flushed::Elsewhere {
+                let elsewhere =
+                    |state: &mut State<K>| state.sub(id).is_some_and(|s| s.tx == Tx::Sending);
+                // A panic elsewhere leaves the books consistent, as in `lock`.
+                drop(
+                    self.sent
+                        .wait_while(self.lock(), elsewhere)
+                        .unwrap_or_else(PoisonError::into_inner),
+                );
+            }
         }
     }
 
     /// Sends what waits for one subscriber, until it is done or the socket is full.
-    pub(super) fn flush(&self, id: u64) {
+    pub(super) fn flush(&self, id: u64) -> Flushed {
         loop {
-            let Some(job) = take(&mut self.lock(), id, self.session) else {
-                return;
+            let job = match next(&mut self.lock(), id, self.session) {
+                Next::Job(job) => job,
+                Next::Nothing => return Flushed::Here,
+                Next::Elsewhere => return Flushed::Elsewhere,
             };
             let sent = self.send(&job);
             let mut after = Aftermath::default();
             let go_on = conclude(&mut self.lock(), id, job.outgoing, sent, &mut after);
+            self.sent.notify_all();
             self.finish(after);
             if !go_on {
-                return;
+                return Flushed::Here;
             }
         }
     }
@@ -67,12 +91,28 @@ impl<K> Shared<K> {
     }
 }
 
-/// Takes the next message out of an outbox, unless another thread is sending for it or it has to wait for an acknowledgement.
+/// Who sends what waits for a subscriber.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flushed {
+    /// The caller did, as far as was possible.
+    Here,
+    /// Another thread does.
+    Elsewhere,
+}
+
+fn next<K>(state: &mut State<K>, id: u64, session: u64) -> Next {
+    if state.sub(id).is_some_and(|s| s.tx == Tx::Sending) {
+        return Next::Elsewhere;
+    }
+    take(state, id, session).map_or(Next::Nothing, Next::Job)
+}
+
+/// Takes the next message out of an outbox, unless it has to wait for an acknowledgement.
 fn take<K>(state: &mut State<K>, id: u64, session: u64) -> Option<Job> {
     loop {
         let sub = state.subs.iter().find(|s| s.id == id)?;
         let limit = state.max_unacked(sub.started);
-        if sub.tx == Tx::Sending || sub.doomed.is_some() {
+        if sub.doomed.is_some() {
             return None;
         }
         let (packet, fds) = match sub.outbox.front()? {
@@ -177,9 +217,9 @@ fn conclude<K>(
             after.wake = true;
             false
         }
-        Sent::TooManyFds => {
+        Sent::Short => {
             sub.outbox.push_front(outgoing);
-            sub.tx = Tx::TooManyFds;
+            sub.tx = Tx::Short;
             after.wake = true;
             false
         }

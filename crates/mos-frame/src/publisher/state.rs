@@ -19,8 +19,8 @@ use crate::wire::{Message, Reason};
 pub(super) struct Aftermath<K> {
     /// Frames whose leases all ended; dropped outside the lock, since that may wake their owner.
     pub(super) released: Vec<K>,
-    /// Sockets of subscribers to ring.
-    pub(super) rings: Vec<Arc<OwnedFd>>,
+    /// Subscribers to ring.
+    pub(super) rings: Vec<Ring>,
     /// The control thread has something to do.
     pub(super) wake: bool,
 }
@@ -33,6 +33,13 @@ impl<K> Default for Aftermath<K> {
             wake: false,
         }
     }
+}
+
+/// A subscriber to ring.
+#[derive(Debug)]
+pub(super) struct Ring {
+    pub(super) socket: Arc<OwnedFd>,
+    pub(super) page: Arc<LeasePage>,
 }
 
 /// One buffer.
@@ -92,8 +99,8 @@ pub(super) enum Tx {
     Sending,
     /// It had no room: send on when the kernel says that it is writable.
     Full,
-    /// The kernel had too many descriptors in flight: try again soon.
-    TooManyFds,
+    /// The kernel was short of memory or had too many descriptors in flight: try again soon.
+    Short,
 }
 
 /// One subscriber.
@@ -361,7 +368,10 @@ impl<K> State<K> {
         publish_fence();
         for sub in self.subs.iter().filter(|s| s.is_served()) {
             if sub.page.take_armed() {
-                after.rings.push(Arc::clone(&sub.socket));
+                after.rings.push(Ring {
+                    socket: Arc::clone(&sub.socket),
+                    page: Arc::clone(&sub.page),
+                });
             }
         }
     }
@@ -532,7 +542,7 @@ impl<K> State<K> {
     /// (unix(7), ETOOMANYREFS), so all subscribers together stay far below it.
     pub(super) fn max_unacked(&self, started: bool) -> u32 {
         const ALL: u32 = 256;
-        let fair = (ALL / (self.subs.len() as u32).max(1)).clamp(2, 16);
+        let fair = (ALL / (self.subs.len() as u32).max(1)).clamp(2, 64);
         if started { fair } else { fair.min(4) }
     }
 }

@@ -151,6 +151,11 @@ impl LeasePage {
     pub(crate) fn take_armed(&self) -> bool {
         self.words.at(ARMED).load(Relaxed) != 0 && self.words.at(ARMED).swap(0, AcqRel) != 0
     }
+
+    /// Notes that the subscriber still waits for the ring that [`Self::take_armed`] promised.
+    pub(crate) fn rearm(&self) {
+        self.words.at(ARMED).store(1, Release);
+    }
 }
 
 /// Orders all offers of a publish before the loads of the armed words; pairs with the fence in [`LeaseView::arm`].
@@ -283,6 +288,8 @@ mod tests {
         view.arm();
         assert!(page.take_armed());
         assert!(!page.take_armed());
+        page.rearm();
+        assert!(page.take_armed(), "a ring that failed is owed");
     }
 
     #[test]

@@ -117,7 +117,7 @@ impl Session {
         match socket::send(socket.as_fd(), &hello.encode(), &[])? {
             // A producer that refuses us unheard is gone already; its reason waits to be read.
             Sent::Done | Sent::Gone => {}
-            other @ (Sent::Full | Sent::TooManyFds) => {
+            other @ (Sent::Full | Sent::Short) => {
                 return Err(io::Error::new(
                     io::ErrorKind::ConnectionReset,
                     format!("HELLO was not sent: {other:?}"),
@@ -288,7 +288,7 @@ impl Session {
         match socket::send(self.connection.socket.as_fd(), &ack.encode(), &[])? {
             Sent::Done => self.unacked = 0,
             // Said again with the next message that is read.
-            Sent::Full | Sent::TooManyFds => {}
+            Sent::Full | Sent::Short => {}
             Sent::Gone => return Err(End::Gone),
         }
         Ok(())
