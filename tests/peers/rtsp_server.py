@@ -155,6 +155,9 @@ def serve(options):
     server = GstRtspServer.RTSPServer()
     server.set_address(options.address)
     server.set_service(str(options.port))
+    # A thread for each client. By default all share one, and a client that dies at a bad moment (in the middle of PLAY,
+    # after the server was stopped) can leave that one waiting for ever on its own pipeline.
+    server.get_thread_pool().set_max_threads(-1)
     if options.auth != "none":
         server.set_auth(authentication(options))
     cameras = {f"/cam{index}": Camera(options) for index in range(options.count)}

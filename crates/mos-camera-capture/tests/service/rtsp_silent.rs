@@ -15,7 +15,11 @@ async fn the_watchdog_notices_and_the_stream_comes_back() {
     );
     let service = Service::start(&config);
     let other = Bystander::watch(&service).await;
-    service.wait_state("subject", State::Streaming).await;
+    service
+        .wait_for("subject", "some frames", |s| {
+            s.frames.as_ref().is_some_and(|f| f.published >= 10)
+        })
+        .await;
     server.freeze().unwrap();
     let silent = service
         .wait_for("subject", "a stall", |s| {
