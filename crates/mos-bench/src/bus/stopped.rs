@@ -35,8 +35,27 @@ struct Outcome {
     wake_p99_us: f64,
     rss_growth_kib: i64,
     fd_growth: i64,
-    /// Frames that the stopped subscriber held up in the producer, by the books.
+    /// Subscribers that were cut off.
     evicted: u64,
+}
+
+impl Outcome {
+    fn print(&self, name: &str) {
+        println!(
+            "  {name}: {} frames at {:.2} a second, {} lost, {} torn; publish p50 {:.0} us, p99.9 {:.0} us; \
+             wake p50 {:.0} us, p99 {:.0} us; memory {:+} KiB, descriptors {:+}",
+            self.published,
+            self.producer_fps,
+            self.lost,
+            self.torn,
+            self.publish_p50_us,
+            self.publish_p999_us,
+            self.wake_p50_us,
+            self.wake_p99_us,
+            self.rss_growth_kib,
+            self.fd_growth,
+        );
+    }
 }
 
 impl Figures {
@@ -87,9 +106,9 @@ pub(super) fn measure(seconds: u32) -> Result<Figures, Error> {
         "\none stopped subscriber: {seconds} s at {FPS} a second, 1080p, beside {HEALTHY} healthy ones"
     );
     let control = run(seconds, false)?;
-    println!("  control: {control:?}");
+    control.print("control");
     let with = run(seconds, true)?;
-    println!("  stopped: {with:?}");
+    with.print("stopped");
     Ok(Figures {
         seconds,
         fps: FPS,
