@@ -233,6 +233,8 @@ impl Service {
                     }
                     last = Some(status);
                 }
+                // The status is asked for again and again, not derived from events: what a test waits for (frame counts,
+                // subscribers, ages) changes without one. 10 ms is short beside the waits and leaves the service the CPU.
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         });
