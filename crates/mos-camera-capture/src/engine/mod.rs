@@ -15,6 +15,7 @@ mod status;
 mod stream;
 mod worker;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -34,7 +35,7 @@ use crate::state::{Loaded, Store};
 use actor::Command;
 use catalogue::Catalogue;
 use clock::Clock;
-use desired::desired;
+use desired::{Conflict, Desired, desired};
 use keeper::Keeper;
 use roster::Roster;
 
@@ -52,6 +53,8 @@ struct Shared {
     catalogue: Arc<Catalogue>,
     keeper: Keeper,
     roster: Roster,
+    /// Held from the save of a start or a stop until its stream knows. Locks are taken in the order turn, claim, this.
+    starts: tokio::sync::Mutex<()>,
     events: broadcast::Sender<Event>,
     stopping: AtomicBool,
     /// Turns true when every stream has ended.
@@ -96,6 +99,7 @@ impl Engine {
             catalogue,
             keeper: Keeper::new(store, loaded.state),
             roster,
+            starts: tokio::sync::Mutex::default(),
             events,
             stopping: AtomicBool::new(false),
             down: watch::Sender::new(false),
@@ -124,14 +128,25 @@ impl Engine {
     }
 
     /// Brings the streams to what is asked for; those on `changed` devices are rebuilt.
+    ///
+    /// What was acknowledged while this runs is not undone: the claim keeps `configure` out before the state is read. It
+    /// may be held for as long as a camera takes to come down, so it does not keep starts and stops out; the state is
+    /// read once more for them.
     async fn settle(&self, changed: &[DeviceId]) {
-        let state = self.0.keeper.state().await;
-        let (streams, conflicts) = desired(&self.config(), &state);
+        let _claim = self.0.roster.claim().await;
+        let (streams, conflicts) = self.desired().await;
         for conflict in conflicts {
             tracing::error!(stream = %conflict.left_out, device = %conflict.device, kept = %conflict.kept,
                 "the stream is left out: its device already feeds another one; configure that one for another device, or take this one out of the configuration file");
         }
-        self.0.roster.settle(streams, changed).await;
+        self.0.roster.settle_configs(streams, changed).await;
+        let _starts = self.0.starts.lock().await;
+        let (streams, _) = self.desired().await;
+        self.0.roster.settle_starts(streams).await;
+    }
+
+    async fn desired(&self) -> (BTreeMap<StreamName, Desired>, Vec<Conflict>) {
+        desired(&self.config(), &self.0.keeper.state().await)
     }
 
     fn config(&self) -> Arc<Config> {
@@ -250,11 +265,7 @@ impl Engine {
         self.check_running()?;
         let _turn = self.0.roster.turn(name).await;
         let was_wanted = self.existing(name).await?;
-        self.0
-            .keeper
-            .update(name, |wanted| wanted.started = Some(true))
-            .await?;
-        self.0.roster.command(name, Command::Start).await?;
+        self.want(name, true).await?;
         Ok(was_wanted)
     }
 
@@ -267,13 +278,24 @@ impl Engine {
             Err(EngineError::NotConfigured { .. }) => return Ok(true),
             found => found?,
         };
-        self.0
-            .keeper
-            .update(name, |wanted| wanted.started = Some(false))
-            .await?;
-        self.0.roster.command(name, Command::Stop).await?;
+        self.want(name, false).await?;
         self.0.roster.wait_down(name).await?;
         Ok(!was_wanted)
+    }
+
+    /// Saves whether a stream is wanted to run, and tells the stream.
+    async fn want(&self, name: &StreamName, started: bool) -> Result<(), EngineError> {
+        let _starts = self.0.starts.lock().await;
+        self.0
+            .keeper
+            .update(name, |wanted| wanted.started = Some(started))
+            .await?;
+        let command = if started {
+            Command::Start
+        } else {
+            Command::Stop
+        };
+        self.0.roster.command(name, command).await
     }
 
     /// Clears a stream's fault and begins anew.
@@ -421,3 +443,6 @@ fn changed_sources(old: &Config, new: &Config) -> Vec<DeviceId> {
     });
     changed.map(|(_, camera)| camera.device.clone()).collect()
 }
+
+#[cfg(test)]
+mod tests;

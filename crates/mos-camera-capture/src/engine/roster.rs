@@ -127,34 +127,39 @@ impl Roster {
             .map(|(name, stream)| (name, stream.view().life.state))
     }
 
-    /// Brings the streams to what is asked for; those on `changed` devices are rebuilt, the others are left alone.
-    pub(super) async fn settle(&self, wanted: BTreeMap<StreamName, Desired>, changed: &[DeviceId]) {
-        let _claim = self.claim().await;
+    /// Makes the streams be what is asked for; those on `changed` devices are rebuilt, the others are left alone. Whoever
+    /// calls has the claim.
+    pub(super) async fn settle_configs(
+        &self,
+        wanted: BTreeMap<StreamName, Desired>,
+        changed: &[DeviceId],
+    ) {
         // First the ends: a device has to be free before another stream takes it.
         let names = self.names().into_iter();
         let gone = names.filter(|name| !wanted.contains_key(name));
         join_all(gone.map(|name| self.retire(name))).await;
-        for (name, desired) in wanted {
-            let source_changed = changed.contains(&desired.config.device);
-            if let Err(error) = self.bring_to(&name, desired, source_changed).await {
+        for (name, Desired { config, .. }) in wanted {
+            let source_changed = changed.contains(&config.device);
+            if !source_changed && self.config(&name).as_ref() == Some(&config) {
+                continue;
+            }
+            if let Err(error) = self.configure(&name, config, source_changed).await {
                 tracing::error!(stream = %name, %error, "the stream can't be set up");
             }
         }
     }
 
-    async fn bring_to(
-        &self,
-        name: &StreamName,
-        desired: Desired,
-        source_changed: bool,
-    ) -> Result<(), EngineError> {
-        if source_changed || self.config(name).as_ref() != Some(&desired.config) {
-            self.configure(name, desired.config, source_changed).await?;
-        }
-        match (self.wanted(name), desired.started) {
-            (Some(false), true) => self.command(name, Command::Start).await,
-            (Some(true), false) => self.command(name, Command::Stop).await,
-            _ => Ok(()),
+    /// Starts and stops the streams as is asked for.
+    pub(super) async fn settle_starts(&self, wanted: BTreeMap<StreamName, Desired>) {
+        for (name, desired) in wanted {
+            let command = match (self.wanted(&name), desired.started) {
+                (Some(false), true) => Command::Start,
+                (Some(true), false) => Command::Stop,
+                _ => continue,
+            };
+            if let Err(error) = self.command(&name, command).await {
+                tracing::error!(stream = %name, %error, "the stream can't be started or stopped");
+            }
         }
     }
 
