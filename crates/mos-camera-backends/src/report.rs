@@ -116,7 +116,7 @@ fn common_kind(code: Code) -> (FaultKind, &'static str) {
         }
         _ => (
             FaultKind::Internal,
-            "the log of the service has the details; GST_DEBUG=3 in its environment gives more",
+            "look at the log of the service: lines of the target `gstreamer` before this one may say more",
         ),
     }
 }

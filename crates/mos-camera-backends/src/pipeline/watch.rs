@@ -95,7 +95,7 @@ impl Watch {
     pub(super) fn failed_to_start(&self) {
         let (message, hint) = (
             "an element refused to start without saying why",
-            "GST_DEBUG=3 in the environment of the service tells more",
+            "look at the log of the service: lines of the target `gstreamer` before this one may say more",
         );
         let fault = Fault::new(
             FaultKind::Internal,

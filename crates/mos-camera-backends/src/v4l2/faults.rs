@@ -43,7 +43,7 @@ pub(super) fn unexplained(device: &DeviceId) -> Fault {
     Fault::new(
         FaultKind::Internal,
         format!("{device} can't be opened, and v4l2src does not say why"),
-        "GST_DEBUG=v4l2*:5 in the environment of the service gives the details",
+        "look at the log of the service and of the kernel; unplug the camera and plug it in again",
     )
 }
 
