@@ -18,6 +18,7 @@ mod grpcurl;
 mod in_process;
 mod killed_and_restarted;
 mod logs;
+mod mosctl;
 mod no_permission;
 mod reconfigure_running;
 mod reload;

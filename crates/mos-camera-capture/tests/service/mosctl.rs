@@ -1,0 +1,228 @@
+//! The project's own command line, `mosctl`, as a program against the service as a program: what one prints is what the
+//! other did.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use mos_camera_api::v1::State;
+use mos_testkit::{Events, wait_until};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::bystander::Bystander;
+use crate::harness::{BINARY, PATIENCE, Service, TWO_CAMERAS};
+
+/// A camera without a stream, and one that must not notice what is done to the first.
+const UNCONFIGURED: &str =
+    "[cameras.subject]\nstream = false\ntest = {}\n[cameras.other]\ntest = {}\n";
+
+/// `mosctl` of this build, which lies beside the service: `cargo test` of the workspace makes both.
+fn binary() -> PathBuf {
+    let path = PathBuf::from(BINARY).with_file_name("mosctl");
+    assert!(
+        path.is_file(),
+        "no {}: run the tests by `./x test`, which builds it, or `cargo build -p mosctl` first, with the profile of the tests",
+        path.display()
+    );
+    path
+}
+
+/// `mosctl ARGS --json` for this service.
+fn mosctl(service: &Service, args: &[&str]) -> Command {
+    let mut command = Command::new(binary());
+    command
+        .args(args)
+        .arg("--json")
+        .arg("--socket")
+        .arg(service.home.control_socket())
+        .arg("--frame-dir")
+        .arg(service.home.frame_dir())
+        .stdin(Stdio::null());
+    command
+}
+
+/// The last object that it prints; it has to succeed.
+fn done(service: &Service, args: &[&str]) -> Value {
+    let output = mosctl(service, args).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success(),
+        "mosctl {args:?}: {said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_str(said.lines().last().unwrap()).unwrap()
+}
+
+/// The error that it ends with; it has to exit with this code, and name this reason of the service.
+fn failed(service: &Service, args: &[&str], exit: i32, reason: &str) -> Value {
+    let output = mosctl(service, args).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(exit), "mosctl {args:?}: {said}");
+    let error = serde_json::from_str::<Value>(&said).unwrap()["error"].take();
+    assert_eq!(
+        (&error["exit"], &error["reason"]),
+        (&exit.into(), &reason.into()),
+        "{said}"
+    );
+    error
+}
+
+fn configure(size: &str) -> [&str; 6] {
+    let device = "test:subject";
+    ["configure", "subject", "--device", device, "--size", size]
+}
+
+#[tokio::test]
+async fn a_stream_is_made_run_looked_at_and_stopped() {
+    let service = Service::start(UNCONFIGURED);
+    let other = Bystander::watch(&service).await;
+    let devices = done(&service, &["devices"]);
+    let mut ids: Vec<_> = devices["devices"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|device| device["id"].as_str().unwrap())
+        .collect();
+    ids.sort_unstable();
+    assert_eq!(ids, ["test:other", "test:subject"]);
+
+    let configured = done(&service, &configure("320x240"));
+    assert_eq!(configured["config"]["size"]["width"], 320, "{configured}");
+    let started = done(&service, &["start", "subject"]);
+    assert_eq!(
+        (&started["done"], &started["already"]),
+        (&"started".into(), &false.into())
+    );
+    service.wait_state("subject", State::Streaming).await;
+    let status = done(&service, &["status", "subject"]);
+    let streams = status["streams"].as_array().unwrap();
+    assert_eq!(streams.len(), 1, "{status}");
+    assert_eq!(
+        (&streams[0]["stream"], &streams[0]["state"]),
+        (&"subject".into(), &"streaming".into())
+    );
+
+    let total = done(&service, &["frames", "subject", "--count", "10"]);
+    assert_eq!(
+        (&total["type"], &total["stream"], &total["frames"]),
+        (&"total".into(), &"subject".into(), &10.into())
+    );
+    assert!(total["age_p50_us"].is_u64(), "{total}");
+    assert_eq!(picture_size(&service), (320, 240));
+
+    let stopped = done(&service, &["stop", "subject"]);
+    assert_eq!(stopped["done"], "stopped");
+    service.wait_state("subject", State::Configured).await;
+    other.did_not_notice();
+}
+
+/// Takes a picture of the stream `subject` and reads its size from its header (PNG, third edition, 11.2.1).
+fn picture_size(service: &Service) -> (u32, u32) {
+    let file = service.home.path().join("subject.png");
+    done(service, &["snapshot", "subject", file.to_str().unwrap()]);
+    let png = fs::read(file).unwrap();
+    assert_eq!(&png[..8], b"\x89PNG\r\n\x1a\n");
+    let number = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().unwrap());
+    (number(16), number(20))
+}
+
+#[tokio::test]
+async fn what_the_service_refuses_has_its_exit_code() {
+    let service = Service::start(UNCONFIGURED);
+    let other = Bystander::watch(&service).await;
+    let idle = failed(&service, &["start", "subject"], 6, "NOT_CONFIGURED");
+    assert_eq!(idle["hint"], "configure the stream first");
+    for command in ["start", "stop", "reset", "status"] {
+        let unknown = failed(&service, &[command, "nowhere"], 4, "UNKNOWN_STREAM");
+        assert!(!unknown["hint"].as_str().unwrap().is_empty(), "{unknown}");
+    }
+    let size = failed(&service, &configure("16384x16384"), 5, "UNSUPPORTED_SIZE");
+    assert_eq!(size["field"], "config.size");
+    assert!(!size["supported"].as_array().unwrap().is_empty(), "{size}");
+    assert_eq!(service.status("subject").await.state(), State::Idle);
+    other.did_not_notice();
+}
+
+/// A running `mosctl watch`; killed on drop.
+#[derive(Debug)]
+struct Watch {
+    child: Child,
+    lines: Events<Value>,
+}
+
+impl Watch {
+    fn new(service: &Service) -> Self {
+        let mut child = mosctl(service, &["watch", "subject"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = Events::new();
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                if sender.send(serde_json::from_str(&line).unwrap()).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { child, lines }
+    }
+
+    /// The next event, whatever it is.
+    fn next(&self) -> Value {
+        let any = |event: &Value| Some(event.clone());
+        self.lines.wait_for("an event", PATIENCE, any).unwrap()
+    }
+
+    /// Waits until the stream has come into a state.
+    fn state(&self, state: &str) {
+        let wanted = |event: &Value| {
+            (event["event"] == "state_changed" && event["to"] == state).then_some(())
+        };
+        self.lines.wait_for(state, PATIENCE, wanted).unwrap();
+    }
+
+    /// Ends it as Ctrl-C does.
+    fn interrupt(&mut self) -> Option<i32> {
+        kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
+        let ended = || self.child.try_wait().unwrap();
+        wait_until("the end of mosctl", PATIENCE, ended)
+            .unwrap()
+            .code()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // Both fail only if it has ended already.
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+#[tokio::test]
+async fn watch_begins_with_how_things_are_and_then_tells_every_change() {
+    let service = Service::start(TWO_CAMERAS);
+    let other = Bystander::watch(&service).await;
+    service.wait_state("subject", State::Streaming).await;
+    let mut watch = Watch::new(&service);
+    let first = watch.next();
+    assert_eq!(
+        (&first["event"], &first["stream"], &first["state"]),
+        (&"snapshot".into(), &"subject".into(), &"streaming".into()),
+        "{first}"
+    );
+    let reset = done(&service, &["reset", "subject"]);
+    assert_eq!(reset["done"], "reset");
+    for state in ["starting", "streaming"] {
+        watch.state(state);
+    }
+    done(&service, &["stop", "subject"]);
+    for state in ["stopping", "configured"] {
+        watch.state(state);
+    }
+    assert_eq!(watch.interrupt(), Some(0));
+    other.did_not_notice();
+}
