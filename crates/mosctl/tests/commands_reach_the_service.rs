@@ -1,7 +1,8 @@
 //! Every command against a gRPC server on a Unix socket: what it asks, what it prints, how it exits.
 //!
-//! The server answers by script, so that each answer can be had at will; the service itself is tested with mosctl where it
-//! lives.
+//! The server answers by script, so that each answer can be had at will, those too that a healthy service does not give.
+//! Its reasons are the service's words (`control/fail.rs` there). `mosctl` against the real service is a test of the
+//! service: `tests/service/mosctl.rs` of `mos-camera-capture`.
 
 #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 
@@ -53,7 +54,7 @@ fn by_name(stream: &str) -> Result<(), Status> {
         "missing" => Err(status_with_detail(
             Code::NotFound,
             "no stream `missing`",
-            detail("NO_STREAM"),
+            detail("UNKNOWN_STREAM"),
         )),
         "idle" => Err(status_with_detail(
             Code::FailedPrecondition,
