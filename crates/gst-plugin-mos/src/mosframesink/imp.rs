@@ -9,7 +9,7 @@ use gst_video::{VideoInfo, VideoMeta};
 use mos_frame::{BindError, FrameFlags, FrameMeta, Publisher, PublisherOptions};
 
 use super::fault::Fault;
-use super::outlet::{Outcome, Outlet};
+use super::outlet::{self, Outcome, Outlet};
 use super::settings::{self, Settings};
 use super::{SinkStats, StreamAccess};
 use crate::clock::{self, Now};
@@ -162,9 +162,11 @@ impl BaseSinkImpl for FrameSink {
 
     fn render(&self, buffer: &gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
         let meta = self.meta(buffer);
+        // Before the lock: a device may take its time, and the status is asked for under it.
+        let finished = outlet::wait_finished(buffer).map_err(|fault| self.fail(&fault))?;
         let mut guard = self.outlet();
         let outlet = guard.as_mut().ok_or(gst::FlowError::Flushing)?;
-        let outcome = outlet.publish(buffer, meta);
+        let outcome = outlet.publish(buffer, meta, finished);
         drop(guard);
         match outcome {
             Ok(Outcome::Published(seq)) => gst::trace!(CAT, imp = self, "published frame {seq}"),

@@ -97,17 +97,23 @@ impl Outlet {
         });
     }
 
-    /// Publishes a buffer; the bus keeps it until the last subscriber lets go. A damaged frame is never published.
+    /// Publishes a buffer; the bus keeps it until the last subscriber lets go. Neither a damaged frame is published, nor
+    /// one that its device had not `finished`.
     pub(crate) fn publish(
         &mut self,
         buffer: &gst::Buffer,
         meta: FrameMeta,
+        finished: bool,
     ) -> Result<Outcome, Fault> {
         if buffer.flags().contains(gst::BufferFlags::CORRUPTED) {
             self.corrupted += 1;
             return Ok(Outcome::Dropped("it is damaged".to_owned()));
         }
-        let outcome = self.try_publish(buffer, meta)?;
+        let outcome = if finished {
+            self.try_publish(buffer, meta)?
+        } else {
+            Outcome::Dropped(format!("its device did not finish it within {FENCE:?}"))
+        };
         if matches!(outcome, Outcome::Dropped(_)) {
             self.dropped += 1;
         }
@@ -158,11 +164,7 @@ impl Outlet {
         let fds: Vec<BorrowedFd<'_>> = blocks
             .filter_map(|&block| memory::fd_of(buffer.peek_memory(block)))
             .collect();
-        let Some(read_only) = settle(kind, &fds).map_err(ImportError::from)? else {
-            return Ok(Outcome::Dropped(format!(
-                "its device did not finish it within {FENCE:?}"
-            )));
-        };
+        let read_only = settle(kind, &fds).map_err(ImportError::from)?;
         self.announce(&buffer, kind, read_only);
         let slot = match self.publisher.import(&fds, &planes.layout) {
             Err(full @ ImportError::Full) => return Ok(Outcome::Dropped(full.to_string())),
@@ -259,17 +261,26 @@ impl PoolSeen {
 /// Longest wait for a device that still writes the frame. It is no more than a few milliseconds where a device works.
 const FENCE: Duration = Duration::from_secs(1);
 
-/// Makes memory ready for subscribers; whether they are unable to write to it, or `None` if it was not finished in time.
-fn settle(kind: MemoryKind, fds: &[BorrowedFd<'_>]) -> std::io::Result<Option<bool>> {
+/// Waits for the devices that write to a buffer, at most [`FENCE`]; false if one takes longer. Needs no [`Outlet`], so that
+/// whoever asks for statistics does not wait along.
+///
+/// Subscribers get no fence: what they are offered is finished. Memory that no device writes is ready at once.
+pub(crate) fn wait_finished(buffer: &gst::BufferRef) -> Result<bool, Fault> {
+    let fds: Vec<BorrowedFd<'_>> = buffer.iter_memories().filter_map(memory::fd_of).collect();
+    Ok(memory::wait_written(&fds, FENCE).map_err(ImportError::from)?)
+}
+
+/// Makes memory ready for subscribers; whether they are unable to write to it.
+fn settle(kind: MemoryKind, fds: &[BorrowedFd<'_>]) -> std::io::Result<bool> {
     if kind == MemoryKind::DmaBuf {
-        // Subscribers get no fence: what they are offered is finished. Whether a dma-buf is read-only its exporter knows.
-        return Ok(memory::wait_written(fds, FENCE)?.then_some(false));
+        // Whether a dma-buf is read-only its exporter knows.
+        return Ok(false);
     }
     let read_only = fds.iter().all(|&fd| memory::is_read_only(fd));
     if !read_only {
         fds.iter().try_for_each(|&fd| memory::fix_size(fd))?;
     }
-    Ok(Some(read_only))
+    Ok(read_only)
 }
 
 /// The format of frames with these caps; what their memory is shows with the first of them.
