@@ -9,10 +9,8 @@
 /// ```
 /// use mos_camera_core::Budget;
 ///
-/// let mut budget = Budget { in_flight: 4, fences: 0, ..Budget::default() };
-/// budget.admit(2, 1);
-/// budget.admit(3, 1);
-/// assert_eq!(budget.buffers(), 4 + 3 + 2);
+/// let two_of_window_3_and_hold_1 = Budget::for_subscribers(4, 0, 2, 3, 1);
+/// assert_eq!(two_of_window_3_and_hold_1.buffers(), 4 + 3 + 2);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Budget {
@@ -56,46 +54,6 @@ impl Budget {
             .saturating_add(self.holds)
             .saturating_add(self.fences)
     }
-
-    /// Adds a subscriber of this window and hold.
-    pub const fn admit(&mut self, window: u32, hold: u32) {
-        if window > self.max_window {
-            self.max_window = window;
-        }
-        self.holds = self.holds.saturating_add(hold);
-    }
-
-    /// Whether a pool of `pool` buffers carries one more subscriber; the error tells the figures.
-    pub fn check(mut self, pool: u32, window: u32, hold: u32) -> Result<(), OverBudget> {
-        self.admit(window, hold);
-        let needed = self.buffers();
-        if needed <= pool {
-            Ok(())
-        } else {
-            Err(OverBudget {
-                needed,
-                pool,
-                window,
-                hold,
-            })
-        }
-    }
-}
-
-/// One more subscriber would need more buffers than the pool has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a subscriber with window {window} and hold {hold} would need {needed} buffers, the stream's pool has {pool}: ask for a smaller window or hold, or raise the stream's max_subscribers"
-)]
-pub struct OverBudget {
-    /// Buffers that all subscribers together would need.
-    pub needed: u32,
-    /// Buffers that there are.
-    pub pool: u32,
-    /// N of the refused subscriber.
-    pub window: u32,
-    /// H of the refused subscriber.
-    pub hold: u32,
 }
 
 #[cfg(test)]
@@ -123,42 +81,10 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_for_many_is_the_sum_of_admissions() {
-        for subscribers in [0, 1, 8, 64] {
-            let mut one_by_one = Budget {
-                in_flight: 4,
-                fences: 1,
-                ..Budget::default()
-            };
-            (0..subscribers).for_each(|_| one_by_one.admit(3, 2));
-            assert_eq!(Budget::for_subscribers(4, 1, subscribers, 3, 2), one_by_one);
+    fn many_subscribers_share_a_window_and_hold_each_their_own() {
+        for (subscribers, buffers) in [(0, 6), (1, 10), (8, 24), (64, 136)] {
+            let budget = Budget::for_subscribers(4, 1, subscribers, 3, 2);
+            assert_eq!(budget.buffers(), buffers, "{subscribers} subscribers");
         }
-    }
-
-    #[test]
-    fn one_too_many_is_refused_with_the_figures() {
-        let budget = Budget::for_subscribers(4, 0, 8, 2, 1);
-        assert_eq!(budget.check(15, 2, 1), Ok(()));
-        let refused = budget.check(14, 2, 1).unwrap_err();
-        assert_eq!(
-            refused,
-            OverBudget {
-                needed: 15,
-                pool: 14,
-                window: 2,
-                hold: 1
-            }
-        );
-        assert!(
-            refused
-                .to_string()
-                .contains("would need 15 buffers, the stream's pool has 14"),
-            "{refused}"
-        );
-        assert_eq!(
-            budget.check(15, 3, 1).unwrap_err().needed,
-            16,
-            "a larger window counts too"
-        );
     }
 }

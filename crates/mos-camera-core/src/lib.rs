@@ -13,7 +13,7 @@ pub mod source;
 pub mod stream;
 
 pub use backoff::BackoffPolicy;
-pub use budget::{Budget, OverBudget};
+pub use budget::Budget;
 pub use device::{Capability, Device, DeviceId, Health, Range, Rates, Sizes, Transport};
 pub use fault::{Fault, FaultKind};
 pub use lifecycle::{Action, Lifecycle};

@@ -66,8 +66,8 @@ pub enum RtspTransport {
     Udp,
 }
 
-/// An RTSP camera (RFC 2326).
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An RTSP camera (RFC 2326). A debug print leaves out the URL's query, for cameras take passwords there.
+#[derive(Clone, PartialEq, Eq)]
 pub struct RtspSource {
     /// `rtsp://host[:port]/path`, without credentials.
     pub url: String,
@@ -102,6 +102,23 @@ impl RtspSource {
     }
 }
 
+impl fmt::Debug for RtspSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = match self.url.find(['?', '#']) {
+            Some(end) => format!("{}***", &self.url[..=end]),
+            None => self.url.clone(),
+        };
+        f.debug_struct("RtspSource")
+            .field("url", &shown)
+            .field("user", &self.user)
+            .field("password", &self.password)
+            .field("transport", &self.transport)
+            .field("latency", &self.latency)
+            .field("timeout", &self.timeout)
+            .finish()
+    }
+}
+
 /// A V4L2 capture node named by the operator; nodes that are found by discovery need none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct V4l2Source {
@@ -119,11 +136,13 @@ mod tests {
         let source = RtspSource {
             user: Some("admin".into()),
             password,
-            ..RtspSource::new("rtsp://cam/1")
+            ..RtspSource::new("rtsp://cam/1?user=admin&pwd=hunter2")
         };
         let text = format!("{:?}", SourceConfig::Rtsp(source.clone()));
         assert!(
-            text.contains("admin") && text.contains("***") && !text.contains("hunter2"),
+            text.contains("rtsp://cam/1?***")
+                && text.contains("admin")
+                && !text.contains("hunter2"),
             "{text}"
         );
         assert_eq!(source.password.unwrap().reveal(), "hunter2");
