@@ -36,6 +36,18 @@ pub(crate) struct Conditions {
     load_average: String,
 }
 
+impl Bar {
+    /// A bar that holds from `limit` on.
+    pub(crate) fn at_least(name: &'static str, value: f64, limit: f64) -> Self {
+        Self {
+            name,
+            value,
+            limit,
+            ok: value >= limit,
+        }
+    }
+}
+
 impl Conditions {
     pub(crate) fn here() -> Self {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();

@@ -155,8 +155,11 @@ fn measure(args: &Args, service: &mut Service) -> Result<(Vec<CameraFigures>, Co
         let frames = status
             .iter()
             .find(|found| found.name == stream)
-            .and_then(|found| found.frames.as_ref());
-        let copied = frames.map_or(0, |frames| frames.copied);
+            .and_then(|found| found.frames.as_ref())
+            .ok_or_else(|| {
+                Error::NotMet(format!("the status has no counters of stream {stream}"))
+            })?;
+        let copied = frames.copied;
         cameras.push(CameraFigures {
             figures: subscriber.since_restart()?,
             stream,

@@ -89,18 +89,22 @@ pub(crate) fn sources(cameras: &[Camera]) -> Vec<StreamSource> {
 /// Makes a stream of every real camera that the service found, and starts it.
 pub(crate) fn add_real(ctl: &Ctl) -> Result<Vec<StreamSource>, Error> {
     let mut added = Vec::new();
-    for device in ctl
-        .devices()?
-        .iter()
-        .filter(|device| is_real_and_free(device))
-    {
+    for device in ctl.devices()?.iter().filter(|device| is_node(device)) {
+        let found = format!("found {} at {}", device.id, device.location);
+        if !is_free(device) {
+            say(format!("{found}, left out: it is {}", device.health));
+            continue;
+        }
         let stream = stream_name(&device.location);
-        say(format!(
-            "found {} at {}: stream {stream}",
-            device.id, device.location
-        ));
-        ctl.run(&["configure", &stream, "--device", &device.id, "--json"])?;
-        ctl.run(&["start", &stream, "--json"])?;
+        let started = ctl
+            .run(&["configure", &stream, "--device", &device.id, "--json"])
+            .and_then(|_| ctl.run(&["start", &stream, "--json"]));
+        if let Err(why) = started {
+            // The demo is of what works; the others go on.
+            say(format!("{found}, left out: {why}"));
+            continue;
+        }
+        say(format!("{found}: stream {stream}"));
         added.push(StreamSource {
             stream,
             kind: device.transport.clone(),
@@ -109,9 +113,14 @@ pub(crate) fn add_real(ctl: &Ctl) -> Result<Vec<StreamSource>, Error> {
     Ok(added)
 }
 
-/// A device node of this machine that nothing uses yet.
-fn is_real_and_free(device: &Device) -> bool {
-    device.location.starts_with("/dev/video") && device.health == "ready" && device.stream.is_none()
+/// A device node of this machine.
+fn is_node(device: &Device) -> bool {
+    device.location.starts_with("/dev/video")
+}
+
+/// Works, and nothing uses it yet.
+fn is_free(device: &Device) -> bool {
+    device.health == "ready" && device.stream.is_none()
 }
 
 /// `video0` for `/dev/video0`.
@@ -135,14 +144,11 @@ mod tests {
 
     #[test]
     fn only_free_nodes_that_work_are_added() {
-        assert!(is_real_and_free(&device("/dev/video0", "ready", None)));
-        assert!(!is_real_and_free(&device("/dev/video0", "busy", None)));
-        assert!(!is_real_and_free(&device(
-            "/dev/video0",
-            "ready",
-            Some("front")
-        )));
-        assert!(!is_real_and_free(&device("rtsp://host/cam", "ready", None)));
+        assert!(is_node(&device("/dev/video0", "ready", None)));
+        assert!(!is_node(&device("rtsp://host/cam", "ready", None)));
+        assert!(is_free(&device("/dev/video0", "ready", None)));
+        assert!(!is_free(&device("/dev/video0", "busy", None)));
+        assert!(!is_free(&device("/dev/video0", "ready", Some("front"))));
         assert_eq!(stream_name("/dev/video12"), "video12");
     }
 }

@@ -65,7 +65,7 @@ fn all_steps(args: &Args, report: &mut Report) -> Result<(), Error> {
     let grpcurl = prepare(args)?;
     let skips = paths::artifacts().join("test/skipped.txt");
     exec::create(&skips)?;
-    let steps = 8 + u32::from(args.filter.is_none()) + u32::from(args.without_lab().is_none());
+    let steps = 7 + u32::from(args.filter.is_none()) + u32::from(args.without_lab().is_none());
     let mut runner = Runner::new(report, steps);
 
     runner.check("format", cargo("fmt").args(["--all", "--check"]))?;

@@ -32,7 +32,14 @@ pub(super) struct Figures {
 
 impl Figures {
     pub(super) fn bars(&self) -> Vec<Bar> {
+        // Figures of frames that never came would be flattering.
+        let expected = (3 * self.pairs as u64 * u64::from(self.subscribers) * FRAMES) as f64;
         vec![
+            Bar::at_least(
+                "deliveries, of those possible",
+                self.deliveries as f64 / expected,
+                0.5,
+            ),
             Bar::at_most(
                 "pixel copies between producer and subscriber",
                 self.copies as f64,
