@@ -69,7 +69,9 @@ pub(super) enum Job {
 /// Gives the thread its orders; when this is dropped the thread ends after its current job.
 #[derive(Debug)]
 pub(super) struct Worker {
+    name: StreamName,
     jobs: sync_mpsc::Sender<Job>,
+    inbox: mpsc::UnboundedSender<Message>,
 }
 
 impl Worker {
@@ -87,23 +89,44 @@ impl Worker {
             catalogue,
             bus,
             monitor,
-            inbox,
+            inbox: inbox.clone(),
             pipeline: None,
-            reset_fault: None,
         };
         // The kernel shows 15 bytes of a thread's name.
         std::thread::Builder::new()
             .name(format!("mos-{name}"))
             .spawn(move || hands.work(&orders))?;
-        Ok(Self { jobs })
+        Ok(Self {
+            name: name.clone(),
+            jobs,
+            inbox,
+        })
     }
 
-    /// Orders a job.
+    /// Orders a job. If the thread is gone, which only a panic can do, the stream is told so in its place.
     pub(super) fn order(&self, job: Job) {
-        if self.jobs.send(job).is_err() {
-            tracing::error!("a stream's worker thread is gone");
+        let Err(sync_mpsc::SendError(job)) = self.jobs.send(job) else {
+            return;
+        };
+        tracing::error!(stream = %self.name, ?job, "the stream's worker thread is gone: nothing is done");
+        match job {
+            Job::Build { generation, .. } => {
+                let fault = PipelineEvent::Fault(thread_gone(&self.name));
+                tell(&self.inbox, generation, fault);
+            }
+            // The thread brought its pipeline down when it ended.
+            Job::TearDown { generation } => tell(&self.inbox, generation, PipelineEvent::Down),
+            Job::ResetDevice { .. } => {}
         }
     }
+}
+
+fn thread_gone(name: &StreamName) -> Fault {
+    Fault::new(
+        FaultKind::Internal,
+        format!("the worker thread of stream {name} is gone"),
+        "restart the service; this is a bug of it: please report it with the log",
+    )
 }
 
 /// What the thread has in its hands.
@@ -115,8 +138,6 @@ struct Hands {
     monitor: Arc<Monitor>,
     inbox: mpsc::UnboundedSender<Message>,
     pipeline: Option<Arc<CapturePipeline>>,
-    /// Why the last reset failed, if a pipeline is to be built on it.
-    reset_fault: Option<Fault>,
 }
 
 impl Hands {
@@ -128,7 +149,6 @@ impl Hands {
                 Job::ResetDevice { device } => self.reset(&device),
             }
         }
-        self.close();
     }
 
     fn build(&mut self, generation: u64, config: &StreamConfig) {
@@ -140,9 +160,6 @@ impl Hands {
     }
 
     fn try_build(&mut self, generation: u64, config: &StreamConfig) -> Result<(), Fault> {
-        if let Some(fault) = self.reset_fault.take() {
-            return Err(fault);
-        }
         let backend = self.catalogue.backend(&config.device)?;
         let inbox = self.inbox.clone();
         let events = move |event| tell(&inbox, generation, translate(event));
@@ -171,19 +188,26 @@ impl Hands {
         }
     }
 
-    fn reset(&mut self, device: &DeviceId) {
+    /// A reset that failed is only logged: what it means for the stream, the next pipeline shows.
+    fn reset(&self, device: &DeviceId) {
         let done = self
             .catalogue
             .backend(device)
             .and_then(|backend| backend.reset(device));
-        if let Err(fault) = &done {
+        if let Err(fault) = done {
             tracing::warn!(stream = %self.name, %device, %fault, "the device could not be reset");
         }
-        self.reset_fault = done.err();
     }
 
     fn report(&self, generation: u64, event: PipelineEvent) {
         tell(&self.inbox, generation, event);
+    }
+}
+
+/// However the thread ends, nothing of its pipeline stays alive.
+impl Drop for Hands {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
@@ -202,5 +226,36 @@ fn translate(event: backends::PipelineEvent) -> PipelineEvent {
             "the camera ended the stream",
             "the service opens it again by itself",
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mos_camera_core::Transport;
+
+    use super::*;
+
+    #[test]
+    fn a_thread_that_is_gone_is_a_fault_of_its_stream_and_no_hang() {
+        let (inbox, mut told) = mpsc::unbounded_channel();
+        let (jobs, orders) = sync_mpsc::channel();
+        drop(orders);
+        let name: StreamName = "door".parse().unwrap();
+        let worker = Worker { name, jobs, inbox };
+        worker.order(Job::Build {
+            generation: 7,
+            config: StreamConfig::new(DeviceId::new(Transport::Rtsp, "door")),
+        });
+        worker.order(Job::TearDown { generation: 7 });
+        let mut event = || match told.try_recv().unwrap() {
+            Message::Pipeline { generation, event } => (generation, event),
+            other => panic!("{other:?}"),
+        };
+        let (generation, PipelineEvent::Fault(fault)) = event() else {
+            panic!("no fault");
+        };
+        assert_eq!((generation, fault.kind), (7, FaultKind::Internal));
+        assert!(fault.message.contains("stream door"), "{fault}");
+        assert_eq!(event(), (7, PipelineEvent::Down));
     }
 }
