@@ -128,8 +128,12 @@ impl Catalogue {
         }
     }
 
-    /// Whether a device was there at the last look.
+    /// Whether a device was there at the last look. One that this build has no backend for counts as there: nobody can
+    /// look for it, and building its pipeline says why.
     pub(super) fn is_present(&self, device: &DeviceId) -> bool {
+        if self.backend(device).is_err() {
+            return true;
+        }
         self.found
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -246,7 +250,7 @@ fn test_backend(cameras: Vec<(String, TestSource)>) -> Option<Arc<dyn Backend>> 
     Some(Arc::new(mos_camera_backends::TestBackend::new(cameras)))
 }
 
-/// Generated cameras are for development: a production build says of each that it has no backend for it.
+/// Generated cameras are for development: in a production build their streams fail, for it has no backend for them.
 #[cfg(not(feature = "development"))]
 fn test_backend(cameras: Vec<(String, TestSource)>) -> Option<Arc<dyn Backend>> {
     for (name, _) in cameras {
@@ -273,6 +277,20 @@ mod tests {
             capabilities: Vec::new(),
             health: Health::Ready,
         }
+    }
+
+    /// As a test camera in a production build: its stream has to fail with this fault, not to wait for a device.
+    #[test]
+    fn a_device_without_a_backend_is_a_fault_and_not_absent() {
+        let door = DeviceId::new(Transport::Rtsp, "door");
+        let mut catalogue = Catalogue::new(&Config::default());
+        assert!(!catalogue.is_present(&door));
+        catalogue.backends = RwLock::default();
+        assert!(catalogue.is_present(&door));
+        assert_eq!(
+            catalogue.backend(&door).unwrap_err().kind,
+            FaultKind::Missing
+        );
     }
 
     #[test]
