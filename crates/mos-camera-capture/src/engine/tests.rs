@@ -1,5 +1,4 @@
-//! What is acknowledged while a reload settles the streams stands. The reload is halted where it waits for the claim,
-//! which is where the calls can cross it.
+//! The engine with cameras that are not there.
 
 use std::pin::pin;
 use std::task::Poll;
@@ -19,16 +18,17 @@ fn name(name: &str) -> StreamName {
     name.parse().unwrap()
 }
 
-async fn engine(dir: &std::path::Path) -> Engine {
+async fn engine(dir: &std::path::Path, cameras: &str) -> Engine {
     gst::init().unwrap();
-    let mut config = crate::config::parse("cameras.toml".as_ref(), CAMERAS).unwrap();
+    let mut config = crate::config::parse("cameras.toml".as_ref(), cameras).unwrap();
     config.service.frame_dir = dir.join("frames");
     let store = Store::open(&dir.join("state.json")).unwrap();
     let loaded = store.load().unwrap();
     Engine::start(config, store, loaded).await
 }
 
-/// Runs `meanwhile` after a settle has gone as far as it can without the claim; then lets the settle finish.
+/// Runs `meanwhile` after a settle (of a reload) has gone as far as it can without the claim, which is where calls can
+/// cross it; then lets the settle finish.
 async fn cross_a_settle(engine: &Engine, meanwhile: impl Future<Output = ()>) {
     let claim = engine.0.roster.claim().await;
     let mut settle = pin!(engine.settle(&[]));
@@ -42,7 +42,7 @@ async fn cross_a_settle(engine: &Engine, meanwhile: impl Future<Output = ()>) {
 #[tokio::test]
 async fn a_start_and_a_stop_that_cross_a_reload_stand() {
     let dir = tempfile::tempdir().unwrap();
-    let engine = engine(dir.path()).await;
+    let engine = engine(dir.path(), CAMERAS).await;
     let (first, second) = (name("first"), name("second"));
     let wanted = |name| engine.0.roster.wanted(name);
     assert_eq!((wanted(&first), wanted(&second)), (Some(false), Some(true)));
@@ -58,7 +58,7 @@ async fn a_start_and_a_stop_that_cross_a_reload_stand() {
 #[tokio::test]
 async fn a_stream_that_was_configured_just_before_a_reload_took_the_claim_stays() {
     let dir = tempfile::tempdir().unwrap();
-    let engine = engine(dir.path()).await;
+    let engine = engine(dir.path(), CAMERAS).await;
     let third = name("third");
     let config = StreamConfig {
         device: DeviceId::new(Transport::V4l2, "third"),
@@ -73,5 +73,28 @@ async fn a_stream_that_was_configured_just_before_a_reload_took_the_claim_stays(
     })
     .await;
     assert_eq!(engine.0.roster.config(&third), Some(config));
+    assert!(engine.stop().await);
+}
+
+#[cfg(not(feature = "development"))]
+#[tokio::test]
+async fn a_test_camera_in_a_production_build_fails_and_says_why() {
+    use mos_camera_core::FaultKind;
+    use mos_camera_core::lifecycle::State;
+
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(dir.path(), "[cameras.ball]\ntest = {}").await;
+    let mut events = engine.events();
+    let status = || engine.status(&[name("ball")]).unwrap().remove(0);
+    while status().life.state != State::Failed {
+        let patience = std::time::Duration::from_mins(1);
+        tokio::time::timeout(patience, events.recv())
+            .await
+            .expect("it fails")
+            .unwrap();
+    }
+    let (fault, _) = status().fault.unwrap();
+    assert_eq!(fault.kind, FaultKind::Missing);
+    assert!(fault.hint.contains("development build"), "{fault}");
     assert!(engine.stop().await);
 }
