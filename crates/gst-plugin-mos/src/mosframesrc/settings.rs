@@ -103,7 +103,7 @@ pub(super) fn properties() -> &'static [glib::ParamSpec] {
                 .mutable_ready()
                 .build(),
             glib::ParamSpecUInt64::builder("timeout")
-                .blurb("Longest wait for a frame in nanoseconds, also while the producer is away; 0 waits for ever")
+                .blurb("Longest wait for a frame in nanoseconds, also while a producer that was there is away; 0 waits for ever. The stream has to be there at the start")
                 .mutable_ready()
                 .build(),
         ]);
