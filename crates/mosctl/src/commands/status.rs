@@ -120,7 +120,9 @@ impl Fine for StreamStatus {
 }
 
 fn fault_line(s: &StreamStatus) -> Option<String> {
-    let fault = s.fault.as_ref()?;
+    let Some(fault) = &s.fault else {
+        return absence(s);
+    };
     let mut line = format!("\n{}: {}", s.stream, fault_text(fault));
     if let Some(next) = text::to_duration(s.next_attempt_in.as_ref()) {
         line.push_str(&format!(
@@ -131,6 +133,16 @@ fn fault_line(s: &StreamStatus) -> Option<String> {
     }
     line.push('\n');
     Some(line)
+}
+
+/// A camera that never was there has no fault yet; say what is waited for.
+fn absence(s: &StreamStatus) -> Option<String> {
+    let device = &s.config.as_ref()?.device;
+    let absent = s.state == i32::from(mos_camera_api::v1::State::Absent);
+    absent.then(|| {
+        let then = if s.wanted { "; it streams by itself once it is" } else { "" };
+        format!("\n{}: {device} is not there (plug it in, or check the path in the configuration{then})\n", s.stream)
+    })
 }
 
 /// The message with the hint behind it.
@@ -382,6 +394,19 @@ door: no answer from cam:554 (check its power); attempt 4 failed, next in 700 ms
             .map(|l| l.chars().count())
             .max();
         assert!(widest <= Some(WIDTH), "{widest:?}");
+    }
+
+    #[test]
+    fn a_camera_that_is_not_there_is_told() {
+        let mut absent = waiting();
+        (absent.state, absent.fault) = (State::Absent.into(), None);
+        let line = fault_line(&absent).unwrap();
+        assert!(
+            line.contains("rtsp:door is not there") && line.contains("by itself"),
+            "{line}"
+        );
+        absent.wanted = false;
+        assert!(!fault_line(&absent).unwrap().contains("by itself"));
     }
 
     #[test]
