@@ -231,3 +231,43 @@ fn conclude<K>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::publisher::{Publisher, PublisherOptions};
+    use crate::subscriber::{Subscriber, SubscriberOptions};
+
+    #[test]
+    fn whoever_publishes_waits_for_what_another_thread_is_sending() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = crate::socket_path(dir.path(), "outbox");
+        let publisher = Publisher::<()>::bind(&path, PublisherOptions::default()).unwrap();
+        let _subscriber = Subscriber::connect(&path, SubscriberOptions::default()).unwrap();
+        let shared = &publisher.shared;
+        // Play the other thread, once the real one is through with the handshake.
+        loop {
+            let sub = &mut shared.lock().subs[0];
+            if sub.tx == Tx::Ready && sub.outbox.is_empty() {
+                sub.tx = Tx::Sending;
+                break;
+            }
+        }
+        let (done, is_done) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                shared.flush_all();
+                done.send(()).unwrap();
+            });
+            let early = is_done.recv_timeout(Duration::from_millis(200));
+            shared.lock().subs[0].tx = Tx::Ready;
+            shared.sent.notify_all();
+            assert!(early.is_err(), "it did not wait");
+            is_done.recv().unwrap();
+        });
+    }
+}
