@@ -1,6 +1,8 @@
 //! Benchmarks of mos-camera. Each prints its conditions, a table and its bars; with `--json` the last line is one object.
 
 mod bus;
+mod contender;
+mod peers;
 mod report;
 
 use std::process::ExitCode;
@@ -21,12 +23,16 @@ enum Command {
     /// A subscriber process of the bus benchmark; prints one JSON line when the stream ends.
     #[command(hide = true)]
     Subscribe(bus::SubscribeArgs),
+    /// A process of a foreign system that the bus is measured against.
+    #[command(hide = true)]
+    Peer(peers::ProcessArgs),
 }
 
 fn main() -> ExitCode {
     let outcome = match Args::parse().command {
         Command::Bus(args) => bus::run(&args),
         Command::Subscribe(args) => bus::subscribe(&args).map(|()| true),
+        Command::Peer(args) => peers::process(&args).map(|()| true),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

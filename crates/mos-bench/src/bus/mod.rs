@@ -10,11 +10,10 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
+pub(crate) use crate::contender::Error;
+use crate::peers::PeerArgs;
 use crate::report::{Bar, Conditions};
 pub(crate) use subscriber::{SubscribeArgs, subscribe};
-
-/// Whatever ends a benchmark early.
-pub(crate) type Error = Box<dyn std::error::Error>;
 
 #[derive(Debug, Args)]
 pub(crate) struct BusArgs {
@@ -27,6 +26,8 @@ pub(crate) struct BusArgs {
     /// Pairs of VGA and 4K runs for the cost of a delivery.
     #[arg(long, default_value_t = 15)]
     pairs: u32,
+    #[command(flatten)]
+    peers: PeerArgs,
 }
 
 #[derive(Debug, Serialize)]
