@@ -1,8 +1,14 @@
 //! The producer's end of a stream.
 
+mod buffers;
 mod control;
+mod errors;
+mod greeting;
 mod outbox;
+mod publishing;
 mod state;
+mod subscribers;
+mod upkeep;
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -19,8 +25,9 @@ pub use crate::books::LeaseCounters;
 use crate::format::{Format, FrameMeta, Layout};
 use crate::memory;
 use crate::shm::Board;
-use crate::socket::{self, ListenError, Listener, Sent};
+use crate::socket::{self, Listener, Sent};
 use crate::wire::Message;
+pub use errors::{BindError, ImportError, PublishError};
 use state::{Aftermath, Identity, State};
 
 /// Who may subscribe, besides what the socket's permissions say.
@@ -71,87 +78,6 @@ impl Default for PublisherOptions {
 
 /// Keeps deadlines within what `Instant` can hold.
 const LONGEST_HANDSHAKE: Duration = Duration::from_hours(24);
-
-/// A stream can't be published.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BindError {
-    /// A live producer has the path.
-    #[error("{}: another process publishes this stream; stop it or choose another stream name", path.display())]
-    InUse {
-        /// The socket.
-        path: PathBuf,
-    },
-    /// The socket or its lock file can't be made there.
-    #[error("{}: no permission to create the stream's socket; give this user write access to the folder", path.display())]
-    Permission {
-        /// The socket.
-        path: PathBuf,
-    },
-    /// The folder is not there.
-    #[error("{}: the folder of the stream's socket does not exist; create it or set MOS_FRAME_DIR", path.display())]
-    NoFolder {
-        /// The socket.
-        path: PathBuf,
-    },
-    /// The kernel refused something else.
-    #[error("{}: the stream can't be published: {source}", path.display())]
-    Io {
-        /// The socket.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-}
-
-impl BindError {
-    fn new(path: &Path, error: impl Into<ListenError>) -> Self {
-        let path = path.to_owned();
-        match error.into() {
-            ListenError::InUse => Self::InUse { path },
-            ListenError::Io(e) if e.kind() == io::ErrorKind::PermissionDenied => {
-                Self::Permission { path }
-            }
-            ListenError::Io(e) if e.kind() == io::ErrorKind::NotFound => Self::NoFolder { path },
-            ListenError::Io(source) => Self::Io { path, source },
-        }
-    }
-}
-
-/// A buffer can't be used on the bus.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ImportError {
-    /// [`Publisher::set_format`] was not called.
-    #[error("no format is set; set it before the first buffer")]
-    NoFormat,
-    /// The planes don't fit the memory or each other.
-    #[error("the planes do not fit the buffer's memory: {0}")]
-    Layout(String),
-    /// All 256 buffers are held.
-    #[error("all 256 buffers of the stream are in use")]
-    Full,
-    /// The kernel refused.
-    #[error("the buffer's descriptors can't be used: {0}")]
-    Io(#[from] io::Error),
-}
-
-/// A frame was not published; it is dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PublishError {
-    /// The slot belongs to an earlier format, or its buffer made room for another: import the buffer again.
-    #[error("the buffer is not known in this epoch; import it again")]
-    UnknownSlot,
-    /// A subscriber still holds the frame that was last published in this buffer.
-    #[error(
-        "buffer {slot} is published again while a subscriber holds it; the source reuses memory too early"
-    )]
-    Busy {
-        /// The slot's number.
-        slot: u16,
-    },
-}
 
 /// A buffer's place on the bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,0 +1,154 @@
+//! Buffers and epochs: entering, finding and letting go.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use super::state::{Aftermath, Identity, Outgoing, Slot, State};
+use super::subscribers::doom;
+use crate::format::Format;
+use crate::publisher::{ImportError, SlotId};
+use crate::shm::SLOTS;
+use crate::wire::{Message, Reason};
+
+impl<K> State<K> {
+    /// Starts an epoch, unless the format is the one of the running epoch. Buffers of the old epoch go when their leases end.
+    pub(super) fn set_format(&mut self, format: Format, after: &mut Aftermath<K>) -> u32 {
+        if self.format.as_ref() == Some(&format) {
+            return self.epoch;
+        }
+        self.epoch += 1;
+        for sub in &mut self.subs {
+            if sub.demand.hold == 0 && !format.read_only {
+                doom(
+                    sub,
+                    &mut self.slots,
+                    Reason::HoldZero,
+                    "the new format's memory can be written by subscribers",
+                );
+            }
+            sub.outbox
+                .retain(|o| !matches!(o, Outgoing::Plain(Message::Format { .. })));
+            sub.outbox.push_back(Outgoing::Plain(Message::Format {
+                epoch: self.epoch,
+                format: format.clone(),
+            }));
+        }
+        self.format = Some(format);
+        self.newest = None;
+        for slot in self.slots.iter_mut().flatten() {
+            slot.retired = true;
+        }
+        self.settle_all(after);
+        after.wake = true;
+        self.epoch
+    }
+
+    /// The slot of a buffer that is known already.
+    pub(super) fn find(&self, identity: &Identity) -> Option<SlotId> {
+        self.slots.iter().enumerate().find_map(|(index, slot)| {
+            let slot = slot.as_ref()?;
+            (!slot.retired && slot.identity == *identity).then_some(SlotId {
+                index: index as u16,
+                generation: slot.generation,
+            })
+        })
+    }
+
+    /// Enters a buffer. Where the pool's size is reached the buffer that was idle longest makes room: a source that
+    /// allocates anew for each frame would else pile up memory here.
+    pub(super) fn insert(
+        &mut self,
+        identity: Identity,
+        fds: Vec<OwnedFd>,
+        after: &mut Aftermath<K>,
+    ) -> Result<SlotId, ImportError> {
+        // Another thread may have entered it since it was looked for.
+        if let Some(known) = self.find(&identity) {
+            return Ok(known);
+        }
+        let live = self.slots.iter().flatten().filter(|s| !s.retired).count();
+        if live >= self.budget.slots as usize {
+            self.retire_oldest_idle(after);
+        }
+        let index = self
+            .slots
+            .iter()
+            .position(Option::is_none)
+            .ok_or(ImportError::Full)?;
+        self.generation += 1;
+        let generation = self.generation;
+        self.slots[index] = Some(Slot {
+            generation,
+            epoch: self.epoch,
+            identity,
+            fds: Arc::new(fds),
+            leases: 0,
+            keep: None,
+            last_seq: self.head,
+            retired: false,
+        });
+        for sub in &mut self.subs {
+            sub.known[index] = false;
+            // What still waits about the slot's former buffers is void; so the outbox of one that never reads is bounded.
+            sub.outbox.retain(|o| !o.is_about(index));
+            sub.outbox.push_back(Outgoing::AddBuffer {
+                slot: index,
+                generation,
+            });
+        }
+        Ok(SlotId {
+            index: index as u16,
+            generation,
+        })
+    }
+
+    fn retire_oldest_idle(&mut self, after: &mut Aftermath<K>) {
+        let idle = |s: &Slot<K>| s.leases == 0 && s.keep.is_none() && !s.retired;
+        let oldest = (0..SLOTS)
+            .filter_map(|i| {
+                self.slots[i]
+                    .as_ref()
+                    .filter(|s| idle(s))
+                    .map(|s| (s.last_seq, i))
+            })
+            .min();
+        if let Some((_, index)) = oldest {
+            if let Some(slot) = &mut self.slots[index] {
+                slot.retired = true;
+            }
+            self.settle(index, after);
+        }
+    }
+
+    pub(super) fn settle_all(&mut self, after: &mut Aftermath<K>) {
+        for index in 0..SLOTS {
+            self.settle(index, after);
+        }
+    }
+
+    /// Lets go of a slot's frame, and of the slot itself if it is retired, once nobody has a lease on it.
+    pub(super) fn settle(&mut self, index: usize, after: &mut Aftermath<K>) {
+        let Some(slot) = &mut self.slots[index] else {
+            return;
+        };
+        if slot.leases > 0 || self.newest == Some(index) {
+            return;
+        }
+        after.released.extend(slot.keep.take());
+        if !slot.retired {
+            return;
+        }
+        let generation = slot.generation;
+        self.slots[index] = None;
+        for sub in &mut self.subs {
+            if std::mem::take(&mut sub.known[index]) {
+                let message = Message::BufferRemove {
+                    slot: index as u32,
+                    generation,
+                };
+                sub.outbox.push_back(Outgoing::Plain(message));
+                after.wake = true;
+            }
+        }
+    }
+}

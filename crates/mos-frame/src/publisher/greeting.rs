@@ -1,0 +1,231 @@
+//! From accept to admission.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::event::epoll::{self, EventData, EventFlags};
+
+use super::Access;
+use super::control::{Connection, Control, LISTENER, process_token, socket_token};
+use super::state::{Sub, Tx};
+use crate::admission::Demand;
+use crate::books::Book;
+use crate::shm::{LeasePage, SLOTS};
+use crate::socket::{self, Peer};
+use crate::wire::{Message, Reason};
+
+/// Connections that may be between accept and HELLO at once; more wait in the kernel's backlog.
+pub(super) const MAX_GREETING: usize = 8;
+/// After a connection could not be accepted.
+const LISTEN_AGAIN: Duration = Duration::from_secs(1);
+
+impl<K: Send + 'static> Control<K> {
+    pub(super) fn accept(&mut self) {
+        while self.greeting_count() < MAX_GREETING {
+            let Some(listener) = &self.listener else {
+                return;
+            };
+            let socket = match listener.accept() {
+                Ok(Some(socket)) => socket,
+                Ok(None) => return,
+                Err(error) => {
+                    // Out of descriptors, most likely, and nothing tells when that ends.
+                    tracing::warn!(path = %self.shared.path.display(), %error, "a subscriber could not be accepted; trying again in a second");
+                    self.listen_again = Some(Instant::now() + LISTEN_AGAIN);
+                    return self.listen(false);
+                }
+            };
+            self.greet(socket);
+        }
+        self.listen(false);
+    }
+
+    pub(super) fn greeting_count(&self) -> usize {
+        self.connections
+            .values()
+            .filter(|c| c.greeting_until.is_some())
+            .count()
+    }
+
+    pub(super) fn listen(&mut self, on: bool) {
+        let Some(listener) = self.listener.as_ref().filter(|_| on != self.listening) else {
+            return;
+        };
+        let flags = if on {
+            EventFlags::IN
+        } else {
+            EventFlags::empty()
+        };
+        if epoll::modify(&self.epoll, listener, EventData::new_u64(LISTENER), flags).is_ok() {
+            self.listening = on;
+        }
+    }
+
+    fn greet(&mut self, socket: OwnedFd) {
+        let peer = match socket::peer(socket.as_fd()) {
+            Ok(peer) => peer,
+            Err(error) => {
+                tracing::warn!(path = %self.shared.path.display(), %error, "a subscriber's identity is not known; refused");
+                return;
+            }
+        };
+        let allowed = is_allowed(&self.shared.options.access, &peer, || {
+            socket::peer_groups(socket.as_fd())
+        });
+        if peer.pidfd.is_none() {
+            let text = "the producer can't watch the process: it is dead, or the producer is out of descriptors";
+            return self.refuse(&socket, Reason::Resources, text);
+        }
+        if !allowed {
+            let text = format!(
+                "uid {} (gid {}) is not on this stream's allow list",
+                peer.uid, peer.gid
+            );
+            self.refuse(&socket, Reason::NotAllowed, &text);
+            return;
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        let socket = Arc::new(socket);
+        let watch = EventData::new_u64(socket_token(id));
+        let mut watched = epoll::add(&self.epoll, &*socket, watch, EventFlags::IN);
+        if let Some(pidfd) = &peer.pidfd {
+            watched = watched.and(epoll::add(
+                &self.epoll,
+                pidfd,
+                EventData::new_u64(process_token(id)),
+                EventFlags::IN,
+            ));
+        }
+        if let Err(error) = watched {
+            self.refuse(
+                &socket,
+                Reason::Resources,
+                &format!("the producer can't watch the connection: {error}"),
+            );
+            return;
+        }
+        let greeting_until = Some(Instant::now() + self.shared.options.handshake_timeout);
+        self.connections.insert(
+            id,
+            Connection {
+                socket,
+                peer,
+                greeting_until,
+                wants_write: false,
+            },
+        );
+    }
+
+    fn refuse(&self, socket: &OwnedFd, reason: Reason, text: &str) {
+        tracing::warn!(path = %self.shared.path.display(), ?reason, text, "subscription refused");
+        self.shared.lock().counters.refused += 1;
+        self.tell(
+            socket,
+            &Message::Refused {
+                reason,
+                text: text.to_owned(),
+            },
+        );
+    }
+
+    pub(super) fn refuse_greeting(&mut self, id: u64, reason: Reason, text: &str) {
+        if let Some(connection) = self.connections.remove(&id) {
+            self.refuse(&connection.socket, reason, text);
+            self.unwatch(&connection);
+        }
+    }
+
+    pub(super) fn admit(&mut self, id: u64, demand: Demand, name: &str) {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        let page = match LeasePage::new() {
+            Ok(page) => Arc::new(page),
+            Err(error) => {
+                return self.refuse_greeting(
+                    id,
+                    Reason::Resources,
+                    &format!("no lease page: {error}"),
+                );
+            }
+        };
+        let sub = Sub {
+            id,
+            name: printable(name),
+            pid: connection.peer.pid,
+            uid: connection.peer.uid,
+            demand,
+            socket: Arc::clone(&connection.socket),
+            page,
+            book: Book::new(demand.window, demand.hold),
+            known: vec![false; SLOTS].into(),
+            outbox: VecDeque::new(),
+            tx: Tx::Ready,
+            unacked: 0,
+            started: false,
+            deadline: Instant::now() + self.shared.options.handshake_timeout,
+            doomed: None,
+        };
+        let admitted = self.shared.lock().admit(sub);
+        match admitted {
+            Ok(()) => {
+                connection.greeting_until = None;
+                self.shared.flush(id);
+            }
+            Err((reason, text)) => self.refuse_greeting(id, reason, &text),
+        }
+    }
+}
+
+/// Whether a peer may subscribe. The groups are asked for only if they decide.
+fn is_allowed(access: &Access, peer: &Peer, groups: impl FnOnce() -> Vec<u32>) -> bool {
+    access.uids.contains(&peer.uid)
+        || access.gids.contains(&peer.gid)
+        || (!access.gids.is_empty() && groups().iter().any(|g| access.gids.contains(g)))
+}
+
+/// A peer's name as it may be shown in logs and tables.
+fn printable(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn access_is_by_user_or_any_group() {
+        let peer = |uid, gid| Peer {
+            pid: 1,
+            uid,
+            gid,
+            pidfd: None,
+        };
+        let access = Access {
+            uids: vec![1000],
+            gids: vec![44],
+        };
+        let cases = [
+            (1000, 1, vec![], true),
+            (1001, 44, vec![], true),
+            (1001, 1, vec![5, 44], true),
+            (1001, 1, vec![5], false),
+            (0, 0, vec![], false),
+        ];
+        for (uid, gid, groups, allowed) in cases {
+            assert_eq!(
+                is_allowed(&access, &peer(uid, gid), || groups),
+                allowed,
+                "{uid}:{gid}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_are_shown_without_control_characters() {
+        assert_eq!(printable("a\u{1b}[31mb\n"), "a[31mb");
+    }
+}

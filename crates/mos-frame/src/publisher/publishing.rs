@@ -1,0 +1,135 @@
+//! Publishing a frame, and taking back what is over.
+
+use std::sync::Arc;
+
+use super::state::{Aftermath, Ring, State};
+use super::subscribers::doom;
+use crate::format::{FrameMeta, monotonic_ns};
+use crate::publisher::{PublishError, SlotId};
+use crate::shm::{Board, Descriptor, publish_fence};
+
+impl<K> State<K> {
+    /// Publishes the frame in `id` to everybody who is started.
+    pub(super) fn publish(
+        &mut self,
+        board: &Board,
+        id: SlotId,
+        meta: FrameMeta,
+        keep: K,
+        after: &mut Aftermath<K>,
+    ) -> Result<u64, PublishError> {
+        let index = usize::from(id.index);
+        if let Err(error) = self.check_idle(id, after) {
+            after.released.push(keep);
+            return Err(error);
+        }
+        let seq = self.head + 1;
+        self.sweep(seq, after);
+        let Some(slot) = self.slots[index].as_mut() else {
+            after.released.push(keep);
+            return Err(PublishError::UnknownSlot);
+        };
+        let (epoch, generation) = (slot.epoch, slot.generation);
+        board.describe(
+            index,
+            &Descriptor {
+                seq,
+                epoch,
+                generation,
+                publish_ns: monotonic_ns(),
+                meta,
+            },
+        );
+        // The same buffer published twice in a row: its first owner is let go of.
+        after.released.extend(slot.keep.replace(keep));
+        slot.last_seq = seq;
+        for sub in self.subs.iter_mut().filter(|s| s.is_served()) {
+            if sub.known[index] {
+                sub.book.offer(&sub.page, index, seq);
+                slot.leases += 1;
+            } else {
+                sub.book.skip();
+            }
+        }
+        let previous = self.newest.replace(index);
+        self.head = seq;
+        board.advance(seq);
+        if let Some(previous) = previous.filter(|p| *p != index) {
+            self.settle(previous, after);
+        }
+        self.ring(after);
+        // Once per pause: while frames flow the thread stays on its timer.
+        after.wake |= !self.reaping && self.has_leases();
+        Ok(seq)
+    }
+
+    fn check_idle(&mut self, id: SlotId, after: &mut Aftermath<K>) -> Result<(), PublishError> {
+        let index = usize::from(id.index);
+        let busy = |state: &Self| -> Result<bool, PublishError> {
+            let slot = state
+                .slots
+                .get(index)
+                .and_then(Option::as_ref)
+                .ok_or(PublishError::UnknownSlot)?;
+            if slot.generation != id.generation || slot.retired {
+                return Err(PublishError::UnknownSlot);
+            }
+            Ok(slot.leases > 0)
+        };
+        if busy(self)? {
+            self.sweep(self.head, after);
+            if busy(self)? {
+                return Err(PublishError::Busy { slot: id.index });
+            }
+        }
+        Ok(())
+    }
+
+    fn ring(&self, after: &mut Aftermath<K>) {
+        publish_fence();
+        for sub in self.subs.iter().filter(|s| s.is_served()) {
+            if sub.page.take_armed() {
+                after.rings.push(Ring {
+                    socket: Arc::clone(&sub.socket),
+                    page: Arc::clone(&sub.page),
+                });
+            }
+        }
+    }
+
+    /// Brings all books up to date, with `head` as the newest frame.
+    pub(super) fn sweep(&mut self, head: u64, after: &mut Aftermath<K>) {
+        let slots = &mut self.slots;
+        let newest = self.newest;
+        let mut retired = false;
+        for sub in self.subs.iter_mut().filter(|s| s.doomed.is_none()) {
+            let swept = sub.book.sweep(&sub.page, head, |index| {
+                if let Some(slot) = &mut slots[index] {
+                    slot.leases = slot.leases.saturating_sub(1);
+                    if slot.leases == 0 && newest != Some(index) {
+                        after.released.extend(slot.keep.take());
+                        retired |= slot.retired;
+                    }
+                }
+            });
+            if let Err(reason) = swept {
+                doom(
+                    sub,
+                    slots,
+                    reason,
+                    "its lease page or its holds broke the protocol",
+                );
+                self.counters.evicted += 1;
+                (after.wake, retired) = (true, true);
+            }
+        }
+        if retired {
+            self.settle_all(after);
+        }
+    }
+
+    /// Whether a frame is out that only a sweep can bring back.
+    pub(super) fn has_leases(&self) -> bool {
+        self.subs.iter().any(|s| !s.book.is_empty())
+    }
+}
