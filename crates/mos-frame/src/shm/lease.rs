@@ -216,9 +216,10 @@ impl LeaseView {
         fence(SeqCst);
     }
 
-    /// Takes the request back. A ring that is already under way costs one idle wake-up later.
-    pub(crate) fn disarm(&self) {
-        self.words.at(ARMED).store(0, Relaxed);
+    /// Takes the request back; true if it was answered already, so that a ring is in the socket or about to be. Whoever
+    /// armed and then did not sleep has to read that ring, or rings pile up in front of messages.
+    pub(crate) fn disarm(&self) -> bool {
+        self.words.at(ARMED).swap(0, Relaxed) == 0
     }
 }
 
