@@ -201,6 +201,8 @@ pub struct Subscriber {
     link: Link,
     /// Pace of the attempts to come back; starts anew with each session that came about.
     backoff: Backoff,
+    /// Whether a session was up before.
+    known: bool,
     stats: SubscriberStats,
 }
 
@@ -242,8 +244,38 @@ impl Subscriber {
             ready,
             link: Link::Up(session),
             backoff: Backoff::default(),
+            known: true,
             stats: SubscriberStats::default(),
         })
+    }
+
+    /// As [`Self::connect`], but nobody needs to publish yet: it starts out as a subscriber whose producer is away, and
+    /// subscribes once there is one. Never waits; `options.reconnect` counts from the first session on.
+    ///
+    /// A refusal is tried again, as it is for a producer that came back. Fails if the kernel has no descriptors left.
+    pub fn await_stream(path: &Path, options: SubscriberOptions) -> io::Result<Self> {
+        let ready = epoll::create(CreateFlags::CLOEXEC)?;
+        let mut backoff = Backoff::default();
+        let down = Self::watch_for(path, &ready, backoff.next())?;
+        Ok(Self {
+            path: path.to_owned(),
+            options,
+            ready,
+            link: Link::Down(down),
+            backoff,
+            known: false,
+            stats: SubscriberStats::default(),
+        })
+    }
+
+    /// Waits for a producer: `ready` becomes readable when an attempt is worthwhile, at first after `wait`.
+    fn watch_for(path: &Path, ready: &OwnedFd, wait: Duration) -> io::Result<Watch> {
+        let down = Watch::new(path)?;
+        down.set(wait)?;
+        for fd in down.fds() {
+            watch(ready, fd)?;
+        }
+        Ok(down)
     }
 
     /// The next frame in order, if one is there; frames that left the window are skipped.
@@ -386,7 +418,8 @@ impl Subscriber {
     fn claim(&mut self, newest: bool) -> Result<Option<Frame>, RecvError> {
         if !self.backoff.is_fresh() && self.is_connected() {
             self.backoff = Backoff::default();
-            self.stats.reconnects += 1;
+            self.stats.reconnects += u64::from(self.known);
+            self.known = true;
         }
         let Link::Up(session) = &mut self.link else {
             return Ok(None);
@@ -425,11 +458,7 @@ impl Subscriber {
             self.link = Link::Closed;
             return Err(error);
         }
-        let down = Watch::new(&self.path)?;
-        down.set(self.backoff.next())?;
-        for fd in down.fds() {
-            watch(&self.ready, fd)?;
-        }
+        let down = Self::watch_for(&self.path, &self.ready, self.backoff.next())?;
         self.unwatch();
         self.link = Link::Down(down);
         Ok(())
