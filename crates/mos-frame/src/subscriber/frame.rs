@@ -169,7 +169,9 @@ impl fmt::Debug for Frame {
 #[cfg(feature = "cpu-access")]
 mod cpu {
     use std::io;
+    use std::ops::Deref;
     use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+    use std::sync::Arc;
 
     use super::Frame;
     use crate::format::MemoryKind;
@@ -186,6 +188,15 @@ mod cpu {
         /// Errors: `Unsupported` for a revocable frame (its memory may change under the reader), `InvalidData` if its memory
         /// could shrink, `UnexpectedEof` if it is smaller than its planes, else what the kernel says.
         pub fn map(&self) -> io::Result<MappedFrame<'_>> {
+            MappedFrame::new(Lease::Borrowed(self))
+        }
+
+        /// As [`Self::map`], for a mapping that outlives this handle: it keeps the frame held by itself.
+        pub fn map_shared(self: &Arc<Self>) -> io::Result<MappedFrame<'static>> {
+            MappedFrame::new(Lease::Shared(Arc::clone(self)))
+        }
+
+        fn map_memory(&self) -> io::Result<Vec<Mapping>> {
             if self.is_revocable() {
                 let text = "a frame with a hold of 0 can be taken back while it is read; subscribe with a hold of at least 1";
                 return Err(io::Error::new(io::ErrorKind::Unsupported, text));
@@ -201,20 +212,51 @@ mod cpu {
                     .map_err(io::Error::other)?;
                 maps.push(Mapping::read_only(fd.as_fd(), len)?);
             }
-            let mapped = MappedFrame { frame: self, maps };
-            mapped.sync(SYNC_READ)?;
-            Ok(mapped)
+            Ok(maps)
+        }
+    }
+
+    /// What keeps the frame while it is mapped.
+    #[derive(Debug)]
+    enum Lease<'a> {
+        Borrowed(&'a Frame),
+        Shared(Arc<Frame>),
+    }
+
+    impl Deref for Lease<'_> {
+        type Target = Frame;
+
+        fn deref(&self) -> &Frame {
+            match self {
+                Self::Borrowed(frame) => frame,
+                Self::Shared(frame) => frame,
+            }
         }
     }
 
     /// A frame's pixels, readable while this lives.
     #[derive(Debug)]
     pub struct MappedFrame<'a> {
-        frame: &'a Frame,
+        // Before `frame`: what was mapped is unmapped while it is still held.
         maps: Vec<Mapping>,
+        frame: Lease<'a>,
     }
 
-    impl MappedFrame<'_> {
+    impl<'a> MappedFrame<'a> {
+        fn new(frame: Lease<'a>) -> io::Result<Self> {
+            let mapped = Self {
+                maps: frame.map_memory()?,
+                frame,
+            };
+            mapped.sync(SYNC_READ)?;
+            Ok(mapped)
+        }
+
+        /// The frame.
+        pub fn frame(&self) -> &Frame {
+            &self.frame
+        }
+
         /// Bytes of a plane, `stride` bytes a row; `None` if there is no such plane.
         pub fn plane(&self, index: usize) -> Option<&[u8]> {
             let plane = self.frame.layout().planes.get(index)?;
