@@ -36,7 +36,7 @@ mod wire;
 pub use format::{
     ClockSource, Format, FourCc, FrameFlags, FrameMeta, Layout, MemoryKind, Plane, monotonic_ns,
 };
-pub use paths::{default_dir, socket_path};
+pub use paths::{default_dir, find_socket, socket_path};
 pub use pool::{MemfdPool, PoolFrame};
 pub use publisher::{
     Access, BindError, Budget, ImportError, LeaseCounters, PublishError, Publisher,

@@ -1,6 +1,7 @@
 //! Where the sockets of the streams live.
 
 use std::env;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// Folder of the system-wide service.
@@ -29,6 +30,19 @@ pub fn socket_path(dir: &Path, stream: &str) -> PathBuf {
     dir.join(format!("{stream}.sock"))
 }
 
+/// Socket of what a person named: itself if it is a path, with a `/`; else a stream in [`default_dir`].
+///
+/// `None` if it can be neither: it is empty, `.` or `..`.
+pub fn find_socket(stream_or_path: &OsStr) -> Option<PathBuf> {
+    let path = Path::new(stream_or_path);
+    if stream_or_path.as_encoded_bytes().contains(&b'/') {
+        return Some(path.to_owned());
+    }
+    let mut name = default_dir().join(path.file_name()?).into_os_string();
+    name.push(".sock");
+    Some(name.into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,5 +53,20 @@ mod tests {
             socket_path(Path::new("/run/x"), "front.left"),
             Path::new("/run/x/front.left.sock")
         );
+    }
+
+    #[test]
+    fn a_slash_tells_a_path_from_a_stream() {
+        let cases = [
+            ("./front.sock", Some("./front.sock".into())),
+            ("/run/x/front", Some("/run/x/front".into())),
+            ("front", Some(default_dir().join("front.sock"))),
+            ("", None),
+            (".", None),
+            ("..", None),
+        ];
+        for (text, path) in cases {
+            assert_eq!(find_socket(OsStr::new(text)), path, "{text}");
+        }
     }
 }
