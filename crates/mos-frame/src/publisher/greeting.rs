@@ -181,7 +181,7 @@ impl<K: Send + 'static> Control<K> {
 }
 
 /// Whether a peer may subscribe. The groups are asked for only if they decide.
-fn is_allowed(access: &Access, peer: &Peer, groups: impl FnOnce() -> Vec<u32>) -> bool {
+pub(super) fn is_allowed(access: &Access, peer: &Peer, groups: impl FnOnce() -> Vec<u32>) -> bool {
     access.uids.contains(&peer.uid)
         || access.gids.contains(&peer.gid)
         || (!access.gids.is_empty() && groups().iter().any(|g| access.gids.contains(g)))

@@ -1,5 +1,6 @@
 //! The producer's end of a stream.
 
+mod caller;
 mod buffers;
 mod control;
 mod errors;
@@ -27,6 +28,7 @@ use crate::memory;
 use crate::shm::Board;
 use crate::socket::{self, Listener, Sent};
 use crate::wire::Message;
+pub use caller::Caller;
 pub use errors::{BindError, ImportError, PublishError};
 use state::{Aftermath, Identity, State};
 
