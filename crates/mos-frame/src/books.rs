@@ -1,6 +1,8 @@
 //! The producer's books: which subscriber has which frame. The books are the truth; the lease page is read only where
 //! they show a lease, and only what they allow is believed.
 
+use serde::{Deserialize, Serialize};
+
 use crate::shm::{LeasePage, State, unpack};
 use crate::wire::Reason;
 
@@ -14,7 +16,8 @@ struct Lease {
 
 /// What happened to the frames of one subscriber. At any time
 /// `published = claimed + recalled + skipped + frames still offered` since it joined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct LeaseCounters {
     /// Frames put on offer.
     pub offered: u64,
@@ -122,6 +125,11 @@ impl Book {
         Ok(())
     }
 
+    /// Slot, sequence and whether it is held, of every lease; as of the last sweep.
+    pub(crate) fn leases(&self) -> impl Iterator<Item = (usize, u64, bool)> + '_ {
+        self.leases.iter().map(|l| (l.slot, l.seq, l.held))
+    }
+
     /// Closes the book, whatever the page says; gives the slots of all its leases.
     pub(crate) fn close(&mut self) -> impl Iterator<Item = usize> {
         self.counters.held = 0;
@@ -188,6 +196,7 @@ fn judge(
 }
 
 #[cfg(test)]
+#[cfg(not(mos_loom))]
 mod tests {
     use super::*;
     use crate::shm::LeaseView;

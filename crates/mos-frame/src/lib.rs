@@ -14,6 +14,12 @@
 //!
 //! [`Publisher`] and [`Subscriber`] are the two ends; [`MemfdPool`] is a pool for producers that make their own pictures.
 
+// `--cfg mos_loom` builds the models: only what two processes race in, without what needs the kernel.
+#![cfg_attr(
+    mos_loom,
+    allow(dead_code, unused_imports, unreachable_pub, reason = "only the models use it")
+)]
+
 #[cfg(not(target_os = "linux"))]
 compile_error!("mos-frame needs Linux: memfd, dma-buf, SCM_RIGHTS, pidfd");
 
@@ -21,29 +27,43 @@ mod admission;
 mod books;
 mod format;
 #[cfg(test)]
+#[cfg(not(mos_loom))]
 mod hostile;
+#[cfg(not(mos_loom))]
 pub mod memory;
+#[cfg(mos_loom)]
+mod model;
+#[cfg(not(mos_loom))]
 mod paths;
+#[cfg(not(mos_loom))]
 mod pool;
+#[cfg(not(mos_loom))]
 mod publisher;
 mod shm;
+#[cfg(not(mos_loom))]
 mod socket;
+#[cfg(not(mos_loom))]
 mod subscriber;
-#[cfg(feature = "tokio")]
+#[cfg(all(feature = "tokio", not(mos_loom)))]
 pub mod tokio;
 mod wire;
 
 pub use format::{
     ClockSource, Format, FourCc, FrameFlags, FrameMeta, Layout, MemoryKind, Plane, monotonic_ns,
 };
+#[cfg(not(mos_loom))]
 pub use paths::{default_dir, find_socket, socket_path};
+#[cfg(not(mos_loom))]
 pub use pool::{MemfdPool, PoolFrame};
+#[cfg(not(mos_loom))]
 pub use publisher::{
-    Access, BindError, Budget, ImportError, LeaseCounters, PublishError, Publisher,
-    PublisherOptions, PublisherStats, SlotId, SubscriberInfo,
+    Access, BindError, Budget, Caller, EpochDrain, HoldInfo, ImportError, LeaseCounters, LeaseInfo,
+    PublishError, Publisher, PublisherOptions, PublisherStats, Refusal, SlotId, SubscriberInfo,
+    TimeSummary,
 };
-#[cfg(feature = "cpu-access")]
+#[cfg(all(feature = "cpu-access", not(mos_loom)))]
 pub use subscriber::MappedFrame;
+#[cfg(not(mos_loom))]
 pub use subscriber::{
     ConnectError, Frame, Reason, RecvError, Subscriber, SubscriberOptions, SubscriberStats,
 };

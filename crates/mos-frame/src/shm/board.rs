@@ -7,13 +7,12 @@
 //! ```
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::fence;
+use std::sync::atomic::Ordering::Relaxed;
 
-use super::{RING, SLOTS, Words};
+use super::order::Step;
+use super::words::{Handle, OwnWords, Peer, ReadWords};
+use super::{RING, SLOTS};
 use crate::format::{ClockSource, FrameFlags, FrameMeta};
-use crate::memory;
 
 const HEAD: usize = 0;
 const FIRST_DESCRIPTOR: usize = 8;
@@ -77,74 +76,69 @@ const fn ring_entry(seq: u64, slot: usize) -> u64 {
 /// The producer's side of the board.
 #[derive(Debug)]
 pub(crate) struct Board {
-    words: Words,
-    fd: OwnedFd,
+    words: OwnWords,
 }
 
 impl Board {
     pub(crate) fn new() -> io::Result<Self> {
-        let fd = memory::memfd("mos-frame-board", (WORDS * 8) as u64)?;
-        let words = Words::read_write(fd.as_fd(), WORDS)?;
-        memory::seal_read_only(fd.as_fd())?;
-        Ok(Self { words, fd })
+        let words = OwnWords::new("mos-frame-board", WORDS, Peer::Reads)?;
+        Ok(Self { words })
     }
 
-    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+    /// What subscribers are sent.
+    pub(crate) fn fd(&self) -> Handle<'_> {
+        self.words.handle()
     }
 
     /// Describes the frame in `slot` and enters it in the ring; nobody looks until it is offered. The sequence word is the
     /// seqlock: it is void while the rest changes, for readers that look without a claim.
     pub(crate) fn describe(&self, slot: usize, frame: &Descriptor) {
         let first = FIRST_DESCRIPTOR + slot * DESCRIPTOR;
-        self.words.at(first).store(0, Relaxed);
-        fence(Release);
+        self.words.store(first, 0, Relaxed);
+        Step::VoidFence.fence();
         for (i, word) in frame.encode().into_iter().enumerate() {
-            self.words.at(first + 1 + i).store(word, Relaxed);
+            self.words.store(first + 1 + i, word, Relaxed);
         }
-        self.words.at(first).store(frame.seq, Release);
         self.words
-            .at(FIRST_RING + frame.seq as usize % RING)
-            .store(ring_entry(frame.seq, slot), Release);
+            .store(first, frame.seq, Step::DescribeSeq.order());
+        let entry = FIRST_RING + frame.seq as usize % RING;
+        self.words
+            .store(entry, ring_entry(frame.seq, slot), Relaxed);
     }
 
     /// Makes `seq` the newest frame; after its offers.
     pub(crate) fn advance(&self, seq: u64) {
-        self.words.at(HEAD).store(seq, Release);
+        self.words.store(HEAD, seq, Step::Advance.order());
+    }
+
+    /// Writes any word anywhere, as no honest producer does.
+    #[cfg(fuzzing)]
+    pub(crate) fn poke(&self, index: usize, word: u64) {
+        self.words.store(index % WORDS, word, Relaxed);
     }
 }
 
 /// A subscriber's side of the board. It trusts the producer with what it says, not with indices.
 #[derive(Debug)]
 pub(crate) struct BoardReader {
-    words: Words,
+    words: ReadWords,
 }
 
 impl BoardReader {
     /// Maps the board that the producer sent; refuses memory that could shrink under us.
-    pub(crate) fn new(fd: BorrowedFd<'_>) -> io::Result<Self> {
-        if !memory::has_fixed_size(fd) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the board is not sealed",
-            ));
-        }
-        Ok(Self {
-            words: Words::read_only(fd, WORDS)?,
-        })
+    pub(crate) fn new(handle: Handle<'_>) -> io::Result<Self> {
+        let words = ReadWords::map(handle, WORDS)?;
+        Ok(Self { words })
     }
 
-    /// Sequence of the newest frame; 0 before the first.
+    /// Sequence of the newest frame; 0 before the first. The offers and the ring's entries up to it can be seen from then on.
     pub(crate) fn head(&self) -> u64 {
-        self.words.at(HEAD).load(Acquire)
+        self.words.load(HEAD, Step::Head.order())
     }
 
     /// Slot of frame `seq`, if the ring still knows it.
     pub(crate) fn slot_of(&self, seq: u64) -> Option<usize> {
-        let entry = self
-            .words
-            .at(FIRST_RING + seq as usize % RING)
-            .load(Acquire);
+        let entry = self.words.load(FIRST_RING + seq as usize % RING, Relaxed);
         let slot = (entry & ((1 << SLOT_BITS) - 1)) as usize;
         (entry == ring_entry(seq, slot) && slot < SLOTS).then_some(slot)
     }
@@ -152,16 +146,17 @@ impl BoardReader {
     /// Description of frame `seq` in `slot`; `None` if the slot holds another frame by now. Exact while the slot is claimed.
     pub(crate) fn read(&self, slot: usize, seq: u64) -> Option<Descriptor> {
         let first = FIRST_DESCRIPTOR + slot * DESCRIPTOR;
-        if self.words.at(first).load(Acquire) != seq {
+        if self.words.load(first, Step::ReadSeq.order()) != seq {
             return None;
         }
-        let words = std::array::from_fn(|i| self.words.at(first + 1 + i).load(Relaxed));
-        fence(Acquire);
-        (self.words.at(first).load(Relaxed) == seq).then(|| Descriptor::decode(seq, words))
+        let words = std::array::from_fn(|i| self.words.load(first + 1 + i, Relaxed));
+        Step::ReadFence.fence();
+        (self.words.load(first, Relaxed) == seq).then(|| Descriptor::decode(seq, words))
     }
 }
 
 #[cfg(test)]
+#[cfg(not(mos_loom))]
 mod tests {
     use super::*;
 

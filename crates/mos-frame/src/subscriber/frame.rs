@@ -3,12 +3,10 @@
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::Release;
 
 use super::session::Connection;
 use crate::format::{Format, FrameMeta, Layout};
-use crate::shm::{Descriptor, LeaseView};
+use crate::shm::{Descriptor, Hold};
 
 /// A buffer that the producer made known.
 #[derive(Debug)]
@@ -23,42 +21,17 @@ pub(super) struct Buffer {
 /// The lease itself; released on drop.
 #[derive(Debug)]
 pub(super) struct Claim {
-    leases: Arc<LeaseView>,
-    slot: usize,
-    seq: u64,
-    held: Arc<AtomicU32>,
+    hold: Hold,
     /// The producer takes its end for the end of all leases.
     _connection: Arc<Connection>,
 }
 
 impl Claim {
-    pub(super) const fn new(
-        leases: Arc<LeaseView>,
-        slot: usize,
-        seq: u64,
-        held: Arc<AtomicU32>,
-        connection: Arc<Connection>,
-    ) -> Self {
+    pub(super) const fn new(hold: Hold, connection: Arc<Connection>) -> Self {
         Self {
-            leases,
-            slot,
-            seq,
-            held,
+            hold,
             _connection: connection,
         }
-    }
-
-    fn stands(&self) -> bool {
-        self.leases.still_held(self.slot, self.seq)
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        // False if it was revoked: then there is nothing left to give back.
-        self.leases.release(self.slot, self.seq);
-        // `Release`: whoever claims in its place does so after it.
-        self.held.fetch_sub(1, Release);
     }
 }
 
@@ -151,7 +124,7 @@ impl Frame {
     /// Whether the lease still stands. False once the producer took it back: by the window of a hold of 0, or because this
     /// subscriber was cut off.
     pub fn is_valid(&self) -> bool {
-        self.claim.stands()
+        self.claim.hold.stands()
     }
 }
 

@@ -5,15 +5,13 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Duration;
 
 use super::frame::{Buffer, Frame};
 use super::{RecvError, SubscriberOptions};
 use crate::admission::Demand;
 use crate::format::Format;
-use crate::shm::{BoardReader, LeaseView, SLOTS};
+use crate::shm::{BoardReader, Hold, Holds, LeaseView, SLOTS, offers};
 use crate::socket::{self, Packet, Received, Sent, Wait};
 use crate::wire::{Message, Reason, VERSION};
 
@@ -63,8 +61,7 @@ struct Shared {
     id: u64,
     board: BoardReader,
     leases: Arc<LeaseView>,
-    /// Most frames held at once.
-    limit: u32,
+    holds: Holds,
     revocable: bool,
 }
 
@@ -90,7 +87,6 @@ pub(super) struct Session {
     shared: Option<Shared>,
     formats: HashMap<u32, Arc<Format>>,
     buffers: HashMap<usize, Arc<Buffer>>,
-    held: Arc<AtomicU32>,
     /// Buffer announcements to acknowledge.
     unacked: u32,
     armed: bool,
@@ -130,7 +126,6 @@ impl Session {
             shared: None,
             formats: HashMap::new(),
             buffers: HashMap::new(),
-            held: Arc::new(AtomicU32::new(0)),
             unacked: 0,
             armed: false,
             next_seq: 0,
@@ -268,8 +263,8 @@ impl Session {
         self.shared = Some(Shared {
             id,
             board,
+            holds: Holds::new(Arc::clone(&leases), limit),
             leases,
-            limit,
             revocable: hold == 0,
         });
         self.window = u64::from(window);
@@ -318,47 +313,33 @@ impl Session {
     /// Sequence and slot of the frames on offer, oldest or newest first. Hints: each may be taken back any time.
     fn offers(&self, newest_first: bool) -> impl Iterator<Item = (u64, usize)> + '_ {
         let started = self.shared.as_ref().filter(|_| self.is_started());
-        let (first, head) = started.map_or((1, 0), |s| {
-            let head = s.board.head();
-            (
-                head.saturating_sub(self.window - 1)
-                    .max(self.next_seq)
-                    .max(1),
-                head,
+        started.into_iter().flat_map(move |s| {
+            offers(
+                &s.board,
+                &s.leases,
+                self.window,
+                self.next_seq,
+                newest_first,
             )
-        });
-        (first..=head)
-            .map(move |seq| {
-                if newest_first {
-                    head - (seq - first)
-                } else {
-                    seq
-                }
-            })
-            .filter_map(move |seq| {
-                let shared = started?;
-                let slot = shared.board.slot_of(seq)?;
-                shared.leases.is_offered(slot, seq).then_some((seq, slot))
-            })
+        })
     }
 
     /// Claims the oldest or the newest frame on offer. Also gives the number of frames missed since the one before.
     pub(super) fn claim(&mut self, newest: bool) -> Result<Option<(Frame, u64)>, SessionError> {
-        let Some(shared) = &self.shared else {
-            return Ok(None);
-        };
-        let leases = Arc::clone(&shared.leases);
-        let limit = shared.limit;
         // Collected first, since making a buffer known needs the session itself; a window is a few frames.
         let offers: Vec<_> = self.offers(newest).collect();
         for (seq, slot) in offers {
-            if self.held.load(Acquire) >= limit {
-                return Err(SessionError::Recv(RecvError::HoldLimit { hold: limit }));
+            let Some(shared) = &mut self.shared else {
+                break;
+            };
+            if shared.holds.is_full() {
+                let hold = shared.holds.limit();
+                return Err(SessionError::Recv(RecvError::HoldLimit { hold }));
             }
-            if !leases.claim(slot, seq) {
+            let Some(hold) = shared.holds.claim(slot, seq) else {
                 continue;
-            }
-            let frame = self.frame(&leases, slot, seq);
+            };
+            let frame = self.frame(hold, slot, seq);
             let missed = if self.next_seq == 0 {
                 0
             } else {
@@ -371,29 +352,12 @@ impl Session {
     }
 
     /// Makes the handle of a frame that was just claimed; a failure gives the claim back.
-    fn frame(
-        &mut self,
-        leases: &Arc<LeaseView>,
-        slot: usize,
-        seq: u64,
-    ) -> Result<Frame, SessionError> {
-        match self.buffer_of(slot, seq) {
-            Ok((buffer, descriptor)) => {
-                self.held.fetch_add(1, Relaxed);
-                let (session, revocable) = self
-                    .shared
-                    .as_ref()
-                    .map_or((0, false), |s| (s.id, s.revocable));
-                let (leases, held) = (Arc::clone(leases), Arc::clone(&self.held));
-                let connection = Arc::clone(&self.connection);
-                let claim = super::frame::Claim::new(leases, slot, seq, held, connection);
-                Ok(Frame::new(claim, buffer, descriptor, session, revocable))
-            }
-            Err(end) => {
-                leases.release(slot, seq);
-                Err(SessionError::End(end))
-            }
-        }
+    fn frame(&mut self, hold: Hold, slot: usize, seq: u64) -> Result<Frame, SessionError> {
+        let (buffer, descriptor) = self.buffer_of(slot, seq).map_err(SessionError::End)?;
+        let shared = self.shared.as_ref();
+        let (session, revocable) = shared.map_or((0, false), |s| (s.id, s.revocable));
+        let claim = super::frame::Claim::new(hold, Arc::clone(&self.connection));
+        Ok(Frame::new(claim, buffer, descriptor, session, revocable))
     }
 
     fn buffer_of(
