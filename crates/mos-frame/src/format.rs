@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// A pixel format code as in `drm_fourcc.h`: four characters, the first in the lowest byte.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FourCc(pub u32);
@@ -31,8 +33,40 @@ impl fmt::Debug for FourCc {
     }
 }
 
+/// As its four characters where they can be printed (`"NV12"`), else as a number.
+impl Serialize for FourCc {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0.to_le_bytes().iter().all(u8::is_ascii_alphanumeric) {
+            serializer.collect_str(self)
+        } else {
+            serializer.serialize_u32(self.0)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for FourCc {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Code {
+            Number(u32),
+            Text(String),
+        }
+        match Code::deserialize(deserializer)? {
+            Code::Number(code) => Ok(Self(code)),
+            Code::Text(text) => {
+                let code = text.as_bytes().try_into();
+                code.map(Self::new).map_err(|_| {
+                    serde::de::Error::custom("a pixel format has four characters")
+                })
+            }
+        }
+    }
+}
+
 /// What the frames of an epoch live in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum MemoryKind {
     /// Anonymous memory of the kernel (`memfd_create(2)`); a development fallback.
@@ -52,7 +86,7 @@ impl MemoryKind {
 }
 
 /// Format of all frames of one epoch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Format {
     /// Width in pixels.
     pub width: u32,

@@ -16,14 +16,19 @@ impl<K> State<K> {
         if self.format.as_ref() == Some(&format) {
             return self.epoch;
         }
+        if self.slots.iter().flatten().any(|s| s.epoch == self.epoch) {
+            self.drains.begin(self.epoch);
+        }
         self.epoch += 1;
         for sub in &mut self.subs {
-            if sub.demand.hold == 0 && !format.read_only {
+            if sub.demand.hold == 0 && !format.read_only && sub.doomed.is_none() {
+                let text = "the new format's memory can be written by subscribers";
                 doom(
                     sub,
                     &mut self.slots,
+                    &mut self.evictions,
                     Reason::HoldZero,
-                    "the new format's memory can be written by subscribers",
+                    text,
                 );
             }
             sub.outbox
@@ -85,6 +90,7 @@ impl<K> State<K> {
             leases: 0,
             keep: None,
             last_seq: self.head,
+            published_ns: 0,
             retired: false,
         });
         for sub in &mut self.subs {
@@ -134,12 +140,15 @@ impl<K> State<K> {
         if slot.leases > 0 || self.newest == Some(index) {
             return;
         }
-        after.released.extend(slot.keep.take());
+        slot.let_go(&mut self.busy, after);
         if !slot.retired {
             return;
         }
-        let generation = slot.generation;
+        let (generation, epoch) = (slot.generation, slot.epoch);
         self.slots[index] = None;
+        if epoch < self.epoch && !self.slots.iter().flatten().any(|s| s.epoch == epoch) {
+            self.drains.end(epoch);
+        }
         for sub in &mut self.subs {
             if std::mem::take(&mut sub.known[index]) {
                 let message = Message::BufferRemove {

@@ -13,6 +13,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 
 use super::Shared;
+use super::greeting::{Applicant, printable};
 use super::state::Aftermath;
 use super::upkeep::Reaper;
 use crate::admission::Demand;
@@ -28,6 +29,7 @@ const BURST: usize = 16;
 pub(super) struct Connection {
     pub(super) socket: Arc<OwnedFd>,
     pub(super) peer: Peer,
+    pub(super) applicant: Applicant,
     /// `None` once it said HELLO and is in the books.
     pub(super) greeting_until: Option<Instant>,
     pub(super) wants_write: bool,
@@ -188,8 +190,12 @@ impl<K: Send + 'static> Control<K> {
                 hold,
                 name,
             } if greeting => {
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.applicant.name = printable(&name);
+                    connection.applicant.demand = Demand { window, hold };
+                }
                 if (min_version..=max_version).contains(&VERSION) {
-                    self.admit(id, Demand { window, hold }, &name);
+                    self.admit(id);
                 } else {
                     let text = format!(
                         "this producer speaks version {VERSION}, the subscriber {min_version} to {max_version}"

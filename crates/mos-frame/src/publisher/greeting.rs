@@ -9,9 +9,11 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 
 use super::Access;
 use super::control::{Connection, Control, LISTENER, process_token, socket_token};
-use super::state::{Sub, Tx};
+use super::metrics::Incident;
+use super::state::{Bell, Sub, Tx};
 use crate::admission::Demand;
 use crate::books::Book;
+use crate::format::monotonic_ns;
 use crate::shm::{LeasePage, SLOTS};
 use crate::socket::{self, Peer};
 use crate::wire::{Message, Reason};
@@ -20,6 +22,29 @@ use crate::wire::{Message, Reason};
 pub(super) const MAX_GREETING: usize = 8;
 /// After a connection could not be accepted.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
+
+/// Who asks, and for what.
+#[derive(Debug, Clone)]
+pub(super) struct Applicant {
+    pub(super) pid: i32,
+    pub(super) uid: u32,
+    /// Empty before HELLO.
+    pub(super) name: String,
+    /// Zeros before HELLO.
+    pub(super) demand: Demand,
+}
+
+impl Applicant {
+    /// One who said nothing yet.
+    const fn of(peer: &Peer) -> Self {
+        Self {
+            pid: peer.pid,
+            uid: peer.uid,
+            name: String::new(),
+            demand: Demand { window: 0, hold: 0 },
+        }
+    }
+}
 
 impl<K: Send + 'static> Control<K> {
     pub(super) fn accept(&mut self) {
@@ -76,15 +101,14 @@ impl<K: Send + 'static> Control<K> {
         });
         if peer.pidfd.is_none() {
             let text = "the producer can't watch the process: it is dead, or the producer is out of descriptors";
-            return self.refuse(&socket, Reason::Resources, text);
+            return self.refuse(&socket, &Applicant::of(&peer), Reason::Resources, text);
         }
         if !allowed {
             let text = format!(
                 "uid {} (gid {}) is not on this stream's allow list",
                 peer.uid, peer.gid
             );
-            self.refuse(&socket, Reason::NotAllowed, &text);
-            return;
+            return self.refuse(&socket, &Applicant::of(&peer), Reason::NotAllowed, &text);
         }
         let id = self.next_id;
         self.next_id += 1;
@@ -100,18 +124,15 @@ impl<K: Send + 'static> Control<K> {
             ));
         }
         if let Err(error) = watched {
-            self.refuse(
-                &socket,
-                Reason::Resources,
-                &format!("the producer can't watch the connection: {error}"),
-            );
-            return;
+            let text = format!("the producer can't watch the connection: {error}");
+            return self.refuse(&socket, &Applicant::of(&peer), Reason::Resources, &text);
         }
         let greeting_until = Some(Instant::now() + self.shared.options.handshake_timeout);
         self.connections.insert(
             id,
             Connection {
                 socket,
+                applicant: Applicant::of(&peer),
                 peer,
                 greeting_until,
                 wants_write: false,
@@ -119,9 +140,19 @@ impl<K: Send + 'static> Control<K> {
         );
     }
 
-    fn refuse(&self, socket: &OwnedFd, reason: Reason, text: &str) {
-        tracing::warn!(path = %self.shared.path.display(), ?reason, text, "subscription refused");
-        self.shared.lock().counters.refused += 1;
+    fn refuse(&self, socket: &OwnedFd, applicant: &Applicant, reason: Reason, text: &str) {
+        let Applicant { pid, uid, .. } = *applicant;
+        tracing::warn!(path = %self.shared.path.display(), pid, uid, ?reason, text, "subscription refused");
+        self.shared.lock().refusals.add(Incident {
+            at_ns: monotonic_ns(),
+            name: applicant.name.clone(),
+            pid,
+            uid,
+            window: applicant.demand.window,
+            hold: applicant.demand.hold,
+            reason,
+            text: text.to_owned(),
+        });
         self.tell(
             socket,
             &Message::Refused {
@@ -133,12 +164,13 @@ impl<K: Send + 'static> Control<K> {
 
     pub(super) fn refuse_greeting(&mut self, id: u64, reason: Reason, text: &str) {
         if let Some(connection) = self.connections.remove(&id) {
-            self.refuse(&connection.socket, reason, text);
+            self.refuse(&connection.socket, &connection.applicant, reason, text);
             self.unwatch(&connection);
         }
     }
 
-    pub(super) fn admit(&mut self, id: u64, demand: Demand, name: &str) {
+    /// Takes on whoever said HELLO, or says why not.
+    pub(super) fn admit(&mut self, id: u64) {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
@@ -152,20 +184,30 @@ impl<K: Send + 'static> Control<K> {
                 );
             }
         };
+        let Applicant {
+            name,
+            demand,
+            pid,
+            uid,
+        } = connection.applicant.clone();
+        let socket = Arc::clone(&connection.socket);
+        let bell = Arc::new(Bell::new(Arc::clone(&socket), Arc::clone(&page)));
         let sub = Sub {
             id,
-            name: printable(name),
-            pid: connection.peer.pid,
-            uid: connection.peer.uid,
+            name,
+            pid,
+            uid,
             demand,
-            socket: Arc::clone(&connection.socket),
+            socket,
             page,
+            bell,
             book: Book::new(demand.window, demand.hold),
             known: vec![false; SLOTS].into(),
             outbox: VecDeque::new(),
             tx: Tx::Ready,
             unacked: 0,
             started: false,
+            admitted_ns: monotonic_ns(),
             deadline: Instant::now() + self.shared.options.handshake_timeout,
             doomed: None,
         };
@@ -188,7 +230,7 @@ pub(super) fn is_allowed(access: &Access, peer: &Peer, groups: impl FnOnce() -> 
 }
 
 /// A peer's name as it may be shown in logs and tables.
-fn printable(name: &str) -> String {
+pub(super) fn printable(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 

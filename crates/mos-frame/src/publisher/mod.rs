@@ -5,15 +5,17 @@ mod buffers;
 mod control;
 mod errors;
 mod greeting;
+mod metrics;
 mod outbox;
 mod publishing;
+mod report;
 mod state;
 mod subscribers;
 mod upkeep;
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -23,13 +25,17 @@ use rustix::event::{EventfdFlags, eventfd};
 
 pub use crate::admission::Budget;
 pub use crate::books::LeaseCounters;
-use crate::format::{Format, FrameMeta, Layout};
+use crate::format::{Format, FrameMeta, Layout, monotonic_ns};
 use crate::memory;
 use crate::shm::Board;
-use crate::socket::{self, Listener, Sent};
+use crate::socket::Listener;
 use crate::wire::Message;
 pub use caller::Caller;
 pub use errors::{BindError, ImportError, PublishError};
+use metrics::Histogram;
+pub use report::{
+    EpochDrain, HoldInfo, LeaseInfo, PublisherStats, Refusal, SubscriberInfo, TimeSummary,
+};
 use state::{Aftermath, Identity, State};
 
 /// Who may subscribe, besides what the socket's permissions say.
@@ -88,44 +94,6 @@ pub struct SlotId {
     generation: u32,
 }
 
-/// One subscriber, as the producer's books see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SubscriberInfo {
-    /// Number within the session.
-    pub id: u64,
-    /// The name it gave.
-    pub name: String,
-    /// Its process.
-    pub pid: i32,
-    /// Its user.
-    pub uid: u32,
-    /// N of its LATEST-N.
-    pub window: u32,
-    /// Most frames that it may hold at once.
-    pub hold: u32,
-    /// What happened to its frames.
-    pub counters: LeaseCounters,
-}
-
-/// What a producer did so far.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct PublisherStats {
-    /// Random number of this session; a restarted producer has another.
-    pub session: u64,
-    /// Format changes, from 1; 0 before the first format.
-    pub epoch: u32,
-    /// Frames published; also the newest sequence.
-    pub published: u64,
-    /// Buffers that are known.
-    pub buffers: u32,
-    /// Subscriptions refused.
-    pub refused: u64,
-    /// Subscribers cut off because they broke the protocol.
-    pub evicted: u64,
-    /// Subscribers that are there.
-    pub subscribers: Vec<SubscriberInfo>,
-}
-
 /// What publishing and control threads share.
 #[derive(Debug)]
 struct Shared<K> {
@@ -133,6 +101,7 @@ struct Shared<K> {
     /// Told after each send of a control message; see `flush_all`.
     sent: Condvar,
     board: Board,
+    publish_time: Histogram,
     session: u64,
     /// An eventfd that wakes the control thread.
     wake: OwnedFd,
@@ -156,16 +125,9 @@ impl<K> Shared<K> {
 
     /// Does what waited for the lock to be released.
     fn finish(&self, after: Aftermath<K>) {
-        for ring in &after.rings {
-            match socket::send(ring.socket.as_fd(), &self.bell, &[]) {
-                // A full queue means that the subscriber has something to wake up for; a dead one is the control thread's.
-                Ok(Sent::Done | Sent::Full | Sent::Gone) => {}
-                // It still sleeps: let the next publish ring.
-                Ok(Sent::Short) => ring.page.rearm(),
-                Err(error) => {
-                    tracing::debug!(path = %self.path.display(), %error, "a subscriber could not be rung");
-                    ring.page.rearm();
-                }
+        for bell in &after.rings {
+            if let Err(error) = bell.ring(&self.bell) {
+                tracing::debug!(path = %self.path.display(), %error, "a subscriber could not be rung");
             }
         }
         if after.wake {
@@ -214,6 +176,7 @@ impl<K: Send + 'static> Publisher<K> {
             state: Mutex::new(State::new(options.budget)),
             sent: Condvar::new(),
             board: Board::new().map_err(failed)?,
+            publish_time: Histogram::new(),
             session: RandomState::new().hash_one(path),
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
                 .map_err(|e| failed(e.into()))?,
@@ -243,7 +206,7 @@ impl<K: Send + 'static> Publisher<K> {
 
     /// Changes the buffer budget; subscribers that are there stay.
     pub fn set_budget(&self, budget: Budget) {
-        self.shared.lock().budget = budget;
+        self.shared.lock().set_budget(budget);
     }
 
     /// The place of a buffer, by the memory behind its descriptors: found, or made and told to the subscribers. The
@@ -281,12 +244,16 @@ impl<K: Send + 'static> Publisher<K> {
     /// Publishes the frame in `slot`; never waits. Gives its sequence, which rises by one a frame within a session.
     /// On an error `keep` is dropped and no subscriber sees the frame.
     pub fn publish(&self, slot: SlotId, meta: FrameMeta, keep: K) -> Result<u64, PublishError> {
+        let shared = &*self.shared;
+        let began = monotonic_ns();
         let mut after = Aftermath::default();
-        let seq = self
-            .shared
+        let seq = shared
             .lock()
-            .publish(&self.shared.board, slot, meta, keep, &mut after);
-        self.shared.finish(after);
+            .publish(&shared.board, slot, meta, began, keep, &mut after);
+        shared.finish(after);
+        if seq.is_ok() {
+            shared.publish_time.add(monotonic_ns() - began);
+        }
         seq
     }
 
@@ -313,29 +280,7 @@ impl<K: Send + 'static> Publisher<K> {
 
     /// What happened so far. The books are brought up to date first.
     pub fn stats(&self) -> PublisherStats {
-        self.reap();
-        let state = self.shared.lock();
-        PublisherStats {
-            session: self.shared.session,
-            epoch: state.epoch,
-            published: state.head,
-            buffers: state.slots.iter().flatten().count() as u32,
-            refused: state.counters.refused,
-            evicted: state.counters.evicted,
-            subscribers: state
-                .subs
-                .iter()
-                .map(|s| SubscriberInfo {
-                    id: s.id,
-                    name: s.name.clone(),
-                    pid: s.pid,
-                    uid: s.uid,
-                    window: s.demand.window,
-                    hold: s.demand.hold,
-                    counters: s.book.counters(),
-                })
-                .collect(),
-        }
+        self.shared.report()
     }
 }
 

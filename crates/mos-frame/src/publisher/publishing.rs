@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
-use super::state::{Aftermath, Ring, State};
+use super::state::{Aftermath, State};
 use super::subscribers::doom;
-use crate::format::{FrameMeta, monotonic_ns};
+use crate::format::FrameMeta;
 use crate::publisher::{PublishError, SlotId};
 use crate::shm::{Board, Descriptor, publish_fence};
 
 impl<K> State<K> {
-    /// Publishes the frame in `id` to everybody who is started.
+    /// Publishes the frame in `id` to everybody who is started; `now` is the time of that, `CLOCK_MONOTONIC`.
     pub(super) fn publish(
         &mut self,
         board: &Board,
         id: SlotId,
         meta: FrameMeta,
+        now: u64,
         keep: K,
         after: &mut Aftermath<K>,
     ) -> Result<u64, PublishError> {
@@ -36,13 +37,17 @@ impl<K> State<K> {
                 seq,
                 epoch,
                 generation,
-                publish_ns: monotonic_ns(),
+                publish_ns: now,
                 meta,
             },
         );
         // The same buffer published twice in a row: its first owner is let go of.
-        after.released.extend(slot.keep.replace(keep));
+        match slot.keep.replace(keep) {
+            Some(former) => after.released.push(former),
+            None => self.busy += 1,
+        }
         slot.last_seq = seq;
+        slot.published_ns = now;
         for sub in self.subs.iter_mut().filter(|s| s.is_served()) {
             if sub.known[index] {
                 sub.book.offer(&sub.page, index, seq);
@@ -57,6 +62,7 @@ impl<K> State<K> {
         if let Some(previous) = previous.filter(|p| *p != index) {
             self.settle(previous, after);
         }
+        self.spare_low = self.spare_low.min(self.spare());
         self.ring(after);
         // Once per pause: while frames flow the thread stays on its timer.
         after.wake |= !self.reaping && self.has_leases();
@@ -89,17 +95,14 @@ impl<K> State<K> {
         publish_fence();
         for sub in self.subs.iter().filter(|s| s.is_served()) {
             if sub.page.take_armed() {
-                after.rings.push(Ring {
-                    socket: Arc::clone(&sub.socket),
-                    page: Arc::clone(&sub.page),
-                });
+                after.rings.push(Arc::clone(&sub.bell));
             }
         }
     }
 
     /// Brings all books up to date, with `head` as the newest frame.
     pub(super) fn sweep(&mut self, head: u64, after: &mut Aftermath<K>) {
-        let slots = &mut self.slots;
+        let (slots, busy) = (&mut self.slots, &mut self.busy);
         let newest = self.newest;
         let mut retired = false;
         for sub in self.subs.iter_mut().filter(|s| s.doomed.is_none()) {
@@ -107,19 +110,14 @@ impl<K> State<K> {
                 if let Some(slot) = &mut slots[index] {
                     slot.leases = slot.leases.saturating_sub(1);
                     if slot.leases == 0 && newest != Some(index) {
-                        after.released.extend(slot.keep.take());
+                        slot.let_go(busy, after);
                         retired |= slot.retired;
                     }
                 }
             });
             if let Err(reason) = swept {
-                doom(
-                    sub,
-                    slots,
-                    reason,
-                    "its lease page or its holds broke the protocol",
-                );
-                self.counters.evicted += 1;
+                let text = "its lease page or its holds broke the protocol";
+                doom(sub, slots, &mut self.evictions, reason, text);
                 (after.wake, retired) = (true, true);
             }
         }

@@ -2,15 +2,20 @@
 //! waits; what has to happen without the lock (sends, dropping frames) is left in an [`Aftermath`].
 
 use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use crate::admission::{Budget, Demand};
+use super::metrics::{Drains, Recent};
+use crate::admission::{self, Budget, Demand};
 use crate::books::Book;
 use crate::format::{Format, Layout};
 use crate::memory::MemoryId;
 use crate::shm::{LeasePage, SLOTS};
+use crate::socket::{self, Sent};
 use crate::wire::{Message, Reason};
 
 /// What to do once the lock is released.
@@ -19,7 +24,7 @@ pub(super) struct Aftermath<K> {
     /// Frames whose leases all ended; dropped outside the lock, since that may wake their owner.
     pub(super) released: Vec<K>,
     /// Subscribers to ring.
-    pub(super) rings: Vec<Ring>,
+    pub(super) rings: Vec<Arc<Bell>>,
     /// The control thread has something to do.
     pub(super) wake: bool,
 }
@@ -34,11 +39,56 @@ impl<K> Default for Aftermath<K> {
     }
 }
 
-/// A subscriber to ring.
+/// A subscriber's doorbell. It is rung without the lock, so it counts by itself.
 #[derive(Debug)]
-pub(super) struct Ring {
-    pub(super) socket: Arc<OwnedFd>,
-    pub(super) page: Arc<LeasePage>,
+pub(super) struct Bell {
+    socket: Arc<OwnedFd>,
+    page: Arc<LeasePage>,
+    rung: AtomicU64,
+    full: AtomicU64,
+}
+
+impl Bell {
+    pub(super) fn new(socket: Arc<OwnedFd>, page: Arc<LeasePage>) -> Self {
+        Self {
+            socket,
+            page,
+            rung: AtomicU64::new(0),
+            full: AtomicU64::new(0),
+        }
+    }
+
+    /// Times the subscriber was woken.
+    pub(super) fn rung(&self) -> u64 {
+        self.rung.load(Relaxed)
+    }
+
+    /// Times its socket had no room for that.
+    pub(super) fn full(&self) -> u64 {
+        self.full.load(Relaxed)
+    }
+
+    /// Wakes the subscriber by a packet; does not wait.
+    pub(super) fn ring(&self, packet: &[u8]) -> io::Result<()> {
+        match socket::send(self.socket.as_fd(), packet, &[]) {
+            Ok(Sent::Done) => {
+                self.rung.fetch_add(1, Relaxed);
+            }
+            // It has something to wake up for.
+            Ok(Sent::Full) => {
+                self.full.fetch_add(1, Relaxed);
+            }
+            // The control thread sees to that.
+            Ok(Sent::Gone) => {}
+            // It still sleeps: let the next publish ring.
+            Ok(Sent::Short) => self.page.rearm(),
+            Err(error) => {
+                self.page.rearm();
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// One buffer.
@@ -53,8 +103,20 @@ pub(super) struct Slot<K> {
     /// Keeps the frame's memory from being written again.
     pub(super) keep: Option<K>,
     pub(super) last_seq: u64,
+    /// When that was published, `CLOCK_MONOTONIC`; 0 if nothing was.
+    pub(super) published_ns: u64,
     /// Goes as soon as it is idle.
     pub(super) retired: bool,
+}
+
+impl<K> Slot<K> {
+    /// Lets go of the frame in it, if there is one.
+    pub(super) fn let_go(&mut self, busy: &mut u32, after: &mut Aftermath<K>) {
+        if let Some(keep) = self.keep.take() {
+            *busy -= 1;
+            after.released.push(keep);
+        }
+    }
 }
 
 /// What makes two buffers the same: the memory objects and how the planes lie in them.
@@ -112,6 +174,7 @@ pub(super) struct Sub {
     pub(super) demand: Demand,
     pub(super) socket: Arc<OwnedFd>,
     pub(super) page: Arc<LeasePage>,
+    pub(super) bell: Arc<Bell>,
     pub(super) book: Book,
     /// By slot: its announcement went out.
     pub(super) known: Box<[bool]>,
@@ -120,6 +183,8 @@ pub(super) struct Sub {
     /// Buffer announcements that it has not acknowledged.
     pub(super) unacked: u32,
     pub(super) started: bool,
+    /// When it was taken on, `CLOCK_MONOTONIC`.
+    pub(super) admitted_ns: u64,
     /// By when it has to be started.
     pub(super) deadline: Instant,
     /// It is to be cut off; its leases are gone already.
@@ -132,13 +197,6 @@ impl Sub {
     }
 }
 
-/// Counters of a producer's session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Counters {
-    pub(super) refused: u64,
-    pub(super) evicted: u64,
-}
-
 #[derive(Debug)]
 pub(super) struct State<K> {
     pub(super) slots: Vec<Option<Slot<K>>>,
@@ -147,7 +205,13 @@ pub(super) struct State<K> {
     pub(super) epoch: u32,
     pub(super) head: u64,
     pub(super) budget: Budget,
-    pub(super) counters: Counters,
+    /// Slots that have a frame on the bus, offered, held or kept for late joiners.
+    pub(super) busy: u32,
+    /// Least number of buffers without one since the budget was set.
+    pub(super) spare_low: u32,
+    pub(super) refusals: Recent,
+    pub(super) evictions: Recent,
+    pub(super) drains: Drains,
     /// Slot of the newest frame, kept for late joiners.
     pub(super) newest: Option<usize>,
     pub(super) generation: u32,
@@ -166,7 +230,11 @@ impl<K> State<K> {
             epoch: 0,
             head: 0,
             budget,
-            counters: Counters::default(),
+            busy: 0,
+            spare_low: budget.slots,
+            refusals: Recent::default(),
+            evictions: Recent::default(),
+            drains: Drains::default(),
             newest: None,
             generation: 0,
             reaping: false,
@@ -176,5 +244,25 @@ impl<K> State<K> {
 
     pub(super) fn sub(&mut self, id: u64) -> Option<&mut Sub> {
         self.subs.iter_mut().find(|s| s.id == id)
+    }
+
+    /// Buffers of the budget without a frame on the bus.
+    pub(super) const fn spare(&self) -> u32 {
+        self.budget.slots.saturating_sub(self.busy)
+    }
+
+    pub(super) const fn set_budget(&mut self, budget: Budget) {
+        self.budget = budget;
+        self.spare_low = self.spare();
+    }
+
+    /// Buffers that the subscribers' windows and holds can keep busy.
+    pub(super) fn budget_used(&self) -> u32 {
+        admission::needed(self.demands())
+    }
+
+    pub(super) fn demands(&self) -> impl Iterator<Item = Demand> + '_ {
+        let there = self.subs.iter().filter(|s| s.doomed.is_none());
+        there.map(|s| s.demand)
     }
 }

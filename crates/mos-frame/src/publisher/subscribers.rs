@@ -1,7 +1,9 @@
 //! Subscribers: admission, start, and the three ways to go (cut off, gone, stream over).
 
+use super::metrics::{Incident, Recent};
 use super::state::{Aftermath, Outgoing, Slot, State, Sub};
 use crate::admission;
+use crate::format::monotonic_ns;
 use crate::wire::{Message, Reason};
 
 impl<K> State<K> {
@@ -18,13 +20,7 @@ impl<K> State<K> {
             let text = "a hold of 0 needs frames that subscribers can't write to; ask for a hold of at least 1";
             return Err((Reason::HoldZero, text.to_owned()));
         }
-        let demands = self
-            .subs
-            .iter()
-            .filter(|s| s.doomed.is_none())
-            .map(|s| s.demand)
-            .chain([sub.demand]);
-        admission::admit(self.budget, demands)
+        admission::admit(self.budget, self.demands().chain([sub.demand]))
             .map_err(|over| (Reason::OverBudget, over.to_string()))?;
         sub.outbox.push_back(Outgoing::Welcome);
         if let Some(format) = &self.format {
@@ -79,8 +75,7 @@ impl<K> State<K> {
             .iter_mut()
             .find(|s| s.id == id && s.doomed.is_none())
         {
-            doom(sub, slots, reason, text);
-            self.counters.evicted += 1;
+            doom(sub, slots, &mut self.evictions, reason, text);
         }
         self.settle_all(after);
         after.wake = true;
@@ -116,9 +111,25 @@ fn end_leases<K>(sub: &mut Sub, slots: &mut [Option<Slot<K>>]) {
     }
 }
 
-/// Ends all its leases; the control thread closes its socket.
-pub(super) fn doom<K>(sub: &mut Sub, slots: &mut [Option<Slot<K>>], reason: Reason, text: &str) {
+/// Ends all its leases, and notes why; the control thread closes its socket.
+pub(super) fn doom<K>(
+    sub: &mut Sub,
+    slots: &mut [Option<Slot<K>>],
+    evictions: &mut Recent,
+    reason: Reason,
+    text: &str,
+) {
     sub.page.revoke_all();
     end_leases(sub, slots);
+    evictions.add(Incident {
+        at_ns: monotonic_ns(),
+        name: sub.name.clone(),
+        pid: sub.pid,
+        uid: sub.uid,
+        window: sub.demand.window,
+        hold: sub.demand.hold,
+        reason,
+        text: text.to_owned(),
+    });
     sub.doomed = Some((reason, text.to_owned()));
 }

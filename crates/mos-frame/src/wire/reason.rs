@@ -1,7 +1,10 @@
 //! Why a subscription was refused or ended.
 
+use serde::{Deserialize, Serialize};
+
 /// Why a subscription was refused or ended by the producer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[repr(u16)]
 #[non_exhaustive]
 pub enum Reason {
@@ -26,6 +29,8 @@ pub enum Reason {
     /// The producer could not serve the subscriber (out of descriptors or memory).
     Resources = 10,
     /// A reason that this version does not know.
+    #[default]
+    #[serde(other)]
     Other = 0,
 }
 
