@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use loom::sync::atomic::AtomicU64;
 use loom::thread;
 
-use super::explore::{HALF, NONE, breaks_without, holds};
+use super::explore::{HALF, NONE, Pixels, breaks_without, holds};
 use crate::books::Book;
-use crate::shm::{Holds, LeasePage, LeaseView, Step};
+use crate::shm::{Holds, LeasePage, LeaseView, State, Step, unpack};
 
 /// Two pixels, since this reader may race with the writer.
 type Picture = [AtomicU64; 2];
@@ -17,7 +17,7 @@ fn write(picture: &Picture, seq: u64) {
     picture.iter().for_each(|pixel| pixel.store(seq, Relaxed));
 }
 
-fn model() {
+fn torn() {
     let picture: Arc<Picture> = Arc::default();
     let page = LeasePage::new().unwrap();
     let view = Arc::new(LeaseView::new(page.fd()).unwrap());
@@ -47,7 +47,7 @@ fn model() {
 
 #[test]
 fn a_torn_frame_is_known_to_be_torn() {
-    holds(model);
+    holds(torn);
 }
 
 #[test]
@@ -57,7 +57,39 @@ fn the_orderings_of_revoking_are_needed() {
         (Step::Claim, &HALF[1..]),
         (Step::RevokeFence, NONE),
         (Step::ValidFence, NONE),
-        (Step::RevokeFailed, NONE),
     ];
-    breaks_without(&steps, model);
+    breaks_without(&steps, torn);
+}
+
+/// The reader is done just before its frame would be taken away: what it read was not written yet.
+fn released() {
+    let pixels = Arc::new(Pixels::default());
+    let page = LeasePage::new().unwrap();
+    let view = LeaseView::new(page.fd()).unwrap();
+    let seen = Arc::clone(&pixels);
+    let subscriber = thread::spawn(move || {
+        if view.claim(0, 1) {
+            assert_eq!(seen.read(), 1);
+            view.release(0, 1);
+        }
+    });
+    pixels.write(1);
+    page.offer(0, 1);
+    if page
+        .revoke(0, 1)
+        .is_err_and(|word| unpack(word) == (1, State::Free))
+    {
+        pixels.write(2);
+    }
+    subscriber.join().unwrap();
+}
+
+#[test]
+fn a_frame_that_was_released_may_be_written() {
+    holds(released);
+}
+
+#[test]
+fn the_ordering_of_a_revocation_that_is_too_late_is_needed() {
+    breaks_without(&[(Step::RevokeFailed, NONE)], released);
 }

@@ -107,13 +107,18 @@ impl LeasePage {
     /// Whether the subscriber sleeps and has to be rung; each arming is answered once. All offers of a publish, then one
     /// [`publish_fence`], then this.
     pub(crate) fn take_armed(&self) -> bool {
-        self.words.load(ARMED, Relaxed) != 0 && self.words.swap(ARMED, 0, Relaxed) != 0
+        self.words.load(ARMED, Relaxed) == 1 && disarm(&self.words)
     }
 
     /// Notes that the subscriber still waits for the ring that [`Self::take_armed`] promised.
     pub(crate) fn rearm(&self) {
         self.words.store(ARMED, 1, Relaxed);
     }
+}
+
+/// Takes an arming away; false if it was taken before. By compare-and-swap, so that only one side can.
+fn disarm(words: &Words) -> bool {
+    words.exchange(ARMED, (1, 0), (Relaxed, Relaxed)).is_ok()
 }
 
 /// Orders all offers of a publish before the loads of the armed words; pairs with the fence in [`LeaseView::arm`].
@@ -177,7 +182,7 @@ impl LeaseView {
     /// Takes the request back; true if it was answered already, so that a ring is in the socket or about to be. Whoever
     /// armed and then did not sleep has to read that ring, or rings pile up in front of messages.
     pub(crate) fn disarm(&self) -> bool {
-        self.words.swap(ARMED, 0, Relaxed) == 0
+        !disarm(&self.words)
     }
 
     /// Writes any word into a slot, as no honest subscriber does.

@@ -80,10 +80,6 @@ impl Words {
         word(&self.0, index).store(value, order);
     }
 
-    pub(super) fn swap(&self, index: usize, value: u64, order: Ordering) -> u64 {
-        word(&self.0, index).swap(value, order)
-    }
-
     /// Replaces `from` by `to`; else gives the word as it is.
     pub(super) fn exchange(
         &self,

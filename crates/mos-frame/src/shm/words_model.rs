@@ -57,10 +57,6 @@ impl Words {
         self.0[index].store(value, order);
     }
 
-    pub(super) fn swap(&self, index: usize, value: u64, order: Ordering) -> u64 {
-        self.0[index].swap(value, order)
-    }
-
     pub(super) fn exchange(
         &self,
         index: usize,
