@@ -56,9 +56,8 @@ impl<'de> Deserialize<'de> for FourCc {
             Code::Number(code) => Ok(Self(code)),
             Code::Text(text) => {
                 let code = text.as_bytes().try_into();
-                code.map(Self::new).map_err(|_| {
-                    serde::de::Error::custom("a pixel format has four characters")
-                })
+                code.map(Self::new)
+                    .map_err(|_| serde::de::Error::custom("a pixel format has four characters"))
             }
         }
     }

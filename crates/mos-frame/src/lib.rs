@@ -17,7 +17,12 @@
 // `--cfg mos_loom` builds the models: only what two processes race in, without what needs the kernel.
 #![cfg_attr(
     mos_loom,
-    allow(dead_code, unused_imports, unreachable_pub, reason = "only the models use it")
+    allow(
+        dead_code,
+        unused_imports,
+        unreachable_pub,
+        reason = "only the models use it"
+    )
 )]
 
 #[cfg(not(target_os = "linux"))]
@@ -29,6 +34,8 @@ mod format;
 #[cfg(test)]
 #[cfg(not(mos_loom))]
 mod hostile;
+#[cfg(not(mos_loom))]
+mod inspect;
 #[cfg(not(mos_loom))]
 pub mod memory;
 #[cfg(mos_loom)]
@@ -51,6 +58,8 @@ mod wire;
 pub use format::{
     ClockSource, Format, FourCc, FrameFlags, FrameMeta, Layout, MemoryKind, Plane, monotonic_ns,
 };
+#[cfg(not(mos_loom))]
+pub use inspect::{Inspection, inspect};
 #[cfg(not(mos_loom))]
 pub use paths::{default_dir, find_socket, socket_path};
 #[cfg(not(mos_loom))]

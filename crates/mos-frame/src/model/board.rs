@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use super::explore::{NONE, breaks_without, holds};
+use super::explore::{NONE, breaks_without, holds, holds_bounded};
 use crate::format::FrameMeta;
 use crate::shm::{Board, BoardReader, Descriptor, Holds, LeasePage, LeaseView, Step, offers};
 
@@ -70,7 +70,7 @@ fn in_order() {
 
 #[test]
 fn a_description_is_never_a_mixture() {
-    holds(seqlock);
+    holds_bounded(seqlock);
 }
 
 #[test]

@@ -26,14 +26,23 @@ mod explore {
     use super::weaker;
     use crate::shm::Step;
 
-    /// How often a thread may be preempted in one run; every failure that is known shows with 2.
+    /// How often threads may be preempted in a bounded run. Every failure that is known shows with 2.
     const PREEMPTIONS: usize = 3;
+
+    fn run(model: impl Fn() + Send + Sync + 'static, preemptions: Option<usize>) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = preemptions;
+        builder.check(model);
+    }
 
     /// Runs `model` in every way that it can run; panics at the first that breaks it.
     pub(super) fn holds(model: impl Fn() + Send + Sync + 'static) {
-        let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = Some(PREEMPTIONS);
-        builder.check(model);
+        run(model, None);
+    }
+
+    /// As [`holds`], for a model that can run in too many ways: those with a few preemptions.
+    pub(super) fn holds_bounded(model: impl Fn() + Send + Sync + 'static) {
+        run(model, Some(PREEMPTIONS));
     }
 
     /// Asserts that `model` breaks with each of `steps` weakened to each ordering that is named.
@@ -44,12 +53,12 @@ mod explore {
         for &(step, orders) in steps {
             for &order in orders {
                 // A thread of its own, since a model that breaks leaves loom's state behind.
-                let run = std::thread::spawn(move || {
+                let weakened = std::thread::spawn(move || {
                     weaker::set(step, order);
-                    holds(model);
+                    holds_bounded(model);
                 });
                 assert!(
-                    run.join().is_err(),
+                    weakened.join().is_err(),
                     "the model does not see that {step:?} is only {order:?}"
                 );
             }

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 
 use super::Shared;
 use super::greeting::{Applicant, printable};
+use super::inspection::{Outpour, Reports};
 use super::state::Aftermath;
 use super::upkeep::Reaper;
 use crate::admission::Demand;
@@ -30,9 +31,28 @@ pub(super) struct Connection {
     pub(super) socket: Arc<OwnedFd>,
     pub(super) peer: Peer,
     pub(super) applicant: Applicant,
-    /// `None` once it said HELLO and is in the books.
-    pub(super) greeting_until: Option<Instant>,
+    pub(super) phase: Phase,
     pub(super) wants_write: bool,
+}
+
+/// How far a connection is.
+pub(super) enum Phase {
+    /// It has not said what it wants.
+    Greeting { since: Instant, until: Instant },
+    /// It wanted a report, and reads it.
+    Reporting { until: Instant, report: Outpour },
+    /// It said HELLO and is in the books.
+    Subscribed,
+}
+
+impl Phase {
+    /// By when it has to be in the books or gone.
+    pub(super) const fn until(&self) -> Option<Instant> {
+        match self {
+            Self::Greeting { until, .. } | Self::Reporting { until, .. } => Some(*until),
+            Self::Subscribed => None,
+        }
+    }
 }
 
 pub(super) struct Control<K: Send + 'static> {
@@ -46,6 +66,7 @@ pub(super) struct Control<K: Send + 'static> {
     /// Not before then is a connection accepted, after one could not be.
     pub(super) listen_again: Option<Instant>,
     pub(super) reaper: Reaper,
+    pub(super) reports: Reports,
 }
 
 /// A connection has two things to watch: its socket and its process.
@@ -81,6 +102,7 @@ impl<K: Send + 'static> Control<K> {
             listening: true,
             listen_again: None,
             reaper: Reaper::new(),
+            reports: Reports::new(Instant::now()),
         })
     }
 
@@ -144,6 +166,7 @@ impl<K: Send + 'static> Control<K> {
     fn handle_socket(&mut self, id: u64, flags: EventFlags) {
         if flags.contains(EventFlags::OUT) {
             self.shared.flush(id);
+            self.pour(id);
         }
         if flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
             self.read(id);
@@ -178,10 +201,11 @@ impl<K: Send + 'static> Control<K> {
     }
 
     fn act(&mut self, id: u64, message: Message) {
-        let greeting = self
-            .connections
-            .get(&id)
-            .is_some_and(|c| c.greeting_until.is_some());
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        let greeting = matches!(connection.phase, Phase::Greeting { .. });
+        let subscribed = matches!(connection.phase, Phase::Subscribed);
         match message {
             Message::Hello {
                 min_version,
@@ -190,20 +214,19 @@ impl<K: Send + 'static> Control<K> {
                 hold,
                 name,
             } if greeting => {
-                if let Some(connection) = self.connections.get_mut(&id) {
-                    connection.applicant.name = printable(&name);
-                    connection.applicant.demand = Demand { window, hold };
-                }
+                connection.applicant.name = printable(&name);
+                connection.applicant.demand = Demand { window, hold };
                 if (min_version..=max_version).contains(&VERSION) {
                     self.admit(id);
                 } else {
-                    let text = format!(
-                        "this producer speaks version {VERSION}, the subscriber {min_version} to {max_version}"
-                    );
-                    self.refuse_greeting(id, Reason::Version, &text);
+                    self.refuse_version(id, (min_version, max_version));
                 }
             }
-            Message::BufferAck { count } if !greeting => {
+            Message::Inspect {
+                min_version,
+                max_version,
+            } if greeting => self.inspect(id, (min_version, max_version)),
+            Message::BufferAck { count } if subscribed => {
                 let acknowledged = self.shared.lock().sub(id).is_some_and(|sub| {
                     let fits = count <= sub.unacked;
                     sub.unacked = sub.unacked.saturating_sub(count);
@@ -230,11 +253,8 @@ impl<K: Send + 'static> Control<K> {
 
     /// The peer broke the protocol.
     pub(super) fn offend(&mut self, id: u64, reason: Reason, text: &str) {
-        let greeting = self
-            .connections
-            .get(&id)
-            .is_some_and(|c| c.greeting_until.is_some());
-        if greeting {
+        let connection = self.connections.get(&id);
+        if connection.is_some_and(|c| !matches!(c.phase, Phase::Subscribed)) {
             return self.refuse_greeting(id, reason, text);
         }
         let mut after = Aftermath::default();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::event::epoll::{self, EventData, EventFlags};
 
 use super::Access;
-use super::control::{Connection, Control, LISTENER, process_token, socket_token};
+use super::control::{Connection, Control, LISTENER, Phase, process_token, socket_token};
 use super::metrics::Incident;
 use super::state::{Bell, Sub, Tx};
 use crate::admission::Demand;
@@ -16,7 +16,7 @@ use crate::books::Book;
 use crate::format::monotonic_ns;
 use crate::shm::{LeasePage, SLOTS};
 use crate::socket::{self, Peer};
-use crate::wire::{Message, Reason};
+use crate::wire::{Message, Reason, VERSION};
 
 /// Connections that may be between accept and HELLO at once; more wait in the kernel's backlog.
 pub(super) const MAX_GREETING: usize = 8;
@@ -70,7 +70,7 @@ impl<K: Send + 'static> Control<K> {
     pub(super) fn greeting_count(&self) -> usize {
         self.connections
             .values()
-            .filter(|c| c.greeting_until.is_some())
+            .filter(|c| c.phase.until().is_some())
             .count()
     }
 
@@ -127,14 +127,15 @@ impl<K: Send + 'static> Control<K> {
             let text = format!("the producer can't watch the connection: {error}");
             return self.refuse(&socket, &Applicant::of(&peer), Reason::Resources, &text);
         }
-        let greeting_until = Some(Instant::now() + self.shared.options.handshake_timeout);
+        let since = Instant::now();
+        let until = since + self.shared.options.handshake_timeout;
         self.connections.insert(
             id,
             Connection {
                 socket,
                 applicant: Applicant::of(&peer),
                 peer,
-                greeting_until,
+                phase: Phase::Greeting { since, until },
                 wants_write: false,
             },
         );
@@ -167,6 +168,11 @@ impl<K: Send + 'static> Control<K> {
             self.refuse(&connection.socket, &connection.applicant, reason, text);
             self.unwatch(&connection);
         }
+    }
+
+    pub(super) fn refuse_version(&mut self, id: u64, (min, max): (u16, u16)) {
+        let text = format!("this producer speaks version {VERSION}, the peer {min} to {max}");
+        self.refuse_greeting(id, Reason::Version, &text);
     }
 
     /// Takes on whoever said HELLO, or says why not.
@@ -214,7 +220,7 @@ impl<K: Send + 'static> Control<K> {
         let admitted = self.shared.lock().admit(sub);
         match admitted {
             Ok(()) => {
-                connection.greeting_until = None;
+                connection.phase = Phase::Subscribed;
                 self.shared.flush(id);
             }
             Err((reason, text)) => self.refuse_greeting(id, reason, &text),

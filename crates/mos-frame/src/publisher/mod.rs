@@ -1,10 +1,12 @@
 //! The producer's end of a stream.
 
-mod caller;
+mod allowance;
 mod buffers;
+mod caller;
 mod control;
 mod errors;
 mod greeting;
+mod inspection;
 mod metrics;
 mod outbox;
 mod publishing;
@@ -111,6 +113,20 @@ struct Shared<K> {
 }
 
 impl<K> Shared<K> {
+    fn new(path: &Path, options: PublisherOptions) -> io::Result<Self> {
+        Ok(Self {
+            state: Mutex::new(State::new(options.budget)),
+            sent: Condvar::new(),
+            board: Board::new()?,
+            publish_time: Histogram::new(),
+            session: RandomState::new().hash_one(path),
+            wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+            bell: Message::Bell.encode(),
+            options,
+            path: path.to_owned(),
+        })
+    }
+
     fn lock(&self) -> MutexGuard<'_, State<K>> {
         // A panic elsewhere leaves the books consistent: each method finishes its change or does none.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -172,18 +188,7 @@ impl<K: Send + 'static> Publisher<K> {
         let failed = |e: io::Error| BindError::new(path, e);
         let listener =
             Listener::bind(path, options.mode, options.gid).map_err(|e| BindError::new(path, e))?;
-        let shared = Arc::new(Shared {
-            state: Mutex::new(State::new(options.budget)),
-            sent: Condvar::new(),
-            board: Board::new().map_err(failed)?,
-            publish_time: Histogram::new(),
-            session: RandomState::new().hash_one(path),
-            wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
-                .map_err(|e| failed(e.into()))?,
-            bell: Message::Bell.encode(),
-            options,
-            path: path.to_owned(),
-        });
+        let shared = Arc::new(Shared::new(path, options).map_err(failed)?);
         let control = control::Control::new(Arc::clone(&shared), listener).map_err(failed)?;
         let thread = thread::Builder::new()
             .name("mos-frame".into())

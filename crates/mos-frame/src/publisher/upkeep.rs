@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, EventData, EventFlags};
 
-use super::control::{Connection, Control, socket_token};
+use super::control::{Connection, Control, Phase, socket_token};
 use super::greeting::MAX_GREETING;
 use super::state::{Aftermath, Sub, Tx};
 use crate::wire::{Message, Reason};
@@ -76,11 +76,15 @@ impl<K: Send + 'static> Control<K> {
         let greeting: Vec<u64> = self
             .connections
             .iter()
-            .filter(|(_, c)| c.greeting_until.is_some_and(|until| until <= now))
+            .filter(|(_, c)| c.phase.until().is_some_and(|until| until <= now))
             .map(|(id, _)| *id)
             .collect();
         for id in greeting {
-            self.refuse_greeting(id, Reason::Timeout, "no HELLO within the handshake time");
+            self.refuse_greeting(
+                id,
+                Reason::Timeout,
+                "no HELLO, or a report not read, within the handshake time",
+            );
         }
         let slow: Vec<u64> = {
             let state = self.shared.lock();
@@ -118,13 +122,11 @@ impl<K: Send + 'static> Control<K> {
     }
 
     fn update_interest(&mut self) {
-        let blocked: Vec<(u64, bool)> = self
-            .shared
-            .lock()
-            .subs
-            .iter()
-            .map(|s| (s.id, s.tx == Tx::Full))
-            .collect();
+        let reporting = |c: &Connection| matches!(c.phase, Phase::Reporting { .. });
+        let reporting = self.connections.iter().filter(|(_, c)| reporting(c));
+        let mut blocked: Vec<(u64, bool)> = reporting.map(|(id, _)| (*id, true)).collect();
+        let tx = |s: &Sub| (s.id, s.tx == Tx::Full);
+        blocked.extend(self.shared.lock().subs.iter().map(tx));
         for (id, blocked) in blocked {
             let Some(connection) = self.connections.get_mut(&id) else {
                 continue;
@@ -169,7 +171,7 @@ impl<K: Send + 'static> Control<K> {
         let mut at = |t: Instant| next = Some(next.map_or(t, |n| n.min(t)));
         self.connections
             .values()
-            .filter_map(|c| c.greeting_until)
+            .filter_map(|c| c.phase.until())
             .for_each(&mut at);
         state
             .subs
@@ -193,7 +195,7 @@ impl<K: Send + 'static> Control<K> {
         for connection in self.connections.values() {
             self.tell(&connection.socket, &Message::Bye);
         }
-        let greeting = |(id, c): (&u64, &Connection)| c.greeting_until.map(|_| *id);
+        let greeting = |(id, c): (&u64, &Connection)| c.phase.until().map(|_| *id);
         let greeting: Vec<u64> = self.connections.iter().filter_map(greeting).collect();
         for id in greeting {
             self.gone(id);

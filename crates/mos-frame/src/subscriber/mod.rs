@@ -17,7 +17,8 @@ pub use frame::Frame;
 #[cfg(feature = "cpu-access")]
 pub use frame::MappedFrame;
 use reconnect::{Backoff, Watch};
-use session::{End, Heard, Session, SessionError};
+pub(crate) use session::End;
+use session::{Heard, Session, SessionError};
 
 use crate::socket::Wait;
 pub use crate::wire::Reason;
@@ -114,7 +115,7 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    fn from_io(path: &Path, source: io::Error) -> Self {
+    pub(crate) fn from_io(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Self::NotFound { path },
@@ -123,7 +124,7 @@ impl ConnectError {
         }
     }
 
-    fn from_end(path: &Path, end: End) -> Self {
+    pub(crate) fn from_end(path: &Path, end: End) -> Self {
         let to_owned = path.to_owned();
         match end {
             End::Gone => Self::NotFound { path: to_owned },
@@ -496,7 +497,7 @@ fn watch(ready: &OwnedFd, fd: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 /// Waits until `fd` is readable; false if the deadline came first.
-fn wait_readable(fd: BorrowedFd<'_>, deadline: Option<Instant>) -> io::Result<bool> {
+pub(crate) fn wait_readable(fd: BorrowedFd<'_>, deadline: Option<Instant>) -> io::Result<bool> {
     loop {
         let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
         let left = left.map(|d| Timespec {

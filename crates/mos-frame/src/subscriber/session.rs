@@ -28,7 +28,7 @@ enum Phase {
 
 /// Why a session is over.
 #[derive(Debug)]
-pub(super) enum End {
+pub(crate) enum End {
     /// The producer is gone; another may come.
     Gone,
     /// It said no.

@@ -23,9 +23,12 @@ impl Writer {
         self
     }
     pub(super) fn text(&mut self, v: &str, max: usize) -> &mut Self {
-        let cut = &v[..v.floor_char_boundary(max)];
-        self.u16(cut.len() as u16);
-        self.0.extend(cut.as_bytes());
+        self.bytes(&v.as_bytes()[..v.floor_char_boundary(max)])
+    }
+    /// A length and so many bytes; the callers see to it that they fit.
+    pub(super) fn bytes(&mut self, v: &[u8]) -> &mut Self {
+        self.u16(v.len() as u16);
+        self.0.extend(v);
         self
     }
 }
@@ -55,10 +58,13 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_le_bytes)
     }
     pub(super) fn text(&mut self) -> Result<String, WireError> {
+        Ok(String::from_utf8_lossy(self.bytes(MAX_TEXT)?).into_owned())
+    }
+    pub(super) fn bytes(&mut self, max: usize) -> Result<&'a [u8], WireError> {
         let len = usize::from(self.u16()?);
-        if len > MAX_TEXT {
+        if len > max {
             return Err(WireError::Field);
         }
-        Ok(String::from_utf8_lossy(self.take(len)?).into_owned())
+        self.take(len)
     }
 }

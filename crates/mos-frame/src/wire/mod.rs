@@ -11,6 +11,7 @@ mod codec;
 mod pictures;
 mod reason;
 #[cfg(test)]
+#[cfg(not(mos_loom))]
 mod tests;
 
 use crate::format::{Format, Layout};
@@ -26,6 +27,8 @@ pub(crate) const VERSION: u16 = 1;
 pub(crate) const MAX_LEN: usize = 1024;
 /// Longest text in a message, in bytes; longer ones are cut.
 pub(crate) const MAX_TEXT: usize = 256;
+/// Largest part of a report in one message, in bytes.
+pub(crate) const MAX_STATS: usize = MAX_LEN - HEADER - 4;
 const HEADER: usize = 8;
 const CRITICAL: u16 = 1;
 
@@ -42,6 +45,11 @@ pub(crate) enum Message {
     },
     BufferAck {
         count: u32,
+    },
+    /// Asks for a report instead of subscribing.
+    Inspect {
+        min_version: u16,
+        max_version: u16,
     },
     // either
     Bye,
@@ -77,6 +85,11 @@ pub(crate) enum Message {
         reason: Reason,
         text: String,
     },
+    /// A part of the answer to INSPECT, at most [`MAX_STATS`] bytes of JSON.
+    Stats {
+        more: bool,
+        part: Vec<u8>,
+    },
 }
 
 /// Why a packet is no message.
@@ -98,6 +111,7 @@ mod kind {
     pub(super) const HELLO: u16 = 1;
     pub(super) const BUFFER_ACK: u16 = 2;
     pub(super) const BYE: u16 = 3;
+    pub(super) const INSPECT: u16 = 4;
     pub(super) const WELCOME: u16 = 64;
     pub(super) const REFUSED: u16 = 65;
     pub(super) const FORMAT: u16 = 66;
@@ -106,6 +120,7 @@ mod kind {
     pub(super) const START: u16 = 69;
     pub(super) const BELL: u16 = 70;
     pub(super) const EVICT: u16 = 71;
+    pub(super) const STATS: u16 = 72;
 }
 
 impl Message {
@@ -143,6 +158,13 @@ impl Message {
             Self::BufferAck { count } => {
                 w.u32(*count);
                 kind::BUFFER_ACK
+            }
+            Self::Inspect {
+                min_version,
+                max_version,
+            } => {
+                w.u32(MAGIC).u16(*min_version).u16(*max_version);
+                kind::INSPECT
             }
             Self::Bye => kind::BYE,
             Self::Welcome {
@@ -189,6 +211,10 @@ impl Message {
                 w.u16(*reason as u16).text(text, MAX_TEXT);
                 kind::EVICT
             }
+            Self::Stats { more, part } => {
+                w.u8(u8::from(*more)).u8(0).bytes(part);
+                kind::STATS
+            }
         }
     }
 
@@ -211,9 +237,7 @@ impl Message {
     fn read_body(kind: u16, r: &mut Reader<'_>) -> Result<Option<Self>, WireError> {
         Ok(Some(match kind {
             kind::HELLO => {
-                if r.u32()? != MAGIC {
-                    return Err(WireError::Magic);
-                }
+                read_magic(r)?;
                 Self::Hello {
                     min_version: r.u16()?,
                     max_version: r.u16()?,
@@ -224,6 +248,13 @@ impl Message {
             }
             kind::BUFFER_ACK => Self::BufferAck { count: r.u32()? },
             kind::BYE => Self::Bye,
+            kind::INSPECT => {
+                read_magic(r)?;
+                Self::Inspect {
+                    min_version: r.u16()?,
+                    max_version: r.u16()?,
+                }
+            }
             kind::WELCOME => {
                 let version = r.u16()?;
                 r.u16()?;
@@ -259,7 +290,21 @@ impl Message {
                 reason: Reason::from_wire(r.u16()?),
                 text: r.text()?,
             },
+            kind::STATS => {
+                let more = r.u8()? != 0;
+                r.u8()?;
+                let part = r.bytes(MAX_STATS)?.to_vec();
+                Self::Stats { more, part }
+            }
             _ => return Ok(None),
         }))
+    }
+}
+
+fn read_magic(r: &mut Reader<'_>) -> Result<(), WireError> {
+    if r.u32()? == MAGIC {
+        Ok(())
+    } else {
+        Err(WireError::Magic)
     }
 }

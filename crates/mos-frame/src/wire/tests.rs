@@ -12,6 +12,10 @@ fn all() -> Vec<Message> {
             name: "enc\u{f6}der".into(),
         },
         Message::BufferAck { count: 3 },
+        Message::Inspect {
+            min_version: 1,
+            max_version: 1,
+        },
         Message::Bye,
         Message::Welcome {
             version: 1,
@@ -43,6 +47,10 @@ fn all() -> Vec<Message> {
         Message::Evict {
             reason: Reason::BadLease,
             text: String::new(),
+        },
+        Message::Stats {
+            more: true,
+            part: vec![7; MAX_STATS],
         },
     ]
 }
@@ -109,7 +117,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_messages_never_panic(which in 0usize..11, at in 0usize..64, byte: u8) {
+    fn damaged_messages_never_panic(which in 0usize..13, at in 0usize..64, byte: u8) {
         let mut packet = all()[which].encode();
         if let Some(b) = packet.get_mut(at) { *b = byte; }
         if let Ok(Some(Message::BufferAdd { layout, .. })) = Message::decode(&packet) {
