@@ -37,9 +37,6 @@ def _function(library, name, result, *arguments):
 
 _load = _function(_atomic, "__atomic_load_8", ctypes.c_uint64, ctypes.c_void_p, ctypes.c_int)
 _store = _function(_atomic, "__atomic_store_8", None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_int)
-_exchange = _function(
-    _atomic, "__atomic_exchange_8", ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_int
-)
 _compare_exchange = _function(
     _atomic,
     "__atomic_compare_exchange_8",
@@ -63,6 +60,12 @@ _mmap = _function(
     ctypes.c_long,
 )
 _munmap = _function(_libc, "munmap", ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t)
+
+
+def _swap(address: int, expected: int, desired: int, success: int) -> bool:
+    """Compare-and-swap of one word."""
+    found = ctypes.c_uint64(expected)
+    return _compare_exchange(address, ctypes.byref(found), desired, success, _RELAXED)
 
 
 class UnsafeMemory(Exception):
@@ -191,11 +194,11 @@ class LeasePage:
         return _load(self._words.at(_FIRST_LEASE + slot), _ACQUIRE) == seq << 2 | OFFERED
 
     def claim(self, slot: int, seq: int) -> bool:
-        return self._swap(slot, seq << 2 | OFFERED, seq << 2 | HELD, _ACQ_REL)
+        return _swap(self._lease(slot), seq << 2 | OFFERED, seq << 2 | HELD, _ACQ_REL)
 
     def release(self, slot: int, seq: int) -> bool:
         """Ends a claim; false if it was taken away before."""
-        return self._swap(slot, seq << 2 | HELD, seq << 2 | FREE, _RELEASE)
+        return _swap(self._lease(slot), seq << 2 | HELD, seq << 2 | FREE, _RELEASE)
 
     def still_held(self, slot: int, seq: int) -> bool:
         """Whether a claim still stands; what was read before is then sound."""
@@ -209,12 +212,10 @@ class LeasePage:
 
     def disarm(self) -> bool:
         """Takes that back; false if the producer was faster, so that a BELL is under way."""
-        return _exchange(self._words.at(0), 0, _ACQ_REL) != 0
+        return _swap(self._words.at(0), 1, 0, _RELAXED)
 
     def close(self) -> None:
         self._words.close()
 
-    def _swap(self, slot: int, expected: int, desired: int, success: int) -> bool:
-        word = self._words.at(_FIRST_LEASE + slot)
-        found = ctypes.c_uint64(expected)
-        return _compare_exchange(word, ctypes.byref(found), desired, success, _RELAXED)
+    def _lease(self, slot: int) -> int:
+        return self._words.at(_FIRST_LEASE + slot)
