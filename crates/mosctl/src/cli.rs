@@ -82,6 +82,8 @@ pub(crate) enum Command {
     Watch(SomeStreams),
     /// Receive a stream's frames and measure them, until Ctrl-C
     Frames(Frames),
+    /// Show what the frame bus does, stream by stream, until Ctrl-C; `mosctl bus doctor` explains it
+    Bus(Bus),
     /// Save a picture of a stream as PNG (development builds only)
     Snapshot(Snapshot),
     /// Print a completion script for a shell
@@ -174,6 +176,61 @@ pub(crate) struct Frames {
     /// Name that the status shows for this subscriber
     #[arg(long, value_name = "NAME", default_value = "mosctl")]
     pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+The producers are asked themselves, by the sockets in the bus's folder; the service need not run. What the columns say, since the \
+subscriber came:
+  N/H       its window and its hold
+  FPS       frames that it took per second, in the last interval
+  OFFERED   frames put on offer to it
+  CLAIMED   frames that it took
+  RECALLED  frames taken back because it was too slow for them
+  SKIPPED   frames it was never offered, because a buffer could not be announced to it
+  REVOKED   frames taken away while it held them (a hold of 0 only)
+  HELD      frames that it holds now, and the most it ever held
+  OLDEST    age of its oldest lease
+  FULL      times it could not be woken because it does not read its socket
+
+With --json there is one object a stream and interval; times are nanoseconds, counters start with the subscription.
+
+Examples:
+  mosctl bus
+  mosctl bus front --once --json
+  mosctl bus doctor            who holds what, who is slow, why a subscription was refused, and what to do"
+)]
+pub(crate) struct Bus {
+    #[command(subcommand)]
+    pub(crate) command: Option<BusCommand>,
+    #[command(flatten)]
+    pub(crate) streams: SomeStreams,
+    /// Time between two looks
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = args::duration)]
+    pub(crate) interval: Duration,
+    /// Look once and end
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BusCommand {
+    /// Explain who holds which frame, who is too slow, why subscriptions were refused, and what to do about it
+    Doctor(Doctor),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+It watches for a moment, since a slow subscriber shows only over time. It ends with 0 whatever it finds; with --json there is one \
+object a stream, whose findings have a level of `problem`, `warning` or `note`.")]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) streams: SomeStreams,
+    /// How long to watch
+    #[arg(long = "for", value_name = "TIME", default_value = "2s", value_parser = args::duration)]
+    pub(crate) watch: Duration,
 }
 
 fn positive_seconds(text: &str) -> Result<Duration, String> {

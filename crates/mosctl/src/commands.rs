@@ -8,6 +8,7 @@ mod devices;
 mod frames;
 mod snapshot;
 mod status;
+mod subscribe;
 mod watch;
 
 use std::future::Future;
@@ -54,6 +55,7 @@ async fn run_async(global: &Global, command: Command, out: &Out) -> Result<()> {
         Command::Status(args) => status::run(global, &args.streams, out).await,
         Command::Watch(args) => watch::run(global, &args.streams, out).await,
         Command::Frames(args) => frames::run(global, &args, out).await,
+        Command::Bus(args) => bus::run(global, &args, out).await,
         Command::Completions(args) => completions::run(&args, out),
         Command::Snapshot(args) => snapshot::run(global, &args, out),
     }
@@ -65,13 +67,16 @@ impl Global {
         self.socket.clone().unwrap_or_else(client::default_socket)
     }
 
+    /// The folder of the bus's sockets.
+    fn bus_dir(&self) -> PathBuf {
+        self.frame_dir
+            .clone()
+            .unwrap_or_else(mos_frame::default_dir)
+    }
+
     /// The bus socket of a stream.
     fn bus_socket(&self, stream: &StreamName) -> PathBuf {
-        let dir = self
-            .frame_dir
-            .clone()
-            .unwrap_or_else(mos_frame::default_dir);
-        mos_frame::socket_path(&dir, stream.as_str())
+        mos_frame::socket_path(&self.bus_dir(), stream.as_str())
     }
 
     async fn control(&self) -> Result<ControlClient> {

@@ -6,7 +6,7 @@ use mos_frame::tokio::AsyncSubscriber;
 use mos_frame::{Frame, MemoryKind, RecvError, SubscriberOptions, SubscriberStats, monotonic_ns};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 
-use super::bus;
+use super::subscribe::subscribe;
 use crate::cli::{Frames, Global};
 use crate::exit::{Exit, Failure, Result};
 use crate::frames::{Arrival, HEADER, Kind, Measure, Report};
@@ -29,7 +29,7 @@ pub(super) async fn run(global: &Global, args: &Frames, out: &Out) -> Result<()>
         hold: args.hold,
         ..SubscriberOptions::default()
     };
-    let subscriber = bus::subscribe(&global.bus_socket(&args.stream), &options, args.wait)?;
+    let subscriber = subscribe(&global.bus_socket(&args.stream), &options, args.wait)?;
     let subscriber = AsyncSubscriber::new(subscriber)
         .map_err(|e| Failure::new(Exit::Other, format!("can't wait for frames: {e}"), ""))?;
     let mut run = Run::new(args, out, subscriber);

@@ -29,7 +29,7 @@ mod development {
     use serde::Serialize;
 
     use crate::cli::{Global, Snapshot};
-    use crate::commands::bus;
+    use crate::commands::subscribe::subscribe;
     use crate::exit::{Exit, Failure, Result};
     use crate::output::Out;
     use crate::picture::{self, Rgb, Sheet};
@@ -123,7 +123,7 @@ mod development {
             timeout: args.wait,
             ..SubscriberOptions::default()
         };
-        let mut subscriber = bus::subscribe(
+        let mut subscriber = subscribe(
             &global.bus_socket(stream),
             &options,
             deadline.saturating_duration_since(Instant::now()),
