@@ -44,6 +44,9 @@ mod model;
 mod paths;
 #[cfg(not(mos_loom))]
 mod pool;
+#[cfg(test)]
+#[cfg(not(mos_loom))]
+mod protocol_doc;
 #[cfg(not(mos_loom))]
 mod publisher;
 mod shm;
