@@ -57,6 +57,10 @@ const RUN: &[Package] = &[
 
 const TEST: &[Package] = &[
     package(
+        "libatomic1",
+        "the pure-Python subscriber's compare-and-swap on shared memory",
+    ),
+    package(
         "gstreamer1.0-plugins-ugly",
         "x264enc: the RTSP peer encodes with it",
     ),
