@@ -9,6 +9,7 @@ mod cargo;
 mod demo;
 mod error;
 mod exec;
+mod install;
 mod lab;
 mod paths;
 mod rig;
@@ -45,6 +46,8 @@ enum Command {
     Lab(lab::Args),
     /// Build the programs and the GStreamer plugin
     Build(build::Args),
+    /// Build and install programs, GStreamer plugin and C library, below a prefix
+    Install(install::Args),
 }
 
 fn main() -> ExitCode {
@@ -70,5 +73,6 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Bench(args) => bench::run(&args),
         Command::Lab(args) => lab::run(args),
         Command::Build(args) => build::run(&args),
+        Command::Install(args) => install::run(&args),
     }
 }
