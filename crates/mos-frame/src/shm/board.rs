@@ -112,7 +112,7 @@ impl Board {
     }
 
     /// Writes any word anywhere, as no honest producer does.
-    #[cfg(fuzzing)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn poke(&self, index: usize, word: u64) {
         self.words.store(index % WORDS, word, Relaxed);
     }
