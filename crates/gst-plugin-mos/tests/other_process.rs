@@ -4,7 +4,8 @@
 
 mod common;
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 use common::{DEADLINE, Pipeline};
 use mos_testkit::{TempBus, wait_until};
@@ -20,7 +21,7 @@ fn launch(bus: &TempBus, line: &str) -> Command {
         .unwrap();
     }
     let mut command = Command::new("gst-launch-1.0");
-    command.arg("-q").args(line.split_whitespace());
+    command.args(line.split_whitespace());
     command
         .env("GST_PLUGIN_PATH", &plugins)
         .env("GST_REGISTRY", bus.dir().join("registry"))
@@ -67,11 +68,34 @@ fn gst_launch_receives_converts_and_ends_by_itself() {
 }
 
 #[test]
+fn gst_launch_waits_for_its_stream() {
+    let bus = TempBus::new().unwrap();
+    let mut player = launch(&bus, "mosframesrc stream=front num-buffers=10 ! fakesink")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(player.stdout.take().unwrap()).lines();
+    let waits =
+        |line: &std::io::Result<String>| line.as_ref().unwrap().contains("waiting for the stream");
+    assert!(said.any(|line| waits(&line)), "no word of the wait");
+    let _pipeline = Pipeline::play(&format!(
+        "videotestsrc is-live=true ! video/x-raw,format=NV12,width=320,height=240,framerate=60/1 \
+         ! mosnv12contract ! mosframesink stream=front directory={}",
+        bus.dir().display()
+    ));
+    let status = wait_until("the player's end", DEADLINE, || player.try_wait().unwrap()).unwrap();
+    assert!(status.success(), "{status}");
+}
+
+#[test]
 fn a_stream_that_nobody_publishes_ends_with_a_clear_message() {
     let bus = TempBus::new().unwrap();
-    let output = launch(&bus, "mosframesrc stream=nowhere ! fakesink")
-        .output()
-        .unwrap();
+    let output = launch(
+        &bus,
+        "mosframesrc stream=nowhere connect-timeout=100000000 ! fakesink",
+    )
+    .output()
+    .unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
     assert!(

@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
@@ -7,12 +8,14 @@ use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 use gst_base::subclass::base_src::CreateSuccess;
 use gst_base::subclass::prelude::*;
-use mos_frame::{Format, FrameFlags, FrameMeta, RecvError, Subscriber};
+use mos_frame::{
+    ConnectError, Format, FrameFlags, FrameMeta, RecvError, Subscriber, SubscriberOptions,
+};
 
 use super::caps;
 use super::inlet::{Arrival, Change, Inlet, connect_code, recv_advice};
 use super::release::Lease;
-use super::settings::{self, Settings};
+use super::settings::{self, Awaiting, Settings};
 use super::wait::Stop;
 use super::wrap::Wrapper;
 use crate::build::Build;
@@ -39,6 +42,8 @@ pub struct FrameSrc {
     stop: Mutex<Option<Arc<Stop>>>,
     /// Downstream asked for new caps.
     renegotiate: AtomicBool,
+    /// The application was told that the stream is waited for.
+    waiting: AtomicBool,
     frame_time: Mutex<Option<gst::ClockTime>>,
     wrapper: Wrapper,
 }
@@ -114,18 +119,19 @@ impl BaseSrcImpl for FrameSrc {
         };
         let no_fd = |why| gst::error_msg!(gst::ResourceError::OpenRead, ["no eventfd: {why}"]);
         let stop = Stop::new().map_err(no_fd)?;
-        let name = format!("mosframesrc:{}", self.obj().name());
-        let subscriber = Subscriber::connect(&path, settings.options(name)).map_err(|why| {
-            let text = why.to_string();
-            self.start_error(
-                gst::ResourceError::OpenRead,
-                &text,
-                connect_code(&why),
-                &text,
-            )
-        })?;
-        gst::info!(CAT, imp = self, "subscribed to {}", path.display());
-        let inlet = Inlet::new(subscriber, settings.latest, settings.patience()).map_err(no_fd)?;
+        let inlet = match (self.subscribe(&settings, &path), settings.awaiting()) {
+            (Err(ConnectError::NotFound { .. }), Awaiting::For(patience)) => {
+                gst::info!(CAT, imp = self, "waiting for {}", path.display());
+                let subscriber = Subscriber::await_stream(&path, self.options(&settings));
+                inlet(subscriber.map_err(no_fd)?, &settings).map(|inlet| inlet.awaiting(patience))
+            }
+            (Err(why), _) => {
+                let (text, code) = (why.to_string(), connect_code(&why));
+                return Err(self.start_error(gst::ResourceError::OpenRead, &text, code, &text));
+            }
+            (Ok(subscriber), _) => inlet(subscriber, &settings),
+        };
+        let inlet = inlet.map_err(no_fd)?;
         *lock(&self.stop) = Some(Arc::new(stop));
         *lock(&self.inlet) = Some(inlet);
         Ok(())
@@ -134,6 +140,9 @@ impl BaseSrcImpl for FrameSrc {
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
         lock(&self.inlet).take();
         lock(&self.stop).take();
+        if self.waiting.swap(false, Ordering::Relaxed) {
+            self.progress(gst::ProgressType::Canceled, "no longer waiting");
+        }
         *lock(&self.frame_time) = None;
         Ok(())
     }
@@ -187,17 +196,24 @@ impl PushSrcImpl for FrameSrc {
         _buffer: Option<&mut gst::BufferRef>,
     ) -> Result<CreateSuccess, gst::FlowError> {
         let stop = lock(&self.stop).clone().ok_or(gst::FlowError::Flushing)?;
+        self.tell_that_it_waits();
         let mut guard = lock(&self.inlet);
         let inlet = guard.as_mut().ok_or(gst::FlowError::Flushing)?;
-        let frame = match inlet.next(&stop) {
-            Ok(Arrival::Frame(frame)) => frame,
-            Ok(Arrival::Stopped) => return Err(gst::FlowError::Flushing),
-            Ok(Arrival::TimedOut(after)) => return Err(self.timed_out(after)),
-            Err(why) => return Err(self.receive_failed(&why)),
+        let frame = loop {
+            match inlet.next(&stop) {
+                Ok(Arrival::Frame(frame)) => break frame,
+                Ok(Arrival::Stopped) => return Err(gst::FlowError::Flushing),
+                Ok(Arrival::TimedOut(after)) => return Err(self.timed_out(after)),
+                Ok(Arrival::NotPublished) => self.look_again(inlet)?,
+                Err(why) => return Err(self.receive_failed(&why)),
+            }
         };
         let change = inlet.compare(&frame);
         let lease = Lease::new(frame, Arc::clone(inlet.releases()));
         drop(guard);
+        if self.waiting.swap(false, Ordering::Relaxed) {
+            self.progress(gst::ProgressType::Complete, "the stream is there");
+        }
         if self.renegotiate.swap(false, Ordering::Relaxed) || change.format {
             self.negotiate_format(lease.frame().format())?;
         }
@@ -208,6 +224,60 @@ impl PushSrcImpl for FrameSrc {
 impl FrameSrc {
     fn settings(&self) -> MutexGuard<'_, Settings> {
         lock(&self.settings)
+    }
+
+    fn options(&self, settings: &Settings) -> SubscriberOptions {
+        settings.options(format!("mosframesrc:{}", self.obj().name()))
+    }
+
+    fn subscribe(&self, settings: &Settings, path: &Path) -> Result<Subscriber, ConnectError> {
+        let subscriber = Subscriber::connect(path, self.options(settings))?;
+        gst::info!(CAT, imp = self, "subscribed to {}", path.display());
+        Ok(subscriber)
+    }
+
+    /// Posts, once, that the stream is not there yet. From the streaming thread: an application that waits for the end of
+    /// the progress before it plays (as gst-launch does) would wait for ever, for a live source works when it plays.
+    fn tell_that_it_waits(&self) {
+        let awaiting = lock(&self.inlet).as_ref().is_some_and(Inlet::is_awaiting);
+        if awaiting && !self.waiting.swap(true, Ordering::Relaxed) {
+            self.progress(
+                gst::ProgressType::Start,
+                "waiting for the stream to be published",
+            );
+        }
+    }
+
+    fn progress(&self, kind: gst::ProgressType, text: &str) {
+        let src = self.obj();
+        let message = gst::message::Progress::builder(kind, "connect", text).src(&*src);
+        // Nobody listens to an element without a pipeline.
+        let _ = src.post_message(message.build());
+    }
+
+    /// The time for the stream to appear is over. One more look finds what is wrong: it may be there and refuse us.
+    fn look_again(&self, inlet: &mut Inlet) -> Result<(), gst::FlowError> {
+        let settings = self.settings().clone();
+        let path = settings.path().ok_or(gst::FlowError::Flushing)?;
+        match self.subscribe(&settings, &path) {
+            Ok(subscriber) => {
+                inlet.found(subscriber);
+                Ok(())
+            }
+            Err(why) => {
+                self.waiting.store(false, Ordering::Relaxed);
+                self.progress(gst::ProgressType::Error, "the stream did not appear");
+                let text = why.to_string();
+                gst::element_imp_error!(
+                    self,
+                    gst::ResourceError::OpenRead,
+                    ("{text}"),
+                    ["{text}"],
+                    details: details(FaultKind::Bus, connect_code(&why), &text)
+                );
+                Err(gst::FlowError::Error)
+            }
+        }
     }
 
     /// Settles with downstream how frames of this format are called.
@@ -313,6 +383,10 @@ impl FrameSrc {
         gst::element_imp_error!(self, code, ("{text}"), ["{advice}"], details: details(FaultKind::Bus, reason, advice));
         gst::error_msg!(code, ["{text}"])
     }
+}
+
+fn inlet(subscriber: Subscriber, settings: &Settings) -> std::io::Result<Inlet> {
+    Inlet::new(subscriber, settings.latest, settings.patience())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -14,7 +14,10 @@ use super::wait::{Stop, Woken};
 pub(crate) enum Arrival {
     Frame(Frame),
     Stopped,
+    /// The stream is there, but no frame came in time.
     TimedOut(Duration),
+    /// Nobody published the stream in time.
+    NotPublished,
 }
 
 /// A subscription and what the element knows of its last frame.
@@ -23,8 +26,18 @@ pub(crate) struct Inlet {
     subscriber: Subscriber,
     latest: bool,
     patience: Option<Duration>,
+    /// While the stream was not there yet.
+    awaited: Option<Awaited>,
     last: Option<Last>,
     releases: Arc<Releases>,
+}
+
+/// A stream that nobody published when the element started.
+#[derive(Debug)]
+struct Awaited {
+    patience: Option<Duration>,
+    /// From the first wait on: between the start and that, the element may be paused.
+    deadline: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -55,19 +68,57 @@ impl Inlet {
             subscriber,
             latest,
             patience,
+            awaited: None,
             last: None,
             releases: Arc::new(Releases::new()?),
         })
     }
 
+    /// For a subscriber whose stream is not published yet: it has this long to appear, or for ever.
+    #[must_use]
+    pub(crate) fn awaiting(self, patience: Option<Duration>) -> Self {
+        let awaited = Some(Awaited {
+            patience,
+            deadline: None,
+        });
+        Self { awaited, ..self }
+    }
+
+    /// Whether the stream was not there yet when it was last looked for.
+    pub(crate) const fn is_awaiting(&self) -> bool {
+        self.awaited.is_some()
+    }
+
+    /// Takes a subscriber that found the stream after all.
+    pub(crate) fn found(&mut self, subscriber: Subscriber) {
+        (self.subscriber, self.awaited) = (subscriber, None);
+    }
+
+    /// Until when to wait, from now on.
+    fn deadline(&mut self) -> Option<Instant> {
+        let after = |patience: Option<Duration>| Instant::now().checked_add(patience?);
+        match &mut self.awaited {
+            None => after(self.patience),
+            Some(awaited) => {
+                awaited.deadline = awaited.deadline.or_else(|| after(awaited.patience));
+                awaited.deadline
+            }
+        }
+    }
+
     /// Waits for a frame until one is there, the patience is over or the wait is stopped.
     pub(crate) fn next(&mut self, stop: &Stop) -> Result<Arrival, RecvError> {
-        let deadline = self
-            .patience
-            .and_then(|patience| Instant::now().checked_add(patience));
+        let mut deadline = self.deadline();
         loop {
+            if self.awaited.is_some() && self.subscriber.is_connected() {
+                self.awaited = None;
+                deadline = self.deadline();
+            }
             let woken = match self.try_next() {
-                Ok(Some(frame)) => return Ok(Arrival::Frame(frame)),
+                Ok(Some(frame)) => {
+                    self.awaited = None;
+                    return Ok(Arrival::Frame(frame));
+                }
                 Ok(None) => stop.wait(self.subscriber.as_fd(), deadline)?,
                 Err(RecvError::HoldLimit { .. }) => match self.try_after_release()? {
                     Some(frame) => return Ok(Arrival::Frame(frame)),
@@ -78,6 +129,7 @@ impl Inlet {
             match woken {
                 Woken::Ready => {}
                 Woken::Stopped => return Ok(Arrival::Stopped),
+                Woken::TimedOut if self.is_awaiting() => return Ok(Arrival::NotPublished),
                 Woken::TimedOut => return Ok(Arrival::TimedOut(self.patience.unwrap_or_default())),
             }
         }

@@ -21,17 +21,22 @@
 //! skips to the newest frame each time.
 //! A producer that restarts is found again by itself; meanwhile the source waits, or fails after `timeout`.
 //!
+//! # Start
+//! The stream need not be there yet. The state changes are not held up: the source waits for the stream once it plays, says so
+//! by progress messages of the code `connect`, and fails after `connect-timeout` (10 s unless set; 0 fails at the start).
+//!
 //! # Time
 //! PTS is the capture time as running time, so that a live sink shows frames with the camera's own rhythm. The buffer's
 //! offset is the sequence on the bus; DISCONT marks a gap. `GstReferenceTimestampMeta` (`timestamp/x-unix`) carries the
 //! time of day where the camera gave it.
 //!
 //! # Properties
-//! `stream`, `directory`, `socket-path`, `window`, `hold`, `latest`, `timeout` (ns, 0 waits for ever).
+//! `stream`, `directory`, `socket-path`, `window`, `hold`, `latest`, `timeout` (ns, 0 waits for ever),
+//! `connect-timeout` (ns, 0 does not wait, the largest value waits for ever).
 //!
 //! # Errors
 //! With [details](crate::fault::DETAILS): `kind=bus` and reason `no-stream`, `not-found`, `refused`, `permission`,
-//! `handshake-timeout`, `protocol`, `io` at the start, `timeout`, `evicted`, `disconnected`, `receive` later;
+//! `handshake-timeout`, `protocol`, `io` at the start or when the stream did not appear in time, `timeout`, `evicted`, `disconnected`, `receive` later;
 //! `kind=contract` and reason `format` or `not-negotiated`.
 
 mod caps;

@@ -13,6 +13,18 @@ use crate::address::Address;
 /// Longest time for the producer's answer at the start.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
+/// Default of `connect-timeout`, nanoseconds: a producer that is started together with its consumers is there by then.
+const CONNECT_TIMEOUT: u64 = 10_000_000_000;
+
+/// Whether to wait for a stream that is not there at the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Awaiting {
+    /// Fail at once.
+    Not,
+    /// This long; `None` for ever.
+    For(Option<Duration>),
+}
+
 /// Values of the properties.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
@@ -21,6 +33,7 @@ pub(super) struct Settings {
     hold: u32,
     pub(super) latest: bool,
     timeout: u64,
+    connect_timeout: u64,
 }
 
 impl Default for Settings {
@@ -31,6 +44,7 @@ impl Default for Settings {
             hold: 4,
             latest: false,
             timeout: 0,
+            connect_timeout: CONNECT_TIMEOUT,
         }
     }
 }
@@ -45,6 +59,9 @@ impl Settings {
             "hold" => self.hold = value.get().unwrap_or(self.hold),
             "latest" => self.latest = value.get().unwrap_or(self.latest),
             "timeout" => self.timeout = value.get().unwrap_or(self.timeout),
+            "connect-timeout" => {
+                self.connect_timeout = value.get().unwrap_or(self.connect_timeout);
+            }
             name => unreachable!("GObject sets only installed properties, not {name}"),
         }
     }
@@ -55,6 +72,7 @@ impl Settings {
             "hold" => self.hold.to_value(),
             "latest" => self.latest.to_value(),
             "timeout" => self.timeout.to_value(),
+            "connect-timeout" => self.connect_timeout.to_value(),
             name => self.address.get(name),
         }
     }
@@ -67,6 +85,15 @@ impl Settings {
     /// Longest wait for a frame; `None` waits for ever.
     pub(super) fn patience(&self) -> Option<Duration> {
         (self.timeout > 0).then(|| Duration::from_nanos(self.timeout))
+    }
+
+    /// How long a stream that nobody publishes at the start may take to appear.
+    pub(super) fn awaiting(&self) -> Awaiting {
+        match self.connect_timeout {
+            0 => Awaiting::Not,
+            u64::MAX => Awaiting::For(None),
+            nanos => Awaiting::For(Some(Duration::from_nanos(nanos))),
+        }
     }
 
     pub(super) fn options(&self, name: String) -> SubscriberOptions {
@@ -103,7 +130,12 @@ pub(super) fn properties() -> &'static [glib::ParamSpec] {
                 .mutable_ready()
                 .build(),
             glib::ParamSpecUInt64::builder("timeout")
-                .blurb("Longest wait for a frame in nanoseconds, also while a producer that was there is away; 0 waits for ever. The stream has to be there at the start")
+                .blurb("Longest wait for a frame in nanoseconds, also while a producer that was there is away; 0 waits for ever")
+                .mutable_ready()
+                .build(),
+            glib::ParamSpecUInt64::builder("connect-timeout")
+                .blurb("Longest wait in nanoseconds for a stream that nobody publishes at the start; 0 fails at once, the largest value waits for ever")
+                .default_value(CONNECT_TIMEOUT)
                 .mutable_ready()
                 .build(),
         ]);
