@@ -133,7 +133,38 @@ impl Book {
     /// Closes the book, whatever the page says; gives the slots of all its leases.
     pub(crate) fn close(&mut self) -> impl Iterator<Item = usize> {
         self.counters.held = 0;
+        // Nobody can claim them any more.
+        self.counters.recalled += self.leases.iter().filter(|l| !l.held).count() as u64;
         std::mem::take(&mut self.leases).into_iter().map(|l| l.slot)
+    }
+
+    /// Says what is wrong with the figures, if anything is.
+    pub(crate) fn check_invariants(&self) -> Result<(), String> {
+        let LeaseCounters {
+            offered,
+            claimed,
+            recalled,
+            revoked,
+            held,
+            max_held,
+            ..
+        } = self.counters;
+        let open = self.leases.iter().filter(|l| !l.held).count() as u64;
+        if offered != claimed + recalled + open {
+            return Err(format!(
+                "{offered} frames offered, but {claimed} claimed, {recalled} recalled, {open} still offered"
+            ));
+        }
+        if revoked > claimed || held > max_held || u64::from(max_held) > claimed {
+            return Err(format!(
+                "of {claimed} claimed frames {revoked} were revoked, {held} are held, {max_held} were at most"
+            ));
+        }
+        let mut slots = std::collections::HashSet::new();
+        if !self.leases.iter().all(|l| slots.insert(l.slot)) {
+            return Err("two leases on one slot".into());
+        }
+        Ok(())
     }
 
     /// Whether any frame is offered or held.

@@ -206,6 +206,55 @@ fn acknowledging_what_was_never_sent_ends_in_eviction() {
     scene.publish();
 }
 
+/// A message of a later version, which may be skipped.
+fn unknown() -> Vec<u8> {
+    let mut packet = Message::Start.encode();
+    packet[0..4].copy_from_slice(&[200, 0, 0, 0]);
+    packet
+}
+
+/// Neither says anything; each costs the producer a turn.
+#[test]
+fn messages_that_say_nothing_are_bounded() {
+    let mut scene = Scene::new();
+    let (raw, _page) = scene.started(2, 1);
+    for _ in 0..20 {
+        assert_eq!(
+            socket::send(raw.socket.as_fd(), &unknown(), &[]).unwrap(),
+            Sent::Done
+        );
+    }
+    scene.publish();
+    assert_eq!(scene.publisher.stats().evicted, 0, "a few are fine");
+    while let Ok(Sent::Done | Sent::Full) = socket::send(raw.socket.as_fd(), &unknown(), &[]) {}
+    assert_eq!(raw.last_words(), Reason::Protocol);
+    let (raw, _page) = scene.started(2, 1);
+    raw.send(&Message::BufferAck { count: 0 });
+    assert_eq!(raw.last_words(), Reason::Protocol);
+    scene.publish();
+    assert_eq!(scene.publisher.stats().evicted, 2);
+}
+
+/// Far more silent peers than may greet at once keep nobody out for longer than their places turn over.
+#[test]
+fn silent_peers_make_room_for_those_who_speak() {
+    let options = PublisherOptions {
+        handshake_timeout: Duration::from_hours(1),
+        ..PublisherOptions::default()
+    };
+    let mut scene = Scene::with(options);
+    let silent: Vec<Raw> = (0..50).map(|_| scene.connect()).collect();
+    let timeout = PATIENCE;
+    let late = SubscriberOptions {
+        timeout,
+        ..SubscriberOptions::default()
+    };
+    let mut late = Subscriber::connect(scene.publisher.path(), late).unwrap();
+    let seq = scene.publish();
+    assert_eq!(late.next().unwrap().seq(), seq);
+    assert_eq!(silent[0].last_words(), Reason::Timeout);
+}
+
 #[test]
 fn a_handshake_that_takes_too_long_is_ended() {
     let options = PublisherOptions {
@@ -246,7 +295,7 @@ fn descriptors_that_nobody_asked_for_are_closed() {
             .count()
     };
     for _ in 0..50 {
-        let packet = Message::BufferAck { count: 0 }.encode();
+        let packet = unknown();
         socket::send(raw.socket.as_fd(), &packet, &[gift.as_fd(), gift.as_fd()]).unwrap();
     }
     raw.send(&Message::Bye);
@@ -328,6 +377,7 @@ fn a_stream_that_makes_new_buffers_for_ever_keeps_no_more_than_its_budget() {
     let spare = scene.pool.acquire().unwrap();
     for _ in 0..1000 {
         let fd = memory::memfd("unpooled", layout.bytes_of(0)).unwrap();
+        memory::seal_read_only(fd.as_fd()).unwrap();
         scene.publisher.import(&[fd.as_fd()], &layout).unwrap();
         assert!(scene.publisher.stats().buffers <= 17);
     }

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::{self, NonNull};
 
-use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::fs::{MemfdFlags, OFlags, SealFlags};
 use rustix::mm::{MapFlags, ProtFlags};
 
 /// Identity of a memory object, whatever descriptor number it has.
@@ -59,6 +59,18 @@ pub fn seal_read_only(fd: BorrowedFd<'_>) -> io::Result<()> {
 pub(crate) fn has_fixed_size(fd: BorrowedFd<'_>) -> bool {
     rustix::fs::fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(SealFlags::SHRINK))
         || is_dmabuf(fd)
+}
+
+/// Whether nobody who is sent this descriptor can write to its memory: a memfd sealed against writers to come, or a dma-buf
+/// that is open for reading only (`V4L2` `VIDIOC_EXPBUF` with `O_RDONLY`; a dma-buf can't be opened again for writing).
+pub fn is_read_only(fd: BorrowedFd<'_>) -> bool {
+    let sealed = |seals: SealFlags| seals.intersects(SealFlags::FUTURE_WRITE | SealFlags::WRITE);
+    if rustix::fs::fcntl_get_seals(fd).is_ok_and(sealed) {
+        return true;
+    }
+    let for_reading =
+        rustix::fs::fcntl_getfl(fd).is_ok_and(|f| f & OFlags::RWMODE == OFlags::RDONLY);
+    for_reading && is_dmabuf(fd)
 }
 
 /// Bytes of the memory behind `fd`.
@@ -158,6 +170,19 @@ mod tests {
         };
         assert_eq!(seen, 7);
         assert!(has_fixed_size(fd.as_fd()));
+    }
+
+    #[test]
+    fn a_memfd_is_read_only_by_its_seal_alone() {
+        let fd = memfd("open", 4096).unwrap();
+        let own = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        let reader = fs::File::open(own).unwrap();
+        // It could be opened again for writing.
+        assert!(!is_read_only(fd.as_fd()) && !is_read_only(reader.as_fd()));
+        seal_size(fd.as_fd()).unwrap();
+        assert!(!is_read_only(fd.as_fd()));
+        seal_read_only(fd.as_fd()).unwrap();
+        assert!(is_read_only(fd.as_fd()) && is_read_only(reader.as_fd()));
     }
 
     #[test]

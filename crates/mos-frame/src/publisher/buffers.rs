@@ -95,8 +95,9 @@ impl<K> State<K> {
         });
         for sub in &mut self.subs {
             sub.known[index] = false;
-            // What still waits about the slot's former buffers is void; so the outbox of one that never reads is bounded.
-            sub.outbox.retain(|o| !o.is_about(index));
+            // What still waits to announce the slot's former buffers is void; so the outbox of one that never reads is
+            // bounded. Not so the word that a buffer is gone: it knows that one, and keeps its descriptors until it is told.
+            sub.outbox.retain(|o| !o.adds(index));
             sub.outbox.push_back(Outgoing::AddBuffer {
                 slot: index,
                 generation,
@@ -159,5 +160,35 @@ impl<K> State<K> {
                 after.wake = true;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use crate::format::{Format, Layout};
+    use crate::memory;
+    use crate::publisher::{ImportError, Publisher, PublisherOptions};
+
+    #[test]
+    fn read_only_is_promised_only_of_memory_that_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = crate::socket_path(dir.path(), "sealed");
+        let publisher = Publisher::<()>::bind(&path, PublisherOptions::default()).unwrap();
+        let promised = Format::nv12_memfd(64, 48, (30, 1));
+        publisher.set_format(promised.clone());
+        let layout = Layout::nv12(64, 48);
+        let fd = memory::memfd("open", layout.bytes_of(0)).unwrap();
+        let import = || publisher.import(&[fd.as_fd()], &layout);
+        assert!(matches!(import(), Err(ImportError::Writable { index: 0 })));
+        publisher.set_format(Format {
+            read_only: false,
+            ..promised.clone()
+        });
+        import().unwrap();
+        publisher.set_format(promised);
+        memory::seal_read_only(fd.as_fd()).unwrap();
+        import().unwrap();
     }
 }

@@ -13,6 +13,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 
 use super::Shared;
+use super::allowance::Allowance;
 use super::greeting::{Applicant, printable};
 use super::inspection::{Outpour, Reports};
 use super::state::Aftermath;
@@ -26,19 +27,40 @@ const WAKE: u64 = u64::MAX - 1;
 /// Packets read from one peer before the others have their turn.
 const BURST: usize = 16;
 
+/// Messages of an unknown type that a peer may send at once, and how often one more.
+const UNKNOWN: u32 = 64;
+const UNKNOWN_EVERY: Duration = Duration::from_millis(100);
+
 /// One connection.
 pub(super) struct Connection {
     pub(super) socket: Arc<OwnedFd>,
     pub(super) peer: Peer,
     pub(super) applicant: Applicant,
     pub(super) phase: Phase,
+    /// When it was accepted.
+    pub(super) since: Instant,
+    pub(super) unknown: Allowance,
     pub(super) wants_write: bool,
+}
+
+impl Connection {
+    pub(super) fn new(socket: Arc<OwnedFd>, peer: Peer, since: Instant, until: Instant) -> Self {
+        Self {
+            socket,
+            applicant: Applicant::of(&peer),
+            peer,
+            phase: Phase::Greeting { until },
+            since,
+            unknown: Allowance::new(UNKNOWN, UNKNOWN_EVERY, since),
+            wants_write: false,
+        }
+    }
 }
 
 /// How far a connection is.
 pub(super) enum Phase {
     /// It has not said what it wants.
-    Greeting { since: Instant, until: Instant },
+    Greeting { until: Instant },
     /// It wanted a report, and reads it.
     Reporting { until: Instant, report: Outpour },
     /// It said HELLO and is in the books.
@@ -49,7 +71,7 @@ impl Phase {
     /// By when it has to be in the books or gone.
     pub(super) const fn until(&self) -> Option<Instant> {
         match self {
-            Self::Greeting { until, .. } | Self::Reporting { until, .. } => Some(*until),
+            Self::Greeting { until } | Self::Reporting { until, .. } => Some(*until),
             Self::Subscribed => None,
         }
     }
@@ -129,7 +151,7 @@ impl<K: Send + 'static> Control<K> {
     }
 
     /// Waits for events and handles them; false if there can be no more.
-    fn turn(&mut self) -> bool {
+    pub(super) fn turn(&mut self) -> bool {
         let mut space = [MaybeUninit::uninit(); 32];
         let timeout = self.timeout(Instant::now()).map(timespec);
         let events: Vec<(u64, EventFlags)> = match epoll::wait(
@@ -180,7 +202,7 @@ impl<K: Send + 'static> Control<K> {
         }
     }
 
-    fn read(&mut self, id: u64) {
+    pub(super) fn read(&mut self, id: u64) {
         for _ in 0..BURST {
             let Some(connection) = self.connections.get(&id) else {
                 return;
@@ -193,10 +215,33 @@ impl<K: Send + 'static> Control<K> {
             };
             // Subscribers send no descriptors; any that came are closed with the packet.
             match Message::decode(&packet.bytes) {
-                Ok(Some(message)) => self.act(id, message),
-                Ok(None) => {}
+                Ok(Some(message)) => {
+                    self.act(id, message);
+                    self.check();
+                }
+                Ok(None) => self.shrug(id),
                 Err(error) => return self.offend(id, Reason::Protocol, &error.to_string()),
             }
+        }
+    }
+
+    /// In debug builds only: a peer's message must leave the state sound, whatever it was.
+    fn check(&self) {
+        #[cfg(debug_assertions)]
+        if let Err(error) = self.shared.lock().check_invariants() {
+            panic!("{}: {error}", self.shared.path.display());
+        }
+    }
+
+    /// A message of a later version came, which we need not know. Only so often: each costs a turn of this thread.
+    fn shrug(&mut self, id: u64) {
+        let connection = self.connections.get_mut(&id);
+        if connection.is_some_and(|c| !c.unknown.take(Instant::now())) {
+            let text = format!(
+                "it sent more than {UNKNOWN} unknown messages, and more than one in {} ms",
+                UNKNOWN_EVERY.as_millis()
+            );
+            self.offend(id, Reason::Protocol, &text);
         }
     }
 
@@ -227,19 +272,10 @@ impl<K: Send + 'static> Control<K> {
                 max_version,
             } if greeting => self.inspect(id, (min_version, max_version)),
             Message::BufferAck { count } if subscribed => {
-                let acknowledged = self.shared.lock().sub(id).is_some_and(|sub| {
-                    let fits = count <= sub.unacked;
-                    sub.unacked = sub.unacked.saturating_sub(count);
-                    fits
-                });
-                if acknowledged {
-                    self.shared.flush(id);
-                } else {
-                    self.offend(
-                        id,
-                        Reason::Protocol,
-                        "it acknowledged more buffers than were sent",
-                    );
+                let acknowledged = self.shared.lock().acknowledge(id, count);
+                match acknowledged {
+                    Ok(()) => drop(self.shared.flush(id)),
+                    Err(text) => self.offend(id, Reason::Protocol, text),
                 }
             }
             Message::Bye => self.gone(id),

@@ -61,6 +61,15 @@ pub enum ImportError {
     /// The planes don't fit the memory or each other.
     #[error("the planes do not fit the buffer's memory: {0}")]
     Layout(String),
+    /// The format promises memory that subscribers can't write to, and this is none.
+    #[error(
+        "subscribers could write to descriptor {index}'s memory, but the format says that they can't: seal it \
+         (memory::seal_read_only) before it is imported, or set the format's read_only to false"
+    )]
+    Writable {
+        /// Which of the buffer's descriptors.
+        index: usize,
+    },
     /// All 256 buffers are held.
     #[error("all 256 buffers of the stream are in use")]
     Full,

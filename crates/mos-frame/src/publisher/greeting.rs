@@ -19,7 +19,9 @@ use crate::socket::{self, Peer};
 use crate::wire::{Message, Reason, VERSION};
 
 /// Connections that may be between accept and HELLO at once; more wait in the kernel's backlog.
-pub(super) const MAX_GREETING: usize = 8;
+const MAX_GREETING: usize = 16;
+/// How long a peer may say nothing while others wait for its place. An honest one has said HELLO before it is accepted.
+const SILENCE: Duration = Duration::from_millis(250);
 /// After a connection could not be accepted.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 
@@ -36,7 +38,7 @@ pub(super) struct Applicant {
 
 impl Applicant {
     /// One who said nothing yet.
-    const fn of(peer: &Peer) -> Self {
+    pub(super) const fn of(peer: &Peer) -> Self {
         Self {
             pid: peer.pid,
             uid: peer.uid,
@@ -48,10 +50,16 @@ impl Applicant {
 
 impl<K: Send + 'static> Control<K> {
     pub(super) fn accept(&mut self) {
-        while self.greeting_count() < MAX_GREETING {
+        loop {
             let Some(listener) = &self.listener else {
                 return;
             };
+            if self.greeting_count() >= MAX_GREETING {
+                if !listener.has_caller() || !self.make_room(Instant::now()) {
+                    break;
+                }
+                continue;
+            }
             let socket = match listener.accept() {
                 Ok(Some(socket)) => socket,
                 Ok(None) => return,
@@ -65,6 +73,37 @@ impl<K: Send + 'static> Control<K> {
             self.greet(socket);
         }
         self.listen(false);
+    }
+
+    /// Ends the greeting that has lasted longest, if one has lasted long enough; others wait for its place. Of the user who
+    /// has most of them, so that one user's silence costs him his own places.
+    fn make_room(&mut self, now: Instant) -> bool {
+        let greeting = self.connections.iter();
+        let greeting = greeting.filter(|(_, c)| c.phase.until().is_some());
+        let places: Vec<Place> = greeting
+            .map(|(id, c)| Place {
+                id: *id,
+                uid: c.peer.uid,
+                since: c.since,
+            })
+            .collect();
+        let Some(id) = overstayer(&places, now) else {
+            return false;
+        };
+        let text = format!(
+            "no HELLO within {} ms while others wait",
+            SILENCE.as_millis()
+        );
+        self.refuse_greeting(id, Reason::Timeout, &text);
+        true
+    }
+
+    /// When a greeting may be ended in favour of a caller, if no place is free.
+    pub(super) fn room_at(&self) -> Option<Instant> {
+        let greeting = self.connections.values();
+        let greeting = greeting.filter(|c| c.phase.until().is_some());
+        let oldest = greeting.map(|c| c.since).min()?;
+        (self.greeting_count() >= MAX_GREETING).then(|| oldest + SILENCE)
     }
 
     pub(super) fn greeting_count(&self) -> usize {
@@ -129,16 +168,10 @@ impl<K: Send + 'static> Control<K> {
         }
         let since = Instant::now();
         let until = since + self.shared.options.handshake_timeout;
-        self.connections.insert(
-            id,
-            Connection {
-                socket,
-                applicant: Applicant::of(&peer),
-                peer,
-                phase: Phase::Greeting { since, until },
-                wants_write: false,
-            },
-        );
+        let connection = Connection::new(socket, peer, since, until);
+        self.connections.insert(id, connection);
+        // Its HELLO is there already, unless it is up to something.
+        self.read(id);
     }
 
     fn refuse(&self, socket: &OwnedFd, applicant: &Applicant, reason: Reason, text: &str) {
@@ -211,8 +244,10 @@ impl<K: Send + 'static> Control<K> {
             known: vec![false; SLOTS].into(),
             outbox: VecDeque::new(),
             tx: Tx::Ready,
-            unacked: 0,
+            unacked: VecDeque::new(),
+            reads: false,
             started: false,
+            joined_at: 0,
             admitted_ns: monotonic_ns(),
             deadline: Instant::now() + self.shared.options.handshake_timeout,
             doomed: None,
@@ -226,6 +261,25 @@ impl<K: Send + 'static> Control<K> {
             Err((reason, text)) => self.refuse_greeting(id, reason, &text),
         }
     }
+}
+
+/// A connection that has not said what it wants.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    id: u64,
+    uid: u32,
+    since: Instant,
+}
+
+/// Whose place goes to the next caller: of those who had it for long enough, the oldest of the user with most places.
+fn overstayer(places: &[Place], now: Instant) -> Option<u64> {
+    let had_time = |p: &&Place| now.saturating_duration_since(p.since) >= SILENCE;
+    let of_user = |uid: u32| places.iter().filter(|p| p.uid == uid).count();
+    let worst = places
+        .iter()
+        .filter(had_time)
+        .max_by_key(|p| (of_user(p.uid), std::cmp::Reverse(p.since)));
+    worst.map(|p| p.id)
 }
 
 /// Whether a peer may subscribe. The groups are asked for only if they decide.
@@ -269,6 +323,34 @@ mod tests {
                 allowed,
                 "{uid}:{gid}"
             );
+        }
+    }
+
+    #[test]
+    fn the_oldest_of_the_user_with_most_places_makes_room() {
+        let start = Instant::now();
+        let now = start + SILENCE * 10;
+        let place = |id, uid, silences: u32| Place {
+            id,
+            uid,
+            since: start + SILENCE * (10 - silences),
+        };
+        let cases: [(&str, &[Place], Option<u64>); 4] = [
+            ("nobody", &[], None),
+            ("all came just now", &[place(1, 0, 0), place(2, 0, 0)], None),
+            (
+                "the oldest",
+                &[place(1, 0, 1), place(2, 0, 3), place(3, 0, 2)],
+                Some(2),
+            ),
+            (
+                "not the user with one",
+                &[place(1, 7, 9), place(2, 0, 0), place(3, 0, 2)],
+                Some(3),
+            ),
+        ];
+        for (name, places, expected) in cases {
+            assert_eq!(overstayer(places, now), expected, "{name}");
         }
     }
 

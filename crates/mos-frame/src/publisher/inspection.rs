@@ -64,7 +64,7 @@ impl<K: Send + 'static> Control<K> {
             }
         };
         if let Some(connection) = self.connections.get_mut(&id)
-            && let Phase::Greeting { until, .. } = connection.phase
+            && let Phase::Greeting { until } = connection.phase
         {
             let report = Outpour { text, sent: 0 };
             connection.phase = Phase::Reporting { until, report };
@@ -133,7 +133,7 @@ mod tests {
         let text: Arc<[u8]> = (0..1_000_000_u32).map(|i| i as u8).collect();
         let connection = control.connections.get_mut(&id).unwrap();
         connection.phase = Phase::Reporting {
-            until: Instant::now() + Duration::from_secs(60),
+            until: Instant::now() + Duration::from_mins(1),
             report: Outpour {
                 text: Arc::clone(&text),
                 sent: 0,

@@ -2,11 +2,14 @@
 
 mod allowance;
 mod buffers;
+#[cfg(any(test, fuzzing))]
+mod by_hand;
 mod caller;
 mod control;
 mod errors;
 mod greeting;
 mod inspection;
+mod invariants;
 mod metrics;
 mod outbox;
 mod publishing;
@@ -32,6 +35,8 @@ use crate::memory;
 use crate::shm::Board;
 use crate::socket::Listener;
 use crate::wire::Message;
+#[cfg(any(test, fuzzing))]
+pub(crate) use by_hand::ByHand;
 pub use caller::Caller;
 pub use errors::{BindError, ImportError, PublishError};
 use metrics::Histogram;
@@ -235,12 +240,25 @@ impl<K: Send + 'static> Publisher<K> {
             }
         }
         check_layout(fds, layout)?;
+        let writable = fds.iter().position(|fd| !memory::is_read_only(*fd));
         let owned = fds
             .iter()
             .map(BorrowedFd::try_clone_to_owned)
             .collect::<Result<_, _>>()?;
         let mut after = Aftermath::default();
-        let slot = self.shared.lock().insert(identity, owned, &mut after);
+        let slot = {
+            let mut state = self.shared.lock();
+            match (&state.format, writable) {
+                // Of the format that the buffer joins, which may be newer than the one that was there above.
+                (
+                    Some(Format {
+                        read_only: true, ..
+                    }),
+                    Some(index),
+                ) => Err(ImportError::Writable { index }),
+                _ => state.insert(identity, owned, &mut after),
+            }
+        };
         self.shared.flush_all();
         self.shared.finish(after);
         slot

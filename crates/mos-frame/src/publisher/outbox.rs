@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::Shared;
 use super::state::{Aftermath, Outgoing, State, Sub, Tx};
+use super::subscribers::lose;
 use crate::shm::LeasePage;
 use crate::socket::{self, Sent};
 use crate::wire::{Message, Reason, VERSION};
@@ -111,13 +112,12 @@ fn next<K>(state: &mut State<K>, id: u64, session: u64) -> Next {
 fn take<K>(state: &mut State<K>, id: u64, session: u64) -> Option<Job> {
     loop {
         let sub = state.subs.iter().find(|s| s.id == id)?;
-        let limit = state.max_unacked(sub.started);
         if sub.doomed.is_some() {
             return None;
         }
         let (packet, fds) = match sub.outbox.front()? {
             Outgoing::Plain(message) => (message.encode(), Fds::None),
-            Outgoing::Start if sub.unacked > 0 => return None,
+            Outgoing::Start if !sub.unacked.is_empty() => return None,
             Outgoing::Start => (Message::Start.encode(), Fds::None),
             Outgoing::Welcome => {
                 let (window, hold) = (sub.demand.window, sub.demand.hold);
@@ -130,7 +130,6 @@ fn take<K>(state: &mut State<K>, id: u64, session: u64) -> Option<Job> {
                 };
                 (welcome.encode(), Fds::Welcome(Arc::clone(&sub.page)))
             }
-            Outgoing::AddBuffer { .. } if sub.unacked >= limit => return None,
             &Outgoing::AddBuffer { slot, generation } => {
                 let Some(buffer) = state.slots[slot]
                     .as_ref()
@@ -141,6 +140,9 @@ fn take<K>(state: &mut State<K>, id: u64, session: u64) -> Option<Job> {
                     state.sub(id)?.outbox.pop_front();
                     continue;
                 };
+                if !state.may_announce(sub, buffer.fds.len() as u32) {
+                    return None;
+                }
                 let (epoch, layout) = (buffer.epoch, buffer.identity.layout.clone());
                 let add = Message::BufferAdd {
                     slot: slot as u32,
@@ -157,9 +159,9 @@ fn take<K>(state: &mut State<K>, id: u64, session: u64) -> Option<Job> {
         let sub = state.sub(id)?;
         sub.tx = Tx::Sending;
         let outgoing = sub.outbox.pop_front()?;
-        if matches!(outgoing, Outgoing::AddBuffer { .. }) {
+        if let Fds::Buffer(fds) = &fds {
             // Counted before it is sent: the acknowledgement may be read before the send is booked.
-            sub.unacked += 1;
+            sub.unacked.push_back(fds.len() as u8);
         }
         return Some(Job {
             outgoing,
@@ -187,12 +189,12 @@ fn conclude<K>(
         Outgoing::AddBuffer { slot, generation } => current(slot, generation),
         _ => true,
     };
-    let Some(sub) = state.sub(id) else {
+    let Some(sub) = state.subs.iter_mut().find(|s| s.id == id) else {
         return false;
     };
     sub.tx = Tx::Ready;
     if !matches!(sent, Sent::Done) && matches!(outgoing, Outgoing::AddBuffer { .. }) {
-        sub.unacked = sub.unacked.saturating_sub(1);
+        sub.unacked.pop_back();
     }
     match sent {
         Sent::Done => {
@@ -224,8 +226,9 @@ fn conclude<K>(
             false
         }
         Sent::Gone => {
-            sub.doomed
-                .get_or_insert((Reason::Other, "the connection is gone".into()));
+            let slots = &mut state.slots;
+            lose(sub, slots, Reason::Other, "the connection is gone");
+            state.settle_all(after);
             after.wake = true;
             false
         }
@@ -234,12 +237,18 @@ fn conclude<K>(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
     use std::sync::mpsc;
     use std::thread;
     use std::time::Duration;
 
     use super::*;
+    use crate::format::{Format, Layout};
+    use crate::memory;
+    use crate::publisher::state::Identity;
     use crate::publisher::{Publisher, PublisherOptions};
+    use crate::socket::{Received, Wait};
     use crate::subscriber::{Subscriber, SubscriberOptions};
 
     #[test]
@@ -269,5 +278,143 @@ mod tests {
             assert!(early.is_err(), "it did not wait");
             is_done.recv().unwrap();
         });
+    }
+
+    struct Raw {
+        socket: OwnedFd,
+        /// Slots and generations that it was told of and not told to forget.
+        known: BTreeSet<(u32, u32)>,
+        started: bool,
+    }
+
+    impl Raw {
+        fn connect(path: &Path) -> Self {
+            let socket = socket::connect(path, None).unwrap();
+            let hello = Message::Hello {
+                min_version: VERSION,
+                max_version: VERSION,
+                window: 2,
+                hold: 1,
+                name: "raw".into(),
+            };
+            socket::send(socket.as_fd(), &hello.encode(), &[]).unwrap();
+            Self {
+                socket,
+                known: BTreeSet::new(),
+                started: false,
+            }
+        }
+
+        fn read(&mut self) {
+            let Received::Packet(packet) = socket::receive(self.socket.as_fd(), Wait::Yes).unwrap()
+            else {
+                panic!("the connection ended")
+            };
+            match Message::decode(&packet.bytes).unwrap().unwrap() {
+                Message::BufferAdd {
+                    slot, generation, ..
+                } => {
+                    self.known.retain(|(s, _)| *s != slot);
+                    self.known.insert((slot, generation));
+                    let ack = Message::BufferAck { count: 1 };
+                    socket::send(self.socket.as_fd(), &ack.encode(), &[]).unwrap();
+                }
+                Message::BufferRemove { slot, generation } => {
+                    self.known.remove(&(slot, generation));
+                }
+                Message::Start => self.started = true,
+                _ => {}
+            }
+        }
+    }
+
+    fn buffer(seed: &str) -> (OwnedFd, Layout) {
+        let layout = Layout::nv12(64, 48);
+        let fd = memory::memfd(seed, layout.bytes_of(0)).unwrap();
+        memory::seal_read_only(fd.as_fd()).unwrap();
+        (fd, layout)
+    }
+
+    /// A slot's buffer goes, another comes and goes before it could be announced: the first must not stay with the
+    /// subscriber for ever.
+    #[test]
+    fn the_end_of_a_buffer_is_told_though_its_slot_is_used_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = crate::socket_path(dir.path(), "outbox");
+        let publisher = Publisher::<()>::bind(&path, PublisherOptions::default()).unwrap();
+        let shared = &publisher.shared;
+        let import = |seed| {
+            let (fd, layout) = buffer(seed);
+            let identity = Identity {
+                memory: vec![memory::memory_id(fd.as_fd()).unwrap()],
+                layout,
+            };
+            let mut after = Aftermath::default();
+            shared
+                .lock()
+                .insert(identity, vec![fd], &mut after)
+                .unwrap();
+        };
+        let format = |width| {
+            let mut after = Aftermath::default();
+            let format = Format::nv12_memfd(width, 48, (30, 1));
+            shared.lock().set_format(format, &mut after);
+        };
+        format(64);
+        import("first");
+        let mut raw = Raw::connect(&path);
+        while !raw.started {
+            raw.read();
+        }
+        assert_eq!(raw.known.len(), 1);
+        // Nothing can be sent meanwhile.
+        let id = shared.lock().subs[0].id;
+        loop {
+            let mut state = shared.lock();
+            let sub = state.sub(id).unwrap();
+            if sub.tx == Tx::Ready && sub.outbox.is_empty() {
+                sub.tx = Tx::Sending;
+                break;
+            }
+        }
+        format(32);
+        import("second");
+        format(16);
+        shared.lock().sub(id).unwrap().tx = Tx::Ready;
+        shared.flush(id);
+        while !raw.known.is_empty() {
+            raw.read();
+        }
+        shared.lock().check_invariants().unwrap();
+    }
+
+    /// Unread descriptors are few however many peers leave them unread: the kernel counts them for the whole user.
+    #[test]
+    fn unread_descriptors_stay_below_the_limit_of_the_user() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = crate::socket_path(dir.path(), "outbox");
+        let options = PublisherOptions {
+            handshake_timeout: Duration::from_hours(1),
+            ..PublisherOptions::default()
+        };
+        let publisher = Publisher::<()>::bind(&path, options).unwrap();
+        publisher.set_format(Format::nv12_memfd(64, 48, (30, 1)));
+        let mut started: Vec<Raw> = (0..40).map(|_| Raw::connect(&path)).collect();
+        for raw in &mut started {
+            while !raw.started {
+                raw.read();
+            }
+        }
+        // From now on nobody reads.
+        for n in 0..100 {
+            let (fd, layout) = buffer(&n.to_string());
+            publisher.import(&[fd.as_fd()], &layout).unwrap();
+        }
+        let unread = |state: &State<()>| -> u32 { state.subs.iter().map(Sub::unread).sum() };
+        let state = publisher.shared.lock();
+        assert_eq!(state.subs.len(), 40);
+        let unread = unread(&state);
+        assert!((40 * 2..=300).contains(&unread), "{unread}");
+        state.check_invariants().unwrap();
     }
 }

@@ -142,12 +142,9 @@ pub(super) enum Outgoing {
 }
 
 impl Outgoing {
-    pub(super) fn is_about(&self, index: usize) -> bool {
-        match self {
-            Self::AddBuffer { slot, .. } => *slot == index,
-            Self::Plain(Message::BufferRemove { slot, .. }) => *slot as usize == index,
-            _ => false,
-        }
+    /// Whether it makes a buffer of this slot known.
+    pub(super) const fn adds(&self, index: usize) -> bool {
+        matches!(self, Self::AddBuffer { slot, .. } if *slot == index)
     }
 }
 
@@ -180,9 +177,13 @@ pub(super) struct Sub {
     pub(super) known: Box<[bool]>,
     pub(super) outbox: VecDeque<Outgoing>,
     pub(super) tx: Tx,
-    /// Buffer announcements that it has not acknowledged.
-    pub(super) unacked: u32,
+    /// Descriptors of each buffer announcement that it has not acknowledged.
+    pub(super) unacked: VecDeque<u8>,
+    /// It acknowledged a buffer, so it has also read WELCOME and its descriptors.
+    pub(super) reads: bool,
     pub(super) started: bool,
+    /// Newest frame that it was not offered because it came later.
+    pub(super) joined_at: u64,
     /// When it was taken on, `CLOCK_MONOTONIC`.
     pub(super) admitted_ns: u64,
     /// By when it has to be started.
@@ -192,6 +193,12 @@ pub(super) struct Sub {
 }
 
 impl Sub {
+    /// Descriptors that it was sent and may not have read.
+    pub(super) fn unread(&self) -> u32 {
+        let buffers: u32 = self.unacked.iter().map(|n| u32::from(*n)).sum();
+        buffers + if self.reads { 0 } else { 2 }
+    }
+
     pub(super) const fn is_served(&self) -> bool {
         self.started && self.doomed.is_none()
     }

@@ -6,6 +6,11 @@ use crate::admission;
 use crate::format::monotonic_ns;
 use crate::wire::{Message, Reason};
 
+/// Most subscribers of a stream: each costs the producer three descriptors, also where its hold of 0 costs no buffer.
+const MAX_SUBSCRIBERS: usize = 128;
+/// Most descriptors that one subscriber may leave unread.
+pub(super) const MAX_UNACKED: u32 = 64;
+
 impl<K> State<K> {
     /// Takes a subscriber on, or says why not.
     pub(super) fn admit(&mut self, mut sub: Sub) -> Result<(), (Reason, String)> {
@@ -19,6 +24,10 @@ impl<K> State<K> {
         if sub.demand.hold == 0 && !self.format.as_ref().is_some_and(|f| f.read_only) {
             let text = "a hold of 0 needs frames that subscribers can't write to; ask for a hold of at least 1";
             return Err((Reason::HoldZero, text.to_owned()));
+        }
+        if self.subs.len() >= MAX_SUBSCRIBERS {
+            let text = format!("{MAX_SUBSCRIBERS} subscribers are the most that a stream has");
+            return Err((Reason::Resources, text));
         }
         admission::admit(self.budget, self.demands().chain([sub.demand]))
             .map_err(|over| (Reason::OverBudget, over.to_string()))?;
@@ -42,6 +51,22 @@ impl<K> State<K> {
         Ok(())
     }
 
+    /// Notes that a subscriber has read `count` more buffers and their descriptors; else says what is wrong.
+    pub(super) fn acknowledge(&mut self, id: u64, count: u32) -> Result<(), &'static str> {
+        let Some(sub) = self.sub(id) else {
+            return Ok(());
+        };
+        if count == 0 {
+            return Err("it acknowledged no buffers at all");
+        }
+        if count as usize > sub.unacked.len() {
+            return Err("it acknowledged more buffers than were sent");
+        }
+        sub.unacked.drain(..count as usize);
+        sub.reads = true;
+        Ok(())
+    }
+
     /// START is about to go out: from now on every frame is offered, first of all the newest. Not after the send, since
     /// whoever has read START counts on frames.
     pub(super) fn start(&mut self, id: u64) {
@@ -50,21 +75,29 @@ impl<K> State<K> {
             return;
         };
         sub.started = true;
+        sub.joined_at = head;
         if let Some(index) = newest
             && sub.known[index]
             && let Some(slot) = &mut self.slots[index]
         {
             sub.book.offer(&sub.page, index, head);
+            sub.joined_at = head - 1;
             slot.leases += 1;
         }
     }
 
-    /// Buffer announcements that one subscriber may leave unread. Unread descriptors count against the limit of the whole user
-    /// (unix(7), ETOOMANYREFS), so all subscribers together stay far below it.
-    pub(super) fn max_unacked(&self, started: bool) -> u32 {
+    /// Whether a subscriber may be sent a buffer of `fds` descriptors more, before it has acknowledged others. Unread
+    /// descriptors count against the limit of the whole user (unix(7), ETOOMANYREFS), so all subscribers together stay far
+    /// below it: one buffer each is the least, since else nobody would get on.
+    pub(super) fn may_announce(&self, sub: &Sub, fds: u32) -> bool {
         const ALL: u32 = 256;
-        let fair = (ALL / (self.subs.len() as u32).max(1)).clamp(2, 64);
-        if started { fair } else { fair.min(4) }
+        if sub.unacked.is_empty() {
+            return true;
+        }
+        let fair = (ALL / (self.subs.len() as u32).max(1)).clamp(2, MAX_UNACKED);
+        let fair = if sub.started { fair } else { fair.min(4) };
+        let all: u32 = self.subs.iter().map(Sub::unread).sum();
+        sub.unread() + fds <= fair && all + fds <= ALL
     }
 
     /// Cuts a subscriber off: its leases end now, its socket is closed by the control thread.
@@ -111,6 +144,13 @@ fn end_leases<K>(sub: &mut Sub, slots: &mut [Option<Slot<K>>]) {
     }
 }
 
+/// Ends all its leases; the control thread closes its socket.
+pub(super) fn lose<K>(sub: &mut Sub, slots: &mut [Option<Slot<K>>], reason: Reason, text: &str) {
+    sub.page.revoke_all();
+    end_leases(sub, slots);
+    sub.doomed.get_or_insert_with(|| (reason, text.to_owned()));
+}
+
 /// Ends all its leases, and notes why; the control thread closes its socket.
 pub(super) fn doom<K>(
     sub: &mut Sub,
@@ -119,8 +159,6 @@ pub(super) fn doom<K>(
     reason: Reason,
     text: &str,
 ) {
-    sub.page.revoke_all();
-    end_leases(sub, slots);
     evictions.add(Incident {
         at_ns: monotonic_ns(),
         name: sub.name.clone(),
@@ -131,5 +169,5 @@ pub(super) fn doom<K>(
         reason,
         text: text.to_owned(),
     });
-    sub.doomed = Some((reason, text.to_owned()));
+    lose(sub, slots, reason, text);
 }

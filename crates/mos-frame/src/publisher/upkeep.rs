@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use rustix::event::epoll::{self, EventData, EventFlags};
 
 use super::control::{Connection, Control, Phase, socket_token};
-use super::greeting::MAX_GREETING;
 use super::state::{Aftermath, Sub, Tx};
 use crate::wire::{Message, Reason};
 
@@ -66,7 +65,8 @@ impl<K: Send + 'static> Control<K> {
         }
         self.update_interest();
         self.reap(now);
-        if self.listen_again.is_none_or(|at| at <= now) && self.greeting_count() < MAX_GREETING {
+        let later = |at: Instant| at > now;
+        if !self.listen_again.is_some_and(later) && !self.room_at().is_some_and(later) {
             self.listen_again = None;
             self.listen(true);
         }
@@ -185,6 +185,9 @@ impl<K: Send + 'static> Control<K> {
             at(self.reaper.due);
         }
         self.listen_again.into_iter().for_each(&mut at);
+        if !self.listening {
+            self.room_at().into_iter().for_each(&mut at);
+        }
         next.map(|t| t.saturating_duration_since(now))
     }
 

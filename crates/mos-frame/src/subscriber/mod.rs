@@ -1,8 +1,13 @@
 //! A consumer's end of a stream.
 
+#[cfg(any(test, fuzzing))]
+mod by_hand;
 mod frame;
+mod invariants;
 mod reconnect;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -13,6 +18,8 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use by_hand::ByHand;
 pub use frame::Frame;
 #[cfg(feature = "cpu-access")]
 pub use frame::MappedFrame;
@@ -364,29 +371,12 @@ impl Subscriber {
             let Link::Up(session) = &mut self.link else {
                 continue;
             };
-            session.arm();
-            if session.has_offer() {
-                session.disarm();
-                continue;
-            }
-            let wait = if deadline.is_none() {
-                Wait::Yes
-            } else {
-                Wait::No
-            };
-            if wait == Wait::No && !wait_readable(session.fd(), deadline)? {
-                session.disarm();
-                return Ok(None);
-            }
-            // A ring is the common case and says all; anything else may have more behind it.
-            let heard = match session.hear(wait) {
-                Ok(Heard::Ring) => Ok(Heard::Ring),
-                Ok(_) => session.hear_all(),
-                Err(end) => Err(end),
-            };
-            session.disarm();
-            if let Err(end) = heard {
-                self.end(end)?;
+            if let Err(end) = doze(session, deadline) {
+                match end {
+                    Doze::End(end) => self.end(end)?,
+                    Doze::Late => return Ok(None),
+                    Doze::Io(error) => return Err(error.into()),
+                }
             }
         }
     }
@@ -485,6 +475,47 @@ impl AsRawFd for Subscriber {
     fn as_raw_fd(&self) -> RawFd {
         self.ready.as_raw_fd()
     }
+}
+
+/// Why a wait for a frame found none.
+enum Doze {
+    /// The deadline came.
+    Late,
+    /// The session is over.
+    End(End),
+    /// The kernel refused to wait.
+    Io(io::Error),
+}
+
+impl From<End> for Doze {
+    fn from(end: End) -> Self {
+        Self::End(end)
+    }
+}
+
+/// Waits until there may be a frame to claim, or a message was read.
+fn doze(session: &mut Session, deadline: Option<Instant>) -> Result<(), Doze> {
+    session.arm();
+    if session.has_offer() {
+        session.stand_down(&Heard::Nothing)?;
+        return Ok(());
+    }
+    if deadline.is_some() && !wait_readable(session.fd(), deadline).map_err(Doze::Io)? {
+        let rung = session.stand_down(&Heard::Nothing)?;
+        return if rung { Ok(()) } else { Err(Doze::Late) };
+    }
+    let wait = if deadline.is_none() {
+        Wait::Yes
+    } else {
+        Wait::No
+    };
+    // A ring is the common case and says all; anything else may have more behind it.
+    let mut heard = session.hear(wait)?;
+    if heard != Heard::Ring {
+        heard = session.hear_all()?;
+    }
+    session.stand_down(&heard)?;
+    Ok(())
 }
 
 fn watch(ready: &OwnedFd, fd: BorrowedFd<'_>) -> io::Result<()> {

@@ -11,9 +11,12 @@ use super::frame::{Buffer, Frame};
 use super::{RecvError, SubscriberOptions};
 use crate::admission::Demand;
 use crate::format::Format;
-use crate::shm::{BoardReader, Hold, Holds, LeaseView, SLOTS, offers};
+use crate::shm::{BoardReader, Descriptor, Hold, Holds, LeaseView, SLOTS, offers};
 use crate::socket::{self, Packet, Received, Sent, Wait};
 use crate::wire::{Message, Reason, VERSION};
+
+/// Formats that are kept: a buffer of the one before the newest may still be on its way.
+pub(super) const MAX_EPOCHS: usize = 2;
 
 /// How far a connection is.
 #[derive(Debug)]
@@ -57,11 +60,11 @@ pub(super) enum Heard {
 }
 
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     id: u64,
     board: BoardReader,
     leases: Arc<LeaseView>,
-    holds: Holds,
+    pub(super) holds: Holds,
     revocable: bool,
 }
 
@@ -84,9 +87,9 @@ impl Drop for Connection {
 pub(super) struct Session {
     connection: Arc<Connection>,
     phase: Phase,
-    shared: Option<Shared>,
-    formats: HashMap<u32, Arc<Format>>,
-    buffers: HashMap<usize, Arc<Buffer>>,
+    pub(super) shared: Option<Shared>,
+    pub(super) formats: HashMap<u32, Arc<Format>>,
+    pub(super) buffers: HashMap<usize, Arc<Buffer>>,
     /// Buffer announcements to acknowledge.
     unacked: u32,
     armed: bool,
@@ -102,7 +105,11 @@ impl Session {
         options: &SubscriberOptions,
         patience: Option<Duration>,
     ) -> io::Result<Self> {
-        let socket = socket::connect(path, patience)?;
+        Self::over(socket::connect(path, patience)?, options)
+    }
+
+    /// Says HELLO over a socket that is connected.
+    pub(super) fn over(socket: OwnedFd, options: &SubscriberOptions) -> io::Result<Self> {
         let hello = Message::Hello {
             min_version: VERSION,
             max_version: VERSION,
@@ -133,6 +140,11 @@ impl Session {
         })
     }
 
+    /// Frames that were handed out and are still there.
+    pub(super) fn frames_out(&self) -> usize {
+        Arc::strong_count(&self.connection) - 1
+    }
+
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.connection.socket.as_fd()
     }
@@ -146,7 +158,14 @@ impl Session {
         match socket::receive(self.connection.socket.as_fd(), wait)? {
             Received::Empty => Ok(Heard::Nothing),
             Received::Gone => Err(End::Gone),
-            Received::Packet(packet) => self.act(packet),
+            Received::Packet(packet) => {
+                let heard = self.act(packet);
+                #[cfg(debug_assertions)]
+                if let Err(error) = self.check_invariants() {
+                    panic!("{error}");
+                }
+                heard
+            }
         }
     }
 
@@ -156,6 +175,8 @@ impl Session {
         loop {
             match self.hear(Wait::No)? {
                 Heard::Nothing => break,
+                // One ring among messages tells that a frame came.
+                Heard::Message if heard == Heard::Ring => {}
                 something => heard = something,
             }
         }
@@ -202,7 +223,7 @@ impl Session {
                 }
                 // Buffers of older epochs go by BUFFER_REMOVE, or live on in the frames that are held.
                 self.formats
-                    .retain(|known, _| known.saturating_add(1) >= epoch);
+                    .retain(|known, _| known.saturating_add(MAX_EPOCHS as u32 - 1) >= epoch);
                 self.formats.insert(epoch, Arc::new(format));
             }
             Message::BufferAdd {
@@ -211,7 +232,7 @@ impl Session {
                 epoch,
                 layout,
             } => {
-                self.unacked += 1;
+                self.unacked = self.unacked.saturating_add(1);
                 let format = self.formats.get(&epoch).cloned();
                 let format = format.ok_or_else(|| {
                     End::Protocol(format!("buffer {slot} of unknown epoch {epoch}"))
@@ -305,6 +326,21 @@ impl Session {
         std::mem::take(&mut self.armed)
     }
 
+    /// As [`Self::disarm`], for one who was armed and `heard` what woke it, if anything. A ring that answered the arming
+    /// and was not heard is read, or rings would pile up in front of messages; true if there was one.
+    pub(super) fn stand_down(&mut self, heard: &Heard) -> Result<bool, End> {
+        let asked = std::mem::take(&mut self.armed);
+        let answered = match &self.shared {
+            Some(shared) if asked => shared.leases.disarm(),
+            _ => false,
+        };
+        let unheard = answered && *heard != Heard::Ring;
+        if unheard {
+            self.hear_all()?;
+        }
+        Ok(unheard)
+    }
+
     /// Whether a frame waits to be claimed.
     pub(super) fn has_offer(&self) -> bool {
         self.offers(false).next().is_some()
@@ -339,39 +375,46 @@ impl Session {
             let Some(hold) = shared.holds.claim(slot, seq) else {
                 continue;
             };
-            let frame = self.frame(hold, slot, seq);
+            let known = self.buffer_of(slot, seq).map_err(SessionError::End)?;
+            let Some((buffer, descriptor)) = known else {
+                // It was revoked since, and its slot may have another frame by now: as if it had never been on offer. A hold
+                // of 0 meets that, and whoever is being cut off.
+                if !hold.stands() {
+                    continue;
+                }
+                return Err(SessionError::End(End::Protocol(format!(
+                    "frame {seq} is on offer in slot {slot}, but the board does not describe it or its buffer was never sent"
+                ))));
+            };
             let missed = if self.next_seq == 0 {
                 0
             } else {
                 seq - self.next_seq
             };
             self.next_seq = seq.saturating_add(1);
-            return frame.map(|frame| Some((frame, missed)));
+            return Ok(Some((self.frame(hold, buffer, descriptor), missed)));
         }
         Ok(None)
     }
 
-    /// Makes the handle of a frame that was just claimed; a failure gives the claim back.
-    fn frame(&mut self, hold: Hold, slot: usize, seq: u64) -> Result<Frame, SessionError> {
-        let (buffer, descriptor) = self.buffer_of(slot, seq).map_err(SessionError::End)?;
+    /// Makes the handle of a frame that was just claimed.
+    fn frame(&self, hold: Hold, buffer: Arc<Buffer>, descriptor: Descriptor) -> Frame {
         let shared = self.shared.as_ref();
         let (session, revocable) = shared.map_or((0, false), |s| (s.id, s.revocable));
         let claim = super::frame::Claim::new(hold, Arc::clone(&self.connection));
-        Ok(Frame::new(claim, buffer, descriptor, session, revocable))
+        Frame::new(claim, buffer, descriptor, session, revocable)
     }
 
+    /// Buffer and description of a claimed frame; `None` if there is none, which is certain only while the claim stands.
     fn buffer_of(
         &mut self,
         slot: usize,
         seq: u64,
-    ) -> Result<(Arc<Buffer>, crate::shm::Descriptor), End> {
-        let read = |s: &Self| {
-            s.shared
-                .as_ref()
-                .and_then(|shared| shared.board.read(slot, seq))
+    ) -> Result<Option<(Arc<Buffer>, Descriptor)>, End> {
+        let shared = self.shared.as_ref();
+        let Some(descriptor) = shared.and_then(|shared| shared.board.read(slot, seq)) else {
+            return Ok(None);
         };
-        let descriptor = read(self)
-            .ok_or_else(|| End::Protocol(format!("the board does not know claimed frame {seq}")))?;
         let known = |s: &Self| {
             s.buffers
                 .get(&slot)
@@ -382,12 +425,7 @@ impl Session {
             // Its BUFFER_ADD was sent before it was offered, so it is in the socket.
             self.hear_all()?;
         }
-        let buffer = known(self).ok_or_else(|| {
-            End::Protocol(format!(
-                "frame {seq} is in buffer {slot}, which was never sent"
-            ))
-        })?;
-        Ok((buffer, descriptor))
+        Ok(known(self).map(|buffer| (buffer, descriptor)))
     }
 }
 
