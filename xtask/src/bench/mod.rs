@@ -4,6 +4,7 @@ mod bars;
 mod bus;
 mod cameras;
 mod conditions;
+mod peers;
 
 use clap::Subcommand;
 
@@ -31,7 +32,11 @@ enum Command {
 /// Runs one benchmark; fails if a bar does not hold.
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     if !args.no_setup {
-        setup::ensure(&[Group::Build, Group::Run])?;
+        setup::ensure(match &args.command {
+            // The peers' GStreamer is made the way of the lab's guest.
+            Command::Bus(bus) if bus.peers => &[Group::Build, Group::Run, Group::Lab],
+            _ => &[Group::Build, Group::Run],
+        })?;
     }
     match &args.command {
         Command::Bus(args) => bus::run(args),

@@ -18,7 +18,8 @@ use crate::signals;
 
 /// Debian release of the guest.
 const SUITE: &str = "trixie";
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+/// Debian's own keys.
+pub(crate) const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// Raise when the way the image is made changes.
 const RECIPE: &[u8] = b"1";
 const ROOT_LIMIT: Duration = Duration::from_mins(30);

@@ -5,8 +5,8 @@
 mod accel;
 mod catalog;
 mod image;
-mod lock;
-mod mirror;
+pub(crate) mod lock;
+pub(crate) mod mirror;
 mod qemu;
 mod share;
 mod suite;
@@ -14,6 +14,8 @@ mod suite;
 use std::path::Path;
 
 use clap::Subcommand;
+
+pub(crate) use image::KEYRING;
 
 use crate::error::Error;
 use crate::exec::read_lossy;
