@@ -13,6 +13,12 @@ use serde::Serialize;
 /// Whatever ends a benchmark early.
 pub(crate) type Error = Box<dyn std::error::Error>;
 
+/// Names that bars look for; a contender of the kind calls itself so.
+pub(crate) const BUS: &str = "bus";
+pub(crate) const BUS_ELEMENTS: &str = "mosframesink";
+pub(crate) const SHM: &str = "shmsink";
+pub(crate) const UNIXFD: &str = "unixfdsink";
+
 /// What is compared with what: elements only with elements, programs only with programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -86,6 +92,24 @@ pub(crate) struct StopStory {
     pub(crate) torn: Option<u64>,
 }
 
+impl StopStory {
+    /// The lowest rates while one is stopped, and from the second after the kill on: systems may need that to recover.
+    pub(crate) fn lowest(&self, plan: &StopPlan) -> [Second; 2] {
+        let stop = plan.before.as_secs_f64().ceil() as usize;
+        let kill = (plan.before + plan.stopped).as_secs_f64().floor() as usize;
+        let of = |from: usize, to: usize| {
+            let end = to.min(self.timeline.len());
+            let part = self.timeline.get(from..end).unwrap_or_default();
+            let least = |of: fn(&Second) -> u64| part.iter().map(of).min().unwrap_or_default();
+            Second {
+                produced: least(|s| s.produced),
+                healthy: least(|s| s.healthy),
+            }
+        };
+        [of(stop, kill), of(kill + 1, usize::MAX)]
+    }
+}
+
 /// One second of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Second {
@@ -97,7 +121,7 @@ pub(crate) struct Second {
 
 /// A system under test.
 pub(crate) trait Contender {
-    /// Short name for tables and plots: `bus`, `shmsink`, `iceoryx2`.
+    /// Short name for tables and plots: one of the names above, or its own (`iceoryx2`).
     fn name(&self) -> String;
 
     /// What it is compared with.
@@ -123,6 +147,42 @@ pub(crate) struct Absent {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_lowest_rates_are_of_their_part_of_the_run() {
+        let second = Duration::from_secs;
+        let plan = StopPlan {
+            load: Load {
+                subscribers: 3,
+                width: 2,
+                height: 2,
+                fps: 60,
+                frames: 0,
+            },
+            before: second(1),
+            stopped: second(2),
+            after_kill: second(3),
+        };
+        let at = |produced, healthy| Second { produced, healthy };
+        let story = StopStory {
+            timeline: vec![
+                at(0, 0),
+                at(60, 60),
+                at(59, 7),
+                at(0, 0),
+                at(60, 58),
+                at(61, 60),
+            ],
+            ..StopStory::default()
+        };
+        assert_eq!(story.lowest(&plan), [at(59, 7), at(60, 58)]);
+        // A run that died early has nothing left to show.
+        let dead = StopStory {
+            timeline: vec![at(60, 60)],
+            ..StopStory::default()
+        };
+        assert_eq!(dead.lowest(&plan), [at(0, 0); 2]);
+    }
 
     #[test]
     fn the_baseline_is_not_the_transports() {

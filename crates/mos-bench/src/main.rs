@@ -4,6 +4,7 @@ mod bus;
 mod contender;
 mod peers;
 mod report;
+mod stats;
 
 use std::process::ExitCode;
 
@@ -18,11 +19,10 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// The frame bus: copies, cost of a delivery by frame size, one stopped subscriber.
+    /// The frame bus: wake-up, publish time, cost, misbehaving subscribers, beside floors and foreign systems
     Bus(bus::BusArgs),
-    /// A subscriber process of the bus benchmark; prints one JSON line when the stream ends.
-    #[command(hide = true)]
-    Subscribe(bus::SubscribeArgs),
+    #[command(flatten)]
+    Role(bus::Role),
     /// A process of a foreign system that the bus is measured against.
     #[command(hide = true)]
     Peer(peers::ProcessArgs),
@@ -31,7 +31,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Args::parse().command {
         Command::Bus(args) => bus::run(&args),
-        Command::Subscribe(args) => bus::subscribe(&args).map(|()| true),
+        Command::Role(role) => bus::play(&role).map(|()| true),
         Command::Peer(args) => peers::process(&args).map(|()| true),
     };
     match outcome {

@@ -1,22 +1,56 @@
-//! The producer of a run: publishes at a fixed rate and keeps an eye on itself.
+//! The producer of a run: publishes at a fixed pace and keeps an eye on itself.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::fd::BorrowedFd;
-use std::path::Path;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hdrhistogram::Histogram;
 use mos_frame::{
     Budget, ClockSource, Format, FrameMeta, MemfdPool, PoolFrame, Publisher, PublisherOptions,
     monotonic_ns,
 };
 
-use super::Error;
+use crate::contender::Error;
 
-/// Buffers of the pool: enough for all subscribers of any run here.
-const BUFFERS: u32 = 24;
+/// A stream's socket in a folder of its own.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) path: PathBuf,
+    pub(super) dir: tempfile::TempDir,
+}
+
+impl Place {
+    pub(super) fn new() -> Result<Self, Error> {
+        let dir = tempfile::tempdir()?;
+        let path = mos_frame::socket_path(dir.path(), "bench");
+        Ok(Self { path, dir })
+    }
+}
+
+/// NV12 pictures and the number of buffers that they go round in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) buffers: u32,
+}
+
+impl Shape {
+    pub(super) const VGA: (u32, u32) = (640, 480);
+    pub(super) const HD: (u32, u32) = (1920, 1080);
+    pub(super) const UHD: (u32, u32) = (3840, 2160);
+
+    /// With as many buffers as `subscribers` of window 2 and hold 1 need, and a few to spare.
+    pub(super) const fn for_subscribers((width, height): (u32, u32), subscribers: u32) -> Self {
+        Self {
+            width,
+            height,
+            buffers: subscribers + 8,
+        }
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Producer {
@@ -29,27 +63,40 @@ pub(super) struct Producer {
 pub(super) struct Stretch {
     pub(super) published: u64,
     pub(super) cpu: Duration,
-    /// Publish calls, nanoseconds.
-    pub(super) publish_ns: Histogram<u64>,
+    /// Each publish call, nanoseconds.
+    pub(super) publish_ns: Vec<u64>,
+    /// `CLOCK_MONOTONIC` at the first frame.
+    pub(super) start_ns: u64,
+    /// When each frame was published, nanoseconds since the first.
+    pub(super) published_ns: Vec<u64>,
     pub(super) seconds: f64,
 }
 
 impl Producer {
-    pub(super) fn new(path: &Path, width: u32, height: u32) -> Result<Self, Error> {
-        let budget = Budget {
-            slots: BUFFERS,
-            in_flight: 1,
-            fences: 0,
-        };
+    pub(super) fn new(path: &Path, shape: Shape) -> Result<Self, Error> {
         let options = PublisherOptions {
-            budget,
+            budget: Budget {
+                slots: shape.buffers,
+                in_flight: 1,
+                fences: 0,
+            },
             ..PublisherOptions::default()
         };
         let publisher = Publisher::bind(path, options)?;
-        let format = Format::nv12_memfd(width, height, (0, 1));
+        let format = Format::nv12_memfd(shape.width, shape.height, (0, 1));
         publisher.set_format(format.clone());
-        let pool = MemfdPool::new(&publisher, &format, BUFFERS as usize)?;
-        Ok(Self { publisher, pool })
+        let pool = MemfdPool::new(&publisher, &format, shape.buffers as usize)?;
+        let producer = Self { publisher, pool };
+        producer.touch();
+        Ok(producer)
+    }
+
+    /// Writes both ends of every buffer once, so that memory that grows later is nobody's first touch.
+    fn touch(&self) {
+        let mut all: Vec<PoolFrame> = std::iter::from_fn(|| self.pool.acquire()).collect();
+        for frame in &mut all {
+            stamp(frame, 0);
+        }
     }
 
     /// Memory objects of the pool, by inode: a subscriber that sees any other got a copy.
@@ -68,91 +115,118 @@ impl Producer {
         Ok(inodes)
     }
 
-    /// Publishes `count` frames, `fps` a second, each stamped at both ends.
-    pub(super) fn publish(&self, count: u64, fps: u32) -> Result<Stretch, Error> {
-        let mut publish_ns = Histogram::new(3)?;
+    /// Publishes one frame, stamped at both ends; gives the nanoseconds that the publish call took.
+    pub(super) fn publish_one(&self) -> Result<u64, Error> {
+        let mut frame = self
+            .pool
+            .acquire()
+            .ok_or("no buffer is free: the budget does not hold")?;
+        stamp(&mut frame, self.publisher.newest_seq() + 1);
+        let meta = FrameMeta {
+            capture_ns: monotonic_ns(),
+            clock_source: ClockSource::Arrival,
+            ..FrameMeta::default()
+        };
+        let before = monotonic_ns();
+        frame.publish(&self.publisher, meta)?;
+        Ok(monotonic_ns() - before)
+    }
+
+    /// Publishes `count` frames, `fps` a second; `before` is called ahead of each with its number.
+    pub(super) fn publish(
+        &self,
+        count: u64,
+        fps: u32,
+        mut before: impl FnMut(u64) -> Result<(), Error>,
+    ) -> Result<Stretch, Error> {
+        // Written once up front: what this process gains in memory is then the bus's.
+        let mut publish_ns = vec![u64::MAX; count as usize];
+        let mut published_ns = vec![u64::MAX; count as usize];
         let (start, cpu) = (Instant::now(), process_cpu());
+        let start_ns = monotonic_ns();
         for n in 0..count {
-            // Pacing: the frame is due then, as a camera's would be.
-            let due = start + Duration::from_secs_f64(n as f64 / f64::from(fps));
-            thread::sleep(due.saturating_duration_since(Instant::now()));
-            let mut frame = self
-                .pool
-                .acquire()
-                .ok_or("no buffer is free: the budget does not hold")?;
-            let stamp = self.publisher.newest_seq() + 1;
-            let bytes = frame.bytes_mut();
-            let last = bytes.len() - 8;
-            bytes[..8].copy_from_slice(&stamp.to_le_bytes());
-            bytes[last..].copy_from_slice(&stamp.to_le_bytes());
-            let meta = FrameMeta {
-                capture_ns: monotonic_ns(),
-                clock_source: ClockSource::Arrival,
-                ..FrameMeta::default()
-            };
-            let before = monotonic_ns();
-            frame.publish(&self.publisher, meta)?;
-            publish_ns.record(monotonic_ns() - before)?;
+            before(n)?;
+            sleep_until(start + due(n, fps));
+            publish_ns[n as usize] = self.publish_one()?;
+            published_ns[n as usize] = monotonic_ns() - start_ns;
         }
         Ok(Stretch {
             published: count,
             cpu: process_cpu().saturating_sub(cpu),
             publish_ns,
+            start_ns,
+            published_ns,
             seconds: start.elapsed().as_secs_f64(),
         })
     }
 
-    /// Waits until `count` subscribers are served.
+    /// Waits until `count` subscribers are there.
     pub(super) fn wait_for(&self, count: usize) -> Result<(), Error> {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while self.publisher.stats().subscribers.len() != count {
             if Instant::now() > deadline {
-                return Err(format!("{count} subscribers did not come within 20 s").into());
+                return Err(format!("{count} subscribers did not come within a minute").into());
             }
-            thread::yield_now();
+            thread::sleep(LOOK);
         }
         Ok(())
     }
-}
 
-impl Producer {
     /// Waits until the subscribers whose names start so have taken what is on offer: the end of the stream would take the
     /// last frame from them.
     pub(super) fn wait_until_taken(&self, names: &str) -> Result<(), Error> {
-        let deadline = Instant::now() + Duration::from_secs(5);
-        let open = |producer: &Self| {
-            let subscribers = producer.publisher.stats().subscribers;
-            let of_interest = subscribers
-                .iter()
-                .filter(|s| s.name.starts_with(names))
-                .map(|s| s.counters);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let open = || {
+            let subscribers = self.publisher.stats().subscribers;
+            let of_interest = subscribers.iter().filter(|s| s.name.starts_with(names));
             of_interest
+                .map(|s| s.counters)
                 .map(|c| c.offered - c.claimed - c.recalled)
                 .sum::<u64>()
         };
-        while open(self) > 0 {
+        while open() > 0 {
             if Instant::now() > deadline {
-                return Err("a subscriber did not take the last frame within 5 s".into());
+                return Err("a subscriber did not take the last frame within 20 s".into());
             }
-            thread::yield_now();
+            thread::sleep(LOOK);
         }
         Ok(())
     }
 }
 
-/// CPU time of this process.
+/// Between two looks at the books.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// When frame `n` of a pace is due, from the pace's start.
+pub(super) fn due(n: u64, fps: u32) -> Duration {
+    Duration::from_secs_f64(n as f64 / f64::from(fps))
+}
+
+/// Pacing: a camera's frame would come then.
+pub(super) fn sleep_until(then: Instant) {
+    thread::sleep(then.saturating_duration_since(Instant::now()));
+}
+
+fn stamp(frame: &mut PoolFrame, value: u64) {
+    let bytes = frame.bytes_mut();
+    let last = bytes.len() - 8;
+    bytes[..8].copy_from_slice(&value.to_le_bytes());
+    bytes[last..].copy_from_slice(&value.to_le_bytes());
+}
+
+/// CPU time of this process, user and system.
 pub(super) fn process_cpu() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(now.tv_sec.cast_unsigned(), now.tv_nsec as u32)
 }
 
-/// Resident memory of this process in KiB (`/proc/self/status`, `VmRSS`).
+/// Resident memory of this process in KiB, exactly: `smaps_rollup` counts pages, where `VmRSS` may lag behind (proc(5)).
 pub(super) fn resident_kib() -> Result<u64, Error> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let line = status
+    let rollup = fs::read_to_string("/proc/self/smaps_rollup")?;
+    let line = rollup
         .lines()
-        .find_map(|l| l.strip_prefix("VmRSS:"))
-        .ok_or("no VmRSS")?;
+        .find_map(|l| l.strip_prefix("Rss:"))
+        .ok_or("no Rss in smaps_rollup")?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
@@ -163,5 +237,5 @@ pub(super) fn open_fds() -> Result<usize, Error> {
 
 /// Inode behind a descriptor.
 pub(super) fn inode(fd: BorrowedFd<'_>) -> Result<u64, Error> {
-    Ok(rustix::fs::fstat(fd)?.st_ino)
+    Ok(rustix::fs::fstat(fd.as_fd())?.st_ino)
 }
