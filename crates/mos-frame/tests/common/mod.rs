@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(unreachable_pub, clippy::unwrap_used, reason = "support of tests")]
 
+pub mod own;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -91,7 +93,7 @@ pub fn make_pool(
 }
 
 pub fn publish_stamped(publisher: &Publisher<PoolFrame>, pool: &MemfdPool) -> u64 {
-    let seq = publisher.stats().published + 1;
+    let seq = publisher.newest_seq() + 1;
     let mut frame = pool.acquire().expect("the budget keeps a buffer free");
     let bytes = frame.bytes_mut();
     let end = bytes.len() - 8;
