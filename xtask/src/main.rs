@@ -9,8 +9,10 @@ mod cargo;
 mod demo;
 mod error;
 mod exec;
+mod fuzz;
 mod install;
 mod lab;
+mod model;
 mod paths;
 mod rig;
 mod setup;
@@ -42,6 +44,10 @@ enum Command {
     Demo(demo::Args),
     /// Measure
     Bench(bench::Args),
+    /// Run the frame bus's protocol through every interleaving
+    Model(model::Args),
+    /// Feed the frame bus what a fuzzer makes up
+    Fuzz(fuzz::Args),
     /// The virtual camera lab: a Debian guest with real camera drivers
     Lab(lab::Args),
     /// Build the programs and the GStreamer plugin
@@ -71,6 +77,8 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Test(args) => test::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Model(args) => model::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Lab(args) => lab::run(args),
         Command::Build(args) => build::run(&args),
         Command::Install(args) => install::run(&args),

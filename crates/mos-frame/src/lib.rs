@@ -31,6 +31,10 @@ compile_error!("mos-frame needs Linux: memfd, dma-buf, SCM_RIGHTS, pidfd");
 mod admission;
 mod books;
 mod format;
+#[cfg(any(test, fuzzing))]
+#[cfg(not(mos_loom))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(test)]
 #[cfg(not(mos_loom))]
 mod hostile;

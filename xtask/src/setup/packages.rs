@@ -57,6 +57,10 @@ const RUN: &[Package] = &[
 
 const TEST: &[Package] = &[
     package(
+        "g++",
+        "builds libFuzzer, which the fuzz targets are linked with",
+    ),
+    package(
         "libatomic1",
         "the pure-Python subscriber's compare-and-swap on shared memory",
     ),

@@ -11,7 +11,9 @@ use std::process::Command;
 use crate::cargo::{cargo, product_args};
 use crate::error::Error;
 use crate::exec;
+use crate::fuzz;
 use crate::lab;
+use crate::model;
 use crate::paths;
 use crate::setup::{self, Group};
 use crate::ui;
@@ -26,7 +28,7 @@ pub(crate) struct Args {
     /// Leave the virtual camera lab out
     #[arg(long)]
     no_lab: bool,
-    /// Run only the tests whose name holds this text, and neither the production build nor the lab
+    /// Run only the tests whose name holds this text: no models, no fuzzing, no production build, no lab
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
     /// Don't check or install system packages
@@ -65,7 +67,7 @@ fn all_steps(args: &Args, report: &mut Report) -> Result<(), Error> {
     let grpcurl = prepare(args)?;
     let skips = paths::artifacts().join("test/skipped.txt");
     exec::create(&skips)?;
-    let steps = 7 + u32::from(args.filter.is_none()) + u32::from(args.without_lab().is_none());
+    let steps = 7 + 3 * u32::from(args.filter.is_none()) + u32::from(args.without_lab().is_none());
     let mut runner = Runner::new(report, steps);
 
     runner.check("format", cargo("fmt").args(["--all", "--check"]))?;
@@ -101,9 +103,13 @@ fn all_steps(args: &Args, report: &mut Report) -> Result<(), Error> {
         &skips,
     )?;
     if args.filter.is_none() {
+        runner.work("models of the frame bus", |log, tick| {
+            model::check("model::", log, tick)
+        })?;
+        runner.work("fuzzing of the frame bus", fuzz::check)?;
         runner.work("production build", production::check)?;
     } else {
-        runner.skip("production build", "--filter was given");
+        runner.skip("models, fuzzing, production build", "--filter was given");
     }
     match args.without_lab() {
         Some(why) => runner.skip("camera lab", why),

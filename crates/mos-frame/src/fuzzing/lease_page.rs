@@ -26,9 +26,15 @@ pub fn run(data: &[u8]) {
         let Some((connection, page)) = &peer else {
             break;
         };
-        let slot = |input: &mut Input<'_>| usize::from(input.u8()) % SLOTS;
-        // A sequence near those that are in use.
-        let near = |input: &mut Input<'_>| newest.wrapping_sub(u64::from(input.u8() % 8)) + 1;
+        // Mostly slots and sequences that are in use.
+        let slot = |input: &mut Input<'_>| match input.u8() {
+            near @ 0..=0xdf => usize::from(near % 12),
+            far => usize::from(far) % SLOTS,
+        };
+        let near = |input: &mut Input<'_>| {
+            let back = u64::from(input.u8() % 8);
+            newest.wrapping_sub(back).wrapping_add(1)
+        };
         match what % 12 {
             0 | 1 => newest = scene.publish(),
             2 => page.poke(slot(&mut input), input.u64()),

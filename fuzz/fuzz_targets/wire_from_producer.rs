@@ -1,0 +1,5 @@
+//! Any packets from a peer to a subscriber.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| mos_frame::fuzzing::wire_from_producer(data));
