@@ -58,43 +58,43 @@
 #define MOS_AGAIN 1
 
 /// An argument is NULL or out of range.
-#define MOS_ERR_ARGUMENT -1
+#define MOS_ERR_ARGUMENT (-1)
 
 /// Nobody publishes this stream.
-#define MOS_ERR_NOT_FOUND -2
+#define MOS_ERR_NOT_FOUND (-2)
 
 /// The socket's permissions keep this process out.
-#define MOS_ERR_PERMISSION -3
+#define MOS_ERR_PERMISSION (-3)
 
 /// The producer refused the subscription; `mos_last_reason` says why.
-#define MOS_ERR_REFUSED -4
+#define MOS_ERR_REFUSED (-4)
 
 /// The producer did not answer in time.
-#define MOS_ERR_TIMEOUT -5
+#define MOS_ERR_TIMEOUT (-5)
 
 /// The peer does not speak the bus's protocol, or broke it.
-#define MOS_ERR_PROTOCOL -6
+#define MOS_ERR_PROTOCOL (-6)
 
 /// The kernel refused something.
-#define MOS_ERR_IO -7
+#define MOS_ERR_IO (-7)
 
 /// The producer is gone, and the subscriber was made with `MOS_NO_RECONNECT`. Close it.
-#define MOS_ERR_DISCONNECTED -8
+#define MOS_ERR_DISCONNECTED (-8)
 
 /// The producer cut this subscriber off; `mos_last_reason` says why. Close it.
-#define MOS_ERR_EVICTED -9
+#define MOS_ERR_EVICTED (-9)
 
 /// As many frames are held as were asked for: let one go first. Nothing is lost by this error.
-#define MOS_ERR_HOLD_LIMIT -10
+#define MOS_ERR_HOLD_LIMIT (-10)
 
 /// This frame or this build can't do that.
-#define MOS_ERR_UNSUPPORTED -11
+#define MOS_ERR_UNSUPPORTED (-11)
 
 /// Another thread is in a call of this subscriber.
-#define MOS_ERR_BUSY -12
+#define MOS_ERR_BUSY (-12)
 
 /// A fault in this library. Please report it with the text.
-#define MOS_ERR_INTERNAL -13
+#define MOS_ERR_INTERNAL (-13)
 
 /// No reason was given, or one that this version does not know.
 #define MOS_REASON_OTHER 0
