@@ -8,7 +8,7 @@ use super::course::Course;
 use super::pipeline::END;
 use super::process::Peer;
 use super::system::System;
-use crate::contender::{Contender, Error, Lane, Load, Run, StopPlan, StopStory};
+use crate::contender::{self, Contender, Error, Lane, Load, Run, StopPlan, StopStory};
 
 /// Settings of every sink. Pace is the source's matter, and nobody keeps a frame for a later look.
 const SINK: &str = "sync=false enable-last-sample=false";
@@ -43,9 +43,9 @@ impl Kind {
     /// Name in tables.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Shm => "shmsink",
-            Self::UnixFd => "unixfdsink",
-            Self::Bus => "mosframesink",
+            Self::Shm => contender::SHM,
+            Self::UnixFd => contender::UNIXFD,
+            Self::Bus => contender::BUS_ELEMENTS,
             Self::BusToProgram => "mosframesink to program",
         }
     }
