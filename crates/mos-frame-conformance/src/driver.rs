@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 use serde::Deserialize;
@@ -288,7 +288,7 @@ impl Driver {
     }
 
     /// The next frame, which has to come.
-    pub fn next(&mut self) -> Result<FrameInfo, DriverError> {
+    pub fn frame(&mut self) -> Result<FrameInfo, DriverError> {
         let answer = self.call(&Self::awaiting(WAIT_MS))?;
         let silent = DriverError::Silent(self.asked.clone());
         self.frame_of(answer)?.ok_or(silent)
@@ -392,6 +392,24 @@ impl Driver {
             fds: std::fs::read_dir(proc.join("fd"))?.count(),
             maps: maps.lines().filter(|line| line.contains("memfd:")).count(),
         })
+    }
+
+    /// Waits until the connected, idle subscriber has open what is expected: the producer's last messages may be on their way.
+    pub fn settles_at(&mut self, expected: Resources) -> Result<(), DriverError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Ok(Some(frame)) = self.next_now()? {
+                return Err(io::Error::other(format!("nothing was due, {frame:?} came")).into());
+            }
+            let now = self.resources()?;
+            if now == expected {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                let text = format!("{now:?} instead of {expected:?}");
+                return Err(io::Error::other(text).into());
+            }
+        }
     }
 
     /// Stops the process, or lets it go on, by a signal.

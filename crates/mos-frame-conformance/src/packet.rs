@@ -4,7 +4,7 @@ use std::io;
 
 /// Number of HELLO.
 pub const HELLO: u16 = 1;
-/// Number of BUFFER_ACK.
+/// Number of `BUFFER_ACK`.
 pub const BUFFER_ACK: u16 = 2;
 /// Number of BYE.
 pub const BYE: u16 = 3;
@@ -14,9 +14,9 @@ pub const WELCOME: u16 = 64;
 pub const REFUSED: u16 = 65;
 /// Number of FORMAT.
 pub const FORMAT: u16 = 66;
-/// Number of BUFFER_ADD.
+/// Number of `BUFFER_ADD`.
 pub const BUFFER_ADD: u16 = 67;
-/// Number of BUFFER_REMOVE.
+/// Number of `BUFFER_REMOVE`.
 pub const BUFFER_REMOVE: u16 = 68;
 /// Number of START.
 pub const START: u16 = 69;
@@ -104,7 +104,7 @@ pub fn format(epoch: u32, width: u32, height: u32) -> Vec<u8> {
     body.text(b"bt709").packet(FORMAT)
 }
 
-/// BUFFER_ADD; a plane is descriptor, offset, stride, size.
+/// `BUFFER_ADD`; a plane is descriptor, offset, stride, size.
 pub fn buffer_add(
     slot: u32,
     generation: u32,
@@ -118,7 +118,7 @@ pub fn buffer_add(
     body.packet(BUFFER_ADD)
 }
 
-/// BUFFER_REMOVE.
+/// `BUFFER_REMOVE`.
 pub fn buffer_remove(slot: u32, generation: u32) -> Vec<u8> {
     Body::default()
         .u32(slot)

@@ -159,7 +159,7 @@ impl Peer {
         self.send(&packet, &[self.board.fd(), self.leases.fd()])
     }
 
-    /// BUFFER_ADD of one descriptor with one plane.
+    /// `BUFFER_ADD` of one descriptor with one plane.
     pub fn add(&self, slot: u32, generation: u32, epoch: u32, memory: &Memory) -> io::Result<()> {
         let plane = [(0, 0, 64, memory.size)];
         self.send(

@@ -138,7 +138,7 @@ fn make_pool(
     count: u32,
 ) -> Result<MemfdPool, Failed> {
     let mut format = Format::nv12_memfd(width, height, (30, 1));
-    format.colorimetry = "bt709".to_owned();
+    "bt709".clone_into(&mut format.colorimetry);
     publisher.set_format(format.clone());
     Ok(MemfdPool::new(publisher, &format, count as usize)?)
 }

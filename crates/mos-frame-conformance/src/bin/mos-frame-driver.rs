@@ -164,12 +164,8 @@ impl Driver {
                 let map = self.frame(frame)?.map()?;
                 let bytes = map
                     .plane(plane)
-                    .and_then(|p| p.get(offset..offset + length));
-                let hex: String = bytes
-                    .ok_or(Failure::No("byte"))?
-                    .iter()
-                    .map(|b| format!("{b:02x}"))
-                    .collect();
+                    .and_then(|p| p.get(offset..)?.get(..length));
+                let hex = hex(bytes.ok_or(Failure::No("byte"))?);
                 Ok(json!({ "hex": hex }))
             }
             Command::Valid { frame } => Ok(json!({ "valid": self.frame(frame)?.is_valid() })),
@@ -212,6 +208,12 @@ impl Driver {
         self.frames.insert(self.handles, frame);
         json!({ "frame": described })
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('?');
+    let digits = bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]);
+    digits.collect()
 }
 
 fn describe(handle: u64, frame: &Frame) -> Value {

@@ -82,7 +82,7 @@ fn reused(implementation: &Implementation) -> Outcome {
         }
         peer.add(0, generation, 1, &stamped("next", u64::from(generation))?)?;
         peer.publish(0, generation, 1)?;
-        let frame = driver.next()?;
+        let frame = driver.frame()?;
         let read = number(driver.read(&frame, 0, 0, 8)?);
         ensure!(
             (frame.buffer, read) == (generation, u64::from(generation)),
@@ -167,7 +167,7 @@ fn planes(implementation: &Implementation) -> Outcome {
         &[luma.fd(), chroma.fd()],
     )?;
     peer.publish(255, 2, 1)?;
-    let frame = driver.next()?;
+    let frame = driver.frame()?;
     ensure!(frame.fds == 2 && frame.planes.len() == 2, "{frame:?}");
     let read = (
         number(driver.read(&frame, 0, 0, 8)?),
@@ -180,12 +180,12 @@ fn planes(implementation: &Implementation) -> Outcome {
 fn epochs(implementation: &Implementation) -> Outcome {
     let (_producer, mut peer, mut driver) = started(implementation)?;
     peer.publish(0, 1, 1)?;
-    let old = driver.next()?;
+    let old = driver.frame()?;
     peer.send(&packet::format(2, 32, 16), &[])?;
     peer.send(&packet::format(9, 128, 96), &[])?;
     peer.add(1, 2, 9, &Memory::new("new", 4096)?)?;
     peer.publish(1, 2, 9)?;
-    let new = driver.next()?;
+    let new = driver.frame()?;
     ensure!(
         (new.epoch, new.width, new.height) == (9, 128, 96),
         "{new:?}"
@@ -206,7 +206,7 @@ fn small_memory(implementation: &Implementation) -> Outcome {
         peer.send(&add, &[memory.fd()])?;
         peer.publish(1, 2, 1)?;
         // It may refuse the buffer, the frame or the reading, but has to live.
-        if let Ok(frame) = driver.next() {
+        if let Ok(frame) = driver.frame() {
             let read = driver.read(&frame, 0, 0, 8);
             ensure!(read.is_err(), "{what} memory was read: {read:?}");
         }

@@ -68,7 +68,7 @@ fn described(implementation: &Implementation) -> Outcome {
     for meta in [full, FrameMeta::default()] {
         let before = mos_frame::monotonic_ns();
         let seq = stream.publish_with(meta)?;
-        let frame = driver.next()?;
+        let frame = driver.frame()?;
         ensure!(frame.seq == seq && frame.session == session, "{frame:?}");
         ensure!(
             (frame.capture_ns, frame.clock_source, frame.clock_error_ns)
@@ -165,7 +165,7 @@ fn late_joiner(implementation: &Implementation) -> Outcome {
     stream.burst(5)?;
     let mut driver = Driver::start(implementation)?;
     driver.must_connect(stream.path(), Connect::default())?;
-    let frame = driver.next()?;
+    let frame = driver.frame()?;
     ensure!(frame.seq == 5, "{frame:?}");
     let stamped = stamps(&mut driver, &frame)?;
     ensure!(stamped == (5, 5), "pixels: {stamped:?}");

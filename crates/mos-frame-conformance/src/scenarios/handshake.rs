@@ -73,7 +73,7 @@ fn granted(implementation: &Implementation) -> Outcome {
     for slot in 0..4_u64 {
         peer.publish(slot, slot as u32 + 1, 1)?;
     }
-    let frame = driver.next()?;
+    let frame = driver.frame()?;
     ensure!(frame.seq == 3, "older than the granted window: {frame:?}");
     match driver.next_now()? {
         Err(refusal) if refusal.error == "hold_limit" => Ok(()),
@@ -98,7 +98,7 @@ fn batches(implementation: &Implementation) -> Outcome {
     peer.send(&packet::empty(packet::START), &[])?;
     expect_ok(driver.answer()?)?;
     peer.publish(255, 256, 1)?;
-    let frame = driver.next()?;
+    let frame = driver.frame()?;
     ensure!(frame.buffer == 256, "{frame:?}");
     Ok(())
 }
@@ -248,7 +248,7 @@ fn larger(implementation: &Implementation) -> Outcome {
     peer.start(2, 1, &Memory::new("buffer", 4096)?)?;
     expect_ok(driver.answer()?)?;
     peer.publish(0, 1, 1)?;
-    ensure!(driver.next()?.seq == 1, "a frame");
+    ensure!(driver.frame()?.seq == 1, "a frame");
     Ok(())
 }
 

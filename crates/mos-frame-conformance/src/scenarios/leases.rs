@@ -57,7 +57,7 @@ fn one_word(implementation: &Implementation) -> Outcome {
     for slot in [2, 0, 3, 1] {
         let seq = peer.publish(slot, slot as u32 + 1, 1)?;
         let mut expected = page(&peer)?;
-        let frame = driver.next()?;
+        let frame = driver.frame()?;
         expected[7 + slot as usize] = seq << 2 | 2;
         ensure!(page(&peer)? == expected, "after the claim of {frame:?}");
         driver.release(&frame)?;
@@ -72,7 +72,7 @@ fn release_by_swap(implementation: &Implementation) -> Outcome {
     for state in [State::Offered, State::Free, State::Revoked] {
         let (_producer, mut peer, mut driver) = started(implementation, 2, 1)?;
         let seq = peer.publish(0, 1, 1)?;
-        let frame = driver.next()?;
+        let frame = driver.frame()?;
         peer.set_lease(0, seq, State::Revoked)?;
         ensure!(!driver.valid(&frame)?, "a revoked frame is valid");
         peer.set_lease(0, seq + 5, state)?;
@@ -104,7 +104,7 @@ fn only_offers(implementation: &Implementation) -> Outcome {
         ensure!(word == (seq, state), "{state:?}({seq}) became {word:?}");
     }
     peer.set_lease(0, 1, State::Offered)?;
-    let frame = driver.next()?;
+    let frame = driver.frame()?;
     ensure!(frame.seq == 1, "{frame:?}");
     // One that was taken back is passed over.
     for slot in 1..4_u32 {
@@ -123,7 +123,7 @@ fn ring_order(implementation: &Implementation) -> Outcome {
     }
     let mut buffers = Vec::new();
     for seq in 1..=4 {
-        let frame = driver.next()?;
+        let frame = driver.frame()?;
         ensure!(frame.seq == seq, "{frame:?} instead of {seq}");
         buffers.push(frame.buffer);
         driver.release(&frame)?;
@@ -171,7 +171,7 @@ fn strange_boards(implementation: &Implementation) -> Outcome {
     peer.describe(high, 1, 2, 1)?;
     peer.set_lease(1, high, State::Offered)?;
     peer.advance(high)?;
-    let frame = driver.next()?;
+    let frame = driver.frame()?;
     ensure!(frame.seq == high, "{frame:?}");
     Ok(())
 }

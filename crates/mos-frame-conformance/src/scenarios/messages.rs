@@ -214,7 +214,7 @@ fn wrong_time(implementation: &Implementation) -> Outcome {
 fn evicted(implementation: &Implementation) -> Outcome {
     let (_producer, mut peer, mut driver) = started(implementation)?;
     peer.publish(0, 1, 1)?;
-    let frame = driver.next()?;
+    let frame = driver.frame()?;
     ensure!(driver.valid(&frame)?, "{frame:?}");
     for slot in 0..crate::scripted::SLOTS {
         peer.set_lease(slot, 0, State::Revoked)?;
@@ -259,7 +259,7 @@ fn idle_bells(implementation: &Implementation) -> Outcome {
 fn bye(implementation: &Implementation) -> Outcome {
     let (_producer, mut peer, mut driver) = started(implementation)?;
     peer.publish(0, 1, 1)?;
-    let frame = driver.next()?;
+    let frame = driver.frame()?;
     peer.send(&packet::empty(packet::BYE), &[])?;
     let end = driver.next_fails()?;
     ensure!(end.error == "gone", "{end:?}");
