@@ -26,6 +26,15 @@ pub(crate) struct Conditions {
 }
 
 impl Conditions {
+    /// What a benchmark that is a program of its own can't know by itself.
+    pub(crate) fn notes(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("commit", self.commit.clone()),
+            ("cargo", self.rustc.clone()),
+            ("GStreamer", self.gstreamer.clone()),
+        ]
+    }
+
     /// Of this machine, now.
     pub(crate) fn now() -> Result<Self, Error> {
         let first_line = |text: String| text.lines().next().unwrap_or_default().trim().to_owned();

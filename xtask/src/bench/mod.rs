@@ -23,7 +23,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// The frame bus alone: cost per delivery, stopped subscribers, leaks
+    /// The frame bus: wake-up, publish time, cost, misbehaving subscribers, beside floors and foreign systems
     Bus(bus::Args),
     /// Many cameras in one service, a subscriber each
     Cameras(cameras::Args),
@@ -34,8 +34,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     if !args.no_setup {
         setup::ensure(match &args.command {
             // The peers' GStreamer is made the way of the lab's guest.
-            Command::Bus(bus) if bus.peers => &[Group::Build, Group::Run, Group::Lab],
-            _ => &[Group::Build, Group::Run],
+            Command::Bus(bus) if bus.peers => &[Group::Build, Group::Run, Group::Bench, Group::Lab],
+            Command::Bus(_) => &[Group::Build, Group::Run, Group::Bench],
+            Command::Cameras(_) => &[Group::Build, Group::Run],
         })?;
     }
     match &args.command {

@@ -3,6 +3,7 @@
 mod apt;
 mod grpcurl;
 mod packages;
+mod python;
 
 use std::path::PathBuf;
 
@@ -25,7 +26,13 @@ pub(crate) struct Args {
 
 /// Installs what the asked groups need.
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
-    let all = [Group::Build, Group::Run, Group::Test, Group::Lab];
+    let all = [
+        Group::Build,
+        Group::Run,
+        Group::Test,
+        Group::Bench,
+        Group::Lab,
+    ];
     let groups = if args.groups.is_empty() {
         &all[..]
     } else {
@@ -37,6 +44,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     ensure(groups)?;
     if groups.contains(&Group::Test) {
         ui::say(format!("grpcurl: {}", grpcurl::ensure()?.display()));
+        ui::say(format!("maturin: {}/bin", python::ensure()?.display()));
     }
     ui::say("everything is there");
     Ok(())
@@ -58,6 +66,11 @@ pub(crate) fn ensure(groups: &[Group]) -> Result<(), Error> {
 /// grpcurl, a gRPC client that nobody here wrote, for the tests of the control service.
 pub(crate) fn grpcurl() -> Result<PathBuf, Error> {
     grpcurl::ensure()
+}
+
+/// The folder of the environment that the Python package is built and tried with.
+pub(crate) fn python() -> Result<PathBuf, Error> {
+    python::ensure()
 }
 
 fn check(groups: &[Group]) -> Result<(), Error> {

@@ -11,6 +11,8 @@ pub(crate) enum Group {
     Run,
     /// The tests' real peers; the demo uses one of them.
     Test,
+    /// Benchmarks of the bus.
+    Bench,
     /// The virtual camera lab.
     Lab,
 }
@@ -82,6 +84,11 @@ const TEST: &[Package] = &[
     ),
 ];
 
+const BENCH: &[Package] = &[package(
+    "strace",
+    "counts the bus's system calls, in the benchmark and its test",
+)];
+
 const LAB: &[Package] = &[
     package("qemu-system-x86", "runs the guest"),
     package(
@@ -106,6 +113,7 @@ pub(crate) fn of(groups: &[Group]) -> Vec<Package> {
         Group::Build => BUILD,
         Group::Run => RUN,
         Group::Test => TEST,
+        Group::Bench => BENCH,
         Group::Lab => LAB,
     };
     groups.iter().flat_map(table).copied().collect()
@@ -119,7 +127,13 @@ mod tests {
 
     #[test]
     fn no_package_is_named_twice_and_each_has_a_reason() {
-        let all = of(&[Group::Build, Group::Run, Group::Test, Group::Lab]);
+        let all = of(&[
+            Group::Build,
+            Group::Run,
+            Group::Test,
+            Group::Bench,
+            Group::Lab,
+        ]);
         let names: HashSet<_> = all.iter().map(|package| package.name).collect();
         assert_eq!(names.len(), all.len());
         assert!(all.iter().all(|package| !package.why.is_empty()));

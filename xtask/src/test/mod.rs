@@ -1,6 +1,7 @@
 //! `test`: everything that is checked before a change lands, and one summary at the end.
 
 mod production;
+mod python;
 mod report;
 mod runner;
 mod tally;
@@ -67,7 +68,7 @@ fn all_steps(args: &Args, report: &mut Report) -> Result<(), Error> {
     let grpcurl = prepare(args)?;
     let skips = paths::artifacts().join("test/skipped.txt");
     exec::create(&skips)?;
-    let steps = 7 + 3 * u32::from(args.filter.is_none()) + u32::from(args.without_lab().is_none());
+    let steps = 7 + 6 * u32::from(args.filter.is_none()) + u32::from(args.without_lab().is_none());
     let mut runner = Runner::new(report, steps);
 
     runner.check("format", cargo("fmt").args(["--all", "--check"]))?;
@@ -107,9 +108,10 @@ fn all_steps(args: &Args, report: &mut Report) -> Result<(), Error> {
             model::check("model::", log, tick)
         })?;
         runner.work("fuzzing of the frame bus", fuzz::check)?;
+        python_package(&mut runner)?;
         runner.work("production build", production::check)?;
     } else {
-        runner.skip("models, fuzzing, production build", "--filter was given");
+        runner.skip("models, fuzzing, Python package, production build", "--filter was given");
     }
     match args.without_lab() {
         Some(why) => runner.skip("camera lab", why),
@@ -118,11 +120,34 @@ fn all_steps(args: &Args, report: &mut Report) -> Result<(), Error> {
     Ok(())
 }
 
+/// Nothing of the package is tried if it can't be built.
+fn python_package(runner: &mut Runner<'_>) -> Result<(), Error> {
+    let mut built = false;
+    runner.work("Python package", |log, tick| {
+        let tally = python::build(log, tick)?;
+        built = true;
+        Ok(tally)
+    })?;
+    if !built {
+        runner.skip("tests of the Python package", "its build failed");
+        return Ok(());
+    }
+    let skips = paths::artifacts().join("test/skipped-python.txt");
+    exec::create(&skips)?;
+    for (name, variant) in [
+        ("Python tests", python::Variant::Development),
+        ("Python tests of production", python::Variant::Production),
+    ] {
+        runner.tests(name, &mut python::tests(variant)?, &skips)?;
+    }
+    Ok(())
+}
+
 /// All that the steps need; answers where grpcurl is.
 fn prepare(args: &Args) -> Result<PathBuf, Error> {
     if !args.no_setup {
         let lab = args.without_lab().is_none().then_some(Group::Lab);
-        let groups: Vec<_> = [Group::Build, Group::Run, Group::Test]
+        let groups: Vec<_> = [Group::Build, Group::Run, Group::Test, Group::Bench]
             .into_iter()
             .chain(lab)
             .collect();
@@ -136,7 +161,16 @@ fn prepare(args: &Args) -> Result<PathBuf, Error> {
 fn production_args() -> Vec<String> {
     product_args()
         .into_iter()
-        .chain(["--no-default-features".to_owned()])
+        .chain(
+            [
+                "--package",
+                "mos-frame-c",
+                "--package",
+                "mos-frame-python",
+                "--no-default-features",
+            ]
+            .map(str::to_owned),
+        )
         .collect()
 }
 
