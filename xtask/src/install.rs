@@ -53,7 +53,7 @@ enum Part {
     Programs,
     /// mosframesink and mosframesrc
     Gstreamer,
-    /// libmos_frame, its header and its pkg-config file
+    /// The C library, its header and its pkg-config file
     Library,
 }
 
@@ -104,7 +104,6 @@ fn build(args: &Args, parts: &[Part]) -> Result<PathBuf, Error> {
     if !args.no_setup {
         setup::ensure(&[Group::Build])?;
     }
-    forget_libraries(parts)?;
     let mut command = cargo("build");
     command.arg("--release");
     for package in parts.iter().flat_map(|part| part.packages()) {
@@ -118,26 +117,6 @@ fn build(args: &Args, parts: &[Part]) -> Result<PathBuf, Error> {
     };
     cargo::build(what, &mut command)?;
     Ok(paths::target().join(Profile::Release.folder()))
-}
-
-/// Development and production builds of a shared library have one file name in cargo's folder, and cargo does not see that the
-/// one has replaced the other. So they are always linked anew.
-fn forget_libraries(parts: &[Part]) -> Result<(), Error> {
-    let libraries: Vec<_> = parts
-        .iter()
-        .filter(|part| **part != Part::Programs)
-        .flat_map(|part| part.packages())
-        .collect();
-    if libraries.is_empty() {
-        return Ok(());
-    }
-    let mut command = cargo("clean");
-    command.arg("--release");
-    for package in libraries {
-        command.args(["--package", package]);
-    }
-    cargo::build("make room for the libraries", &mut command)?;
-    Ok(())
 }
 
 fn programs(built: &Path, target: &Target) -> Result<(), Error> {

@@ -52,6 +52,8 @@ enum Command {
     Lab(lab::Args),
     /// Build the programs and the GStreamer plugin
     Build(build::Args),
+    /// Build the Python package for development and production, and run its tests
+    Python,
     /// Build and install programs, GStreamer plugin and C library, below a prefix
     Install(install::Args),
 }
@@ -82,5 +84,6 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Lab(args) => lab::run(args),
         Command::Build(args) => build::run(&args),
         Command::Install(args) => install::run(&args),
+        Command::Python => test::run_python(),
     }
 }

@@ -120,6 +120,18 @@ fn all_steps(args: &Args, report: &mut Report) -> Result<(), Error> {
     Ok(())
 }
 
+/// Builds and tries the Python package alone.
+pub(crate) fn run_python() -> Result<(), Error> {
+    let mut report = Report::default();
+    python_package(&mut Runner::new(&mut report, 3))?;
+    report.print();
+    if report.ok() {
+        Ok(())
+    } else {
+        Err(Error::NotMet("the checks above failed".to_owned()))
+    }
+}
+
 /// Nothing of the package is tried if it can't be built.
 fn python_package(runner: &mut Runner<'_>) -> Result<(), Error> {
     let mut built = false;

@@ -20,7 +20,9 @@ const MAPPING: &[u8] = b"MappedFrame";
 pub(crate) fn check(log: &Path, tick: &mut dyn FnMut(&str)) -> Result<Tally, Error> {
     let folder = paths::target().join("production");
     let mut command = cargo("build");
-    command.args(product_args()).arg("--no-default-features");
+    command
+        .args(product_args())
+        .args(["--package", "mos-frame-c", "--no-default-features"]);
     // Only the results go to a folder of their own; what both builds have in common is compiled once.
     command
         .env("CARGO_TARGET_DIR", &folder)
@@ -53,6 +55,10 @@ pub(crate) fn check(log: &Path, tick: &mut dyn FnMut(&str)) -> Result<Tally, Err
         (
             "the production plugin can't",
             !maps(&folder.join("debug/libgstmos.so"))?,
+        ),
+        (
+            "the production C library can't",
+            !maps(&folder.join("debug/libmos_frame_c.so"))?,
         ),
         (
             "the production mosctl refuses a snapshot and says why",
