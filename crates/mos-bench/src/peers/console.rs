@@ -82,7 +82,7 @@ impl Meter {
     }
 
     /// The process can't go on.
-    pub(super) fn failed(&self, why: impl ToString) {
+    pub(super) fn failed(&self, why: &dyn std::fmt::Display) {
         self.tell(Event::Failed(why.to_string()));
     }
 

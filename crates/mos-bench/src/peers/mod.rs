@@ -68,12 +68,25 @@ pub(crate) fn all(args: &PeerArgs) -> Result<Contenders, Error> {
         return Ok((Vec::new(), absent.collect()));
     }
     let (mut present, mut missing) = on_gstreamer(args)?;
-    #[cfg(feature = "iceoryx2")]
-    present.extend(iceoryx::all()?);
-    #[cfg(not(feature = "iceoryx2"))]
-    missing.push(absent(ICEORYX, "built without it (cargo feature iceoryx2)"));
-    let _ = (&mut present, &mut missing);
+    match iceoryx_contenders()? {
+        Some(contenders) => present.extend(contenders),
+        None => missing.push(absent(ICEORYX, "built without it (cargo feature iceoryx2)")),
+    }
     Ok((present, missing))
+}
+
+#[cfg(feature = "iceoryx2")]
+fn iceoryx_contenders() -> Result<Option<Vec<Box<dyn Contender>>>, Error> {
+    iceoryx::all().map(Some)
+}
+
+#[cfg(not(feature = "iceoryx2"))]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the signature of the build that has it"
+)]
+fn iceoryx_contenders() -> Result<Option<Vec<Box<dyn Contender>>>, Error> {
+    Ok(None)
 }
 
 /// The body of a foreign contender's process.

@@ -68,9 +68,9 @@ fn report_faults(pipeline: &gst::Pipeline, meter: &Meter) -> Result<(), Error> {
     bus.set_sync_handler(move |_, message| {
         match message.view() {
             gst::MessageView::Error(fault) => {
-                meter.failed(format!("{} ({:?})", fault.error(), fault.debug()));
+                meter.failed(&format!("{} ({:?})", fault.error(), fault.debug()));
             }
-            gst::MessageView::Eos(_) => meter.failed("the stream ended"),
+            gst::MessageView::Eos(_) => meter.failed(&"the stream ended"),
             _ => (),
         }
         gst::BusSyncReply::Drop

@@ -36,7 +36,7 @@ fn receive(mut subscriber: Subscriber, meter: &Meter) {
     loop {
         match subscriber.next() {
             Ok(_frame) => meter.frame(),
-            Err(why) => return meter.failed(why),
+            Err(why) => return meter.failed(&why),
         }
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn run(args: &IceoryxArgs, console: &Console, meter: &Meter) -> Resul
             }
         };
         if let Err(why) = work() {
-            counter.failed(why);
+            counter.failed(&why);
         }
     });
     let served = console.serve(meter);
