@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use mos_frame::{ConnectError, Format, Frame, RecvError, Subscriber};
+use mos_frame::{ConnectError, Format, Frame, RecvError, Subscriber, SubscriberOptions};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
@@ -304,7 +304,20 @@ impl Client {
         if now.duration_since(since) < self.options.linger {
             return Ok(());
         }
-        Err(End::StreamEnded)
+        // Had a producer come and refused us, we would still be waiting for one that does not.
+        match Subscriber::connect(&self.options.stream, self.subscription()) {
+            Ok(subscriber) => {
+                (self.subscriber, self.away_since) = (subscriber, None);
+                Ok(())
+            }
+            Err(ConnectError::NotFound { .. }) => Err(End::StreamEnded),
+            Err(why) => Err(why.into()),
+        }
+    }
+
+    fn subscription(&self) -> SubscriberOptions {
+        let stats = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
+        self.options.subscription(stats.pid)
     }
 
     fn check_patience(&self, now: Instant) -> Result<(), End> {

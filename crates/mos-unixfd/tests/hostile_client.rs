@@ -7,7 +7,7 @@ mod common;
 use std::os::unix::net::UnixStream;
 
 use common::{Client, Place, Stream, serve, wait_for};
-use mos_unixfd::Endpoint;
+use mos_unixfd::{Endpoint, Options};
 
 /// Plays `attack` beside a healthy client, which must lose nothing, and waits until the attacker is gone.
 fn beside_a_healthy_client(attack: impl FnOnce(&mut Client, &Stream), faults: u64) {
@@ -140,7 +140,11 @@ fn gone_in_the_middle_of_a_command_with_frames_in_hand() {
 fn gone_before_it_was_served() {
     let place = Place::new();
     let stream = Stream::new(&place.stream(), 40);
-    let endpoint = Endpoint::bind(&place.options()).unwrap();
+    let endpoint = Endpoint::bind(&Options {
+        hold: 1,
+        ..place.options()
+    })
+    .unwrap();
     for _ in 0..50 {
         drop(UnixStream::connect(place.socket()).unwrap());
     }

@@ -47,7 +47,11 @@ fn a_client_that_the_buffers_do_not_suffice_for_is_turned_away() {
     let place = Place::new();
     // Room for W 1, N 2 and one hold of 4, not for a second.
     let stream = Stream::new(&place.stream(), 5);
-    let endpoint = Endpoint::bind(&place.options()).unwrap();
+    let endpoint = Endpoint::bind(&Options {
+        window: 2,
+        ..place.options()
+    })
+    .unwrap();
     let mut first = place.client();
     stream.wait_for_subscribers(1);
     assert!(place.client().hear().is_none(), "the server hangs up");
@@ -85,4 +89,23 @@ fn more_descriptors_than_the_user_may_have_are_not_put_at_risk() {
         "{bound:?}"
     );
     assert!(!place.socket().exists());
+}
+
+#[test]
+fn a_client_that_waited_for_a_stream_learns_that_there_is_no_place() {
+    let place = Place::new();
+    let endpoint = Endpoint::bind(&Options {
+        hold: 60,
+        linger: std::time::Duration::from_millis(200),
+        ..place.options()
+    })
+    .unwrap();
+    let mut client = place.client();
+    wait_for("the client", &endpoint, |stats| stats.clients.len() == 1);
+    let _stream = Stream::new(&place.stream(), 5);
+    assert!(
+        client.hear().is_none(),
+        "the stream goes on, so there is no end of it"
+    );
+    wait_for("the refusal", &endpoint, |stats| stats.refused == 1);
 }

@@ -7,6 +7,7 @@ mod common;
 use std::time::Duration;
 
 use common::{DEADLINE, Said, serve, wait_for};
+use mos_testkit::wait_until;
 use mos_unixfd::Options;
 
 const HOLD: u32 = 3;
@@ -15,6 +16,7 @@ const HOLD: u32 = 3;
 fn a_stopped_client_loses_only_its_own_frames() {
     let (place, stream, endpoint) = serve(|options| Options {
         hold: HOLD,
+        window: 2,
         ..options
     });
     let mut stopped = place.client();
@@ -42,9 +44,9 @@ fn a_stopped_client_loses_only_its_own_frames() {
     assert_eq!((idle.sent, idle.held, idle.released), (3, 3, 0));
     // What it has is whole: it was not overwritten, however long ago it was sent.
     stopped.caps();
-    for seq in 1..=3 {
+    for _ in 0..3 {
         let frame = stopped.frame();
-        assert_eq!((frame.seq, frame.stamp()), (seq, seq));
+        assert_eq!(frame.stamp(), frame.seq);
         stopped.release(&frame);
     }
     // It goes on with the newest ones, and is told of the gap.
@@ -66,17 +68,19 @@ fn a_client_that_never_releases_is_cut_off() {
     });
     let (mut greedy, mut healthy) = (place.client(), place.client());
     stream.wait_for_subscribers(2);
-    for seq in 1..=u64::from(HOLD) {
-        stream.publish();
-        if seq == 1 {
-            healthy.caps();
-        }
+    stream.publish();
+    healthy.caps();
+    wait_until("the cut", DEADLINE, || {
         let frame = healthy.frame();
         healthy.release(&frame);
-    }
-    wait_for("the cut", &endpoint, |stats| {
-        stats.cut == 1 && stats.clients.len() == 1
-    });
+        let stats = endpoint.stats();
+        let over = stats.cut == 1 && stats.clients.len() == 1;
+        stream.publish();
+        over.then_some(())
+    })
+    .unwrap();
+    let frame = healthy.frame();
+    healthy.release(&frame);
     let said = greedy.hear_all();
     assert!(
         matches!(

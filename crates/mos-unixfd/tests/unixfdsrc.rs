@@ -23,8 +23,10 @@ const HEIGHT: usize = 240;
 const FRAME: usize = WIDTH * HEIGHT * 3 / 2;
 
 /// Slow and with a wide window: this must hold on a machine that is emulated.
-const SOURCE: &str =
-    "videotestsrc is-live=true ! video/x-raw,format=NV12,width=320,height=240,framerate=10/1";
+const SOURCE: &str = "videotestsrc is-live=true ! video/x-raw,format=NV12,width=320,height=240,framerate=10/1 \
+    ! mostestcounter ! mosnv12contract min-buffers=52";
+/// Buffers for three clients with a wide window.
+const BUDGET: &str = "expected-subscribers=4 hold=10 window=8";
 
 fn init() {
     static ONCE: Once = Once::new();
@@ -55,10 +57,9 @@ fn has_unixfdsrc() -> bool {
 struct Producer(gst::Pipeline);
 
 impl Producer {
-    fn start(place: &Place, source: &str) -> Self {
+    fn start(place: &Place, source: &str, budget: &str) -> Self {
         let launch = format!(
-            "{source} ! mostestcounter ! mosnv12contract \
-             ! mosframesink name=sink stream=front expected-subscribers=4 hold=10 window=8 directory={}",
+            "{source} ! mosframesink name=sink stream=front directory={} {budget}",
             place.stream().parent().unwrap().display()
         );
         let pipeline = gst::parse::launch(&launch)
@@ -144,6 +145,7 @@ fn options(place: &Place) -> Options {
     Options {
         window: 8,
         hold: 8,
+        linger: Duration::from_secs(30),
         ..place.options()
     }
 }
@@ -160,7 +162,7 @@ fn frames_arrive_in_order_with_the_right_pixels() {
     }
     let place = Place::new();
     let endpoint = Endpoint::bind(&options(&place)).unwrap();
-    let producer = Producer::start(&place, SOURCE);
+    let producer = Producer::start(&place, SOURCE, BUDGET);
     let mut player = Player::start(&place.socket(), 30, "fdsink fd=1");
     let numbers: Vec<_> = std::iter::from_fn(|| player.number()).collect();
     assert_eq!(numbers.len(), 30);
@@ -177,7 +179,7 @@ fn its_time_is_the_cameras() {
     }
     let place = Place::new();
     let _endpoint = Endpoint::bind(&options(&place)).unwrap();
-    let _producer = Producer::start(&place, SOURCE);
+    let _producer = Producer::start(&place, SOURCE, BUDGET);
     // A pipeline of our own, to read its buffers' times: running time of the display is that of capture and one frame.
     let launch = format!(
         "unixfdsrc socket-path={} num-buffers=10 ! identity name=probe ! fakesink sync=true",
@@ -231,7 +233,7 @@ fn a_stopped_player_disturbs_nobody() {
         ..options(&place)
     })
     .unwrap();
-    let producer = Producer::start(&place, SOURCE);
+    let producer = Producer::start(&place, SOURCE, BUDGET);
     let mut stopped = Player::start(&place.socket(), 1000, "fdsink fd=1");
     stopped.number().expect("a first frame");
     let mut healthy = Player::start(&place.socket(), 60, "fdsink fd=1");
@@ -288,19 +290,26 @@ fn a_drivers_dma_bufs_arrive_under_either_name() {
     }
     let place = Place::new();
     let source = format!(
-        "v4l2src device={} io-mode=dmabuf ! video/x-raw,format=NV12,width=320,height=240",
+        "v4l2src device={} io-mode=dmabuf ! video/x-raw,format=NV12,width=320,height=240 \
+         ! mostestcounter ! mosnv12contract",
         camera.unwrap_or_default()
     );
-    let _producer = Producer::start(&place, &source);
+    let _producer = Producer::start(&place, &source, "expected-subscribers=1 hold=2");
+    // A driver has few buffers.
+    let small = Options {
+        window: 2,
+        hold: 2,
+        ..options(&place)
+    };
     let drm =
         "video/x-raw(memory:DMABuf),format=DMA_DRM,drm-format=NV12,width=320,height=240 ! fakesink";
     {
-        let _endpoint = Endpoint::bind(&options(&place)).unwrap();
+        let _endpoint = Endpoint::bind(&small).unwrap();
         assert!(Player::start(&place.socket(), 10, drm).wait().success());
     }
     let _endpoint = Endpoint::bind(&Options {
         dmabuf_caps: DmabufCaps::Plain,
-        ..options(&place)
+        ..small
     })
     .unwrap();
     let plain = "video/x-raw,format=NV12 ! fdsink fd=1";

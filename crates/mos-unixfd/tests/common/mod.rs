@@ -99,11 +99,12 @@ impl Place {
         self.0.dir().join("front.unixfd")
     }
 
-    /// Options with time-outs that nobody reaches.
+    /// Options with time-outs that nobody reaches, and a window in which a thread that gets no CPU for a while finds its frames.
     pub fn options(&self) -> Options {
         Options {
             release_timeout: NEVER,
             linger: NEVER,
+            window: 16,
             ..Options::new(self.stream(), self.socket())
         }
     }
