@@ -10,6 +10,7 @@ use gst_base::subclass::base_src::CreateSuccess;
 use gst_base::subclass::prelude::*;
 use mos_frame::{
     ConnectError, Format, FrameFlags, FrameMeta, RecvError, Subscriber, SubscriberOptions,
+    SubscriberStats,
 };
 
 use super::caps;
@@ -45,6 +46,8 @@ pub struct FrameSrc {
     /// The application was told that the stream is waited for.
     waiting: AtomicBool,
     frame_time: Mutex<Option<gst::ClockTime>>,
+    /// As of the last frame: the subscription itself is the streaming thread's, which waits with it.
+    stats: Mutex<SubscriberStats>,
     wrapper: Wrapper,
 }
 
@@ -72,7 +75,10 @@ impl ObjectImpl for FrameSrc {
     }
 
     fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
-        self.settings().get(pspec.name())
+        match pspec.name() {
+            settings::STATS => structure(*lock(&self.stats)).to_value(),
+            name => self.settings().get(name),
+        }
     }
 }
 
@@ -132,6 +138,7 @@ impl BaseSrcImpl for FrameSrc {
             (Ok(subscriber), _) => inlet(subscriber, &settings),
         };
         let inlet = inlet.map_err(no_fd)?;
+        *lock(&self.stats) = SubscriberStats::default();
         *lock(&self.stop) = Some(Arc::new(stop));
         *lock(&self.inlet) = Some(inlet);
         Ok(())
@@ -209,6 +216,7 @@ impl PushSrcImpl for FrameSrc {
             }
         };
         let change = inlet.compare(&frame);
+        *lock(&self.stats) = inlet.stats();
         let lease = Lease::new(frame, Arc::clone(inlet.releases()));
         drop(guard);
         if self.waiting.swap(false, Ordering::Relaxed) {
@@ -383,6 +391,16 @@ impl FrameSrc {
         gst::element_imp_error!(self, code, ("{text}"), ["{advice}"], details: details(FaultKind::Bus, reason, advice));
         gst::error_msg!(code, ["{text}"])
     }
+}
+
+/// The value of the property `stats`.
+fn structure(stats: SubscriberStats) -> gst::Structure {
+    gst::Structure::builder("mos-frame-src-stats")
+        .field("received", stats.received)
+        .field("missed", stats.missed)
+        .field("gaps", stats.gaps)
+        .field("reconnects", stats.reconnects)
+        .build()
 }
 
 fn inlet(subscriber: Subscriber, settings: &Settings) -> std::io::Result<Inlet> {

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mos_frame::{ConnectError, Format, Frame, RecvError, Subscriber};
+use mos_frame::{ConnectError, Format, Frame, RecvError, Subscriber, SubscriberStats};
 
 use super::release::Releases;
 use super::wait::{Stop, Woken};
@@ -155,6 +155,11 @@ impl Inlet {
             }
             other => other,
         }
+    }
+
+    /// What was received so far.
+    pub(crate) const fn stats(&self) -> SubscriberStats {
+        self.subscriber.stats()
     }
 
     /// What rings when downstream lets go of a frame.

@@ -32,7 +32,9 @@
 //!
 //! # Properties
 //! `stream`, `directory`, `socket-path`, `window`, `hold`, `latest`, `timeout` (ns, 0 waits for ever),
-//! `connect-timeout` (ns, 0 does not wait, the largest value waits for ever).
+//! `connect-timeout` (ns, 0 does not wait, the largest value waits for ever);
+//! and `stats`, to be read at any time: a structure `mos-frame-src-stats` with `received`, `missed` (frames that were published and
+//! not received), `gaps`, `reconnects` (u64).
 //!
 //! # Errors
 //! With [details](crate::fault::DETAILS): `kind=bus` and reason `no-stream`, `not-found`, `refused`, `permission`,

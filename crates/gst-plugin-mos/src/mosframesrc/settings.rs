@@ -13,6 +13,8 @@ use crate::address::Address;
 /// Longest time for the producer's answer at the start.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
+/// Name of the property that the element answers by itself.
+pub(super) const STATS: &str = "stats";
 /// Default of `connect-timeout`, nanoseconds: a producer that is started together with its consumers is there by then.
 const CONNECT_TIMEOUT: u64 = 10_000_000_000;
 
@@ -137,6 +139,11 @@ pub(super) fn properties() -> &'static [glib::ParamSpec] {
                 .blurb("Longest wait in nanoseconds for a stream that nobody publishes at the start; 0 fails at once, the largest value waits for ever")
                 .default_value(CONNECT_TIMEOUT)
                 .mutable_ready()
+                .build(),
+            glib::ParamSpecBoxed::builder::<gst::Structure>(STATS)
+                .nick("Statistics")
+                .blurb("What was received since the start")
+                .read_only()
                 .build(),
         ]);
         all
