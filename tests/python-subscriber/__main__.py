@@ -1,11 +1,15 @@
-"""Prints the frames of a stream: `python3 tests/python-subscriber STREAM|SOCKET [--frames N] [--window N] [--hold H]`."""
+"""Prints the frames of a stream, or what its producer says about itself.
+
+python3 tests/python-subscriber STREAM|SOCKET [--frames N] [--window N] [--hold H] [--inspect]
+"""
 
 import argparse
+import json
 import os
 import sys
 import time
 
-from subscriber import BusError, Subscriber, default_dir
+from subscriber import BusError, Subscriber, default_dir, inspect
 
 
 def main() -> int:
@@ -14,11 +18,15 @@ def main() -> int:
     parser.add_argument("--frames", type=int, default=0, help="stop after so many; 0 never (default)")
     parser.add_argument("--window", type=int, default=2, help="how many of the newest frames to keep on offer (default 2)")
     parser.add_argument("--hold", type=int, default=1, help="most frames held at once (default 1)")
+    parser.add_argument("--inspect", action="store_true", help="print the producer's report as JSON instead")
     arguments = parser.parse_args()
     path = arguments.stream
     if "/" not in path:
         path = os.path.join(default_dir(), f"{path}.sock")
     try:
+        if arguments.inspect:
+            print(json.dumps(inspect(path), indent=2))
+            return 0
         with Subscriber(path, window=arguments.window, hold=arguments.hold, name="python-subscriber") as frames:
             show(frames, arguments.frames)
     except BusError as error:

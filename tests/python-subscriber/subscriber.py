@@ -12,6 +12,7 @@ A subscriber and its frames belong to one thread.
 
 import array
 import fcntl
+import json
 import mmap
 import os
 import select
@@ -317,6 +318,8 @@ class _Session:
             return False
         if self.leases is None or isinstance(message, wire.Welcome):
             raise ProtocolError(f"unexpected {message}")
+        if isinstance(message, wire.Stats):
+            raise ProtocolError("a report that nobody asked for")
         if isinstance(message, wire.Start):
             self.started = True
         elif isinstance(message, wire.Format):
@@ -397,28 +400,35 @@ class _Session:
                 raise HoldLimit(f"{self._held} frames are held, as many as were asked for; release one first")
             if not self.leases.claim(slot, seq):
                 continue
-            missed = seq - self._next if self._next else 0
-            self._next = seq + 1
             try:
-                descriptor, buffer = self._buffer_of(slot, seq)
+                found = self._buffer_of(slot, seq)
             except BaseException:
                 self.leases.release(slot, seq)
                 raise
+            if found is None:
+                if not self.leases.still_held(slot, seq):
+                    continue  # It was revoked since: as if it had never been on offer.
+                self.leases.release(slot, seq)
+                raise ProtocolError(f"frame {seq} is on offer in slot {slot}, but its buffer was never sent")
+            descriptor, buffer = found
+            missed = seq - self._next if self._next else 0
+            self._next = seq + 1
             self._held += 1
             return Frame(self, slot, descriptor, buffer.use()), missed
         return None
 
-    def _buffer_of(self, slot: int, seq: int) -> tuple:
+    def _buffer_of(self, slot: int, seq: int) -> Optional[tuple]:
+        """Description and buffer of a claimed frame; `None` if there is none, which is certain only while it is ours."""
         descriptor = self._board.read(slot, seq)
         if descriptor is None:
-            raise ProtocolError(f"the board does not know claimed frame {seq}")
+            return None
         buffer = self._buffers.get(slot)
         if buffer is None or buffer.generation != descriptor.generation:
             # Its BUFFER_ADD was sent before it was offered, so it is in the socket.
             self.hear_all()
             buffer = self._buffers.get(slot)
         if buffer is None or buffer.generation != descriptor.generation:
-            raise ProtocolError(f"frame {seq} is in buffer {slot}, which was never sent")
+            return None
         return descriptor, buffer
 
     def released(self) -> None:
@@ -705,6 +715,40 @@ class Subscriber:
         """Waits until something happened; false if the deadline came first."""
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         return bool(self._ready.poll(left)) or (deadline is not None and time.monotonic() < deadline)
+
+
+def inspect(path: str, timeout: float = 5.0) -> dict:
+    """What a producer says about itself: subscribers and what they hold, times, refusals. No subscription."""
+    deadline = time.monotonic() + timeout
+    try:
+        connection = _connect(path, timeout)
+    except (FileNotFoundError, ConnectionRefusedError) as error:
+        raise NotFound(f"{path}: no such stream, or nobody publishes it") from error
+    with connection:
+        try:
+            connection.send(wire.inspect())
+        except BrokenPipeError:
+            pass  # Refused unheard: the reason waits to be read.
+        report = b""
+        while True:
+            if not select.select([connection], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                raise ConnectTimeout(f"{path}: no answer within {timeout} s")
+            try:
+                packet, fds = _receive(connection)
+                _close_all(fds)
+                message = wire.decode(packet)
+            except _Gone as error:
+                raise NotFound(f"{path}: the producer is gone") from error
+            except wire.WireError as error:
+                raise ProtocolError(str(error)) from error
+            if isinstance(message, wire.Refused):
+                raise Refused(*message)
+            if isinstance(message, wire.Stats):
+                report += message.part
+                if not message.more:
+                    return json.loads(report)
+            elif message is not None:
+                raise ProtocolError(f"unexpected {message}")
 
 
 def default_dir() -> str:

@@ -25,6 +25,7 @@ class Type(enum.IntEnum):
     HELLO = 1
     BUFFER_ACK = 2
     BYE = 3
+    INSPECT = 4
     WELCOME = 64
     REFUSED = 65
     FORMAT = 66
@@ -33,6 +34,7 @@ class Type(enum.IntEnum):
     START = 69
     BELL = 70
     EVICT = 71
+    STATS = 72
 
 
 class Reason(enum.IntEnum):
@@ -124,7 +126,14 @@ class Bye(NamedTuple):
     pass
 
 
-Message = Union[Welcome, Refused, Evict, Format, BufferAdd, BufferRemove, Start, Bell, Bye]
+class Stats(NamedTuple):
+    """A part of a report; the last one has no `more`."""
+
+    more: bool
+    part: bytes
+
+
+Message = Union[Welcome, Refused, Evict, Format, BufferAdd, BufferRemove, Start, Bell, Bye, Stats]
 
 
 # ---- what a subscriber sends ----------------------------------------------------------------------------------------
@@ -142,6 +151,10 @@ def buffer_ack(count: int) -> bytes:
 
 def bye() -> bytes:
     return _packet(Type.BYE, b"")
+
+
+def inspect() -> bytes:
+    return _packet(Type.INSPECT, struct.pack("<4sHH", MAGIC, VERSION, VERSION))
 
 
 def _packet(kind: Type, body: bytes) -> bytes:
@@ -185,8 +198,7 @@ class _Fields:
         (length,) = self.take("H")
         if length > MAX_TEXT:
             raise WireError(f"a text of {length} bytes")
-        (raw,) = self.take(f"{length}s")
-        return raw.decode(errors="replace")
+        return self.take(f"{length}s")[0].decode(errors="replace")
 
 
 def _welcome(fields: _Fields) -> Welcome:
@@ -227,6 +239,11 @@ def _buffer_add(fields: _Fields) -> BufferAdd:
     return BufferAdd(slot, generation, epoch, planes)
 
 
+def _stats(fields: _Fields) -> Stats:
+    more, _reserved, length = fields.take("BBH")
+    return Stats(more != 0, fields.take(f"{length}s")[0])
+
+
 _READERS = {
     Type.BYE: lambda fields: Bye(),
     Type.WELCOME: _welcome,
@@ -237,4 +254,5 @@ _READERS = {
     Type.START: lambda fields: Start(),
     Type.BELL: lambda fields: Bell(),
     Type.EVICT: _evict,
+    Type.STATS: _stats,
 }

@@ -81,7 +81,7 @@ fn granted(implementation: &Implementation) -> Outcome {
     }
 }
 
-/// The producer may wait for the acknowledgement of two buffers before it sends the next.
+/// The producer may wait for the acknowledgement of each buffer before it sends the next.
 fn batches(implementation: &Implementation) -> Outcome {
     let producer = Producer::bind()?;
     let mut driver = Driver::start(implementation)?;
@@ -90,16 +90,27 @@ fn batches(implementation: &Implementation) -> Outcome {
     let memory = Memory::new("buffer", 4096)?;
     peer.welcome(2, 1)?;
     peer.send(&packet::format(1, 64, 48), &[])?;
-    for slot in (0..256).step_by(2) {
-        peer.add(slot, slot + 1, 1, &memory)?;
-        peer.add(slot + 1, slot + 2, 1, &memory)?;
-        peer.expect_acks(2)?;
+    let mut slot = 0;
+    for batch in (1..4).cycle() {
+        if slot + batch > 256 {
+            break;
+        }
+        for slot in slot..slot + batch {
+            peer.add(slot, slot + 1, 1, &memory)?;
+        }
+        peer.expect_acks(batch)?;
+        slot += batch;
     }
     peer.send(&packet::empty(packet::START), &[])?;
     expect_ok(driver.answer()?)?;
-    peer.publish(255, 256, 1)?;
+    // An acknowledgement of nothing is an offence, so one more would be told from none.
+    peer.publish(u64::from(slot) - 1, slot, 1)?;
     let frame = driver.frame()?;
-    ensure!(frame.buffer == 256, "{frame:?}");
+    ensure!(frame.buffer == slot, "{frame:?}");
+    driver.release(&frame)?;
+    driver.close()?;
+    let last = peer.expect(packet::BYE);
+    ensure!(last.is_ok(), "after the last acknowledgement: {last:?}");
     Ok(())
 }
 
