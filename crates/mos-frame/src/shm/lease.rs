@@ -17,6 +17,9 @@ const ARMED: usize = 0;
 const FIRST_SLOT: usize = 8;
 const WORDS: usize = FIRST_SLOT + SLOTS;
 
+/// The last sequence that a word can carry: at a thousand frames a second, in 146 million years.
+pub(super) const MAX_SEQ: u64 = u64::MAX >> 2;
+
 /// What a lease word says about its slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u64)]

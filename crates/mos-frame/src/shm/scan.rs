@@ -2,7 +2,7 @@
 //! frame can land behind it.
 
 use super::board::BoardReader;
-use super::lease::LeaseView;
+use super::lease::{LeaseView, MAX_SEQ};
 
 /// Sequence and slot of the frames on offer within the newest `window`, from `next_seq` on, oldest or newest first. Hints:
 /// each may be taken back any time. Looks at no more than `window` frames, whatever the board says.
@@ -13,7 +13,8 @@ pub(crate) fn offers<'a>(
     next_seq: u64,
     newest_first: bool,
 ) -> impl Iterator<Item = (u64, usize)> + 'a {
-    let head = board.head();
+    // Beyond it sequences repeat in the words, and one claimed would be claimed again.
+    let head = board.head().min(MAX_SEQ);
     let oldest = head.saturating_sub(window.saturating_sub(1));
     let first = oldest.max(next_seq).max(1);
     (first..=head).filter_map(move |seq| {
@@ -25,4 +26,69 @@ pub(crate) fn offers<'a>(
         let slot = board.slot_of(seq)?;
         leases.is_offered(slot, seq).then_some((seq, slot))
     })
+}
+
+#[cfg(test)]
+#[cfg(not(mos_loom))]
+mod tests {
+    use super::*;
+    use crate::format::FrameMeta;
+    use crate::shm::{Board, Descriptor, LeasePage};
+
+    struct Bench {
+        board: Board,
+        page: LeasePage,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            Self {
+                board: Board::new().unwrap(),
+                page: LeasePage::new().unwrap(),
+            }
+        }
+
+        fn publish(&self, slot: usize, seq: u64) {
+            let frame = Descriptor {
+                seq,
+                epoch: 1,
+                generation: 1,
+                publish_ns: 0,
+                meta: FrameMeta::default(),
+            };
+            self.board.describe(slot, &frame);
+            self.page.offer(slot, seq);
+            self.board.advance(seq);
+        }
+
+        fn offers(&self, window: u64, next_seq: u64, newest_first: bool) -> Vec<u64> {
+            let board = BoardReader::new(self.board.fd()).unwrap();
+            let leases = LeaseView::new(self.page.fd()).unwrap();
+            let found = offers(&board, &leases, window, next_seq, newest_first);
+            found.map(|(seq, _slot)| seq).collect()
+        }
+    }
+
+    #[test]
+    fn frames_come_in_either_order_within_the_window() {
+        let bench = Bench::new();
+        // Slots in an order of their own.
+        for (slot, seq) in [(9, 1), (2, 2), (7, 3), (0, 4)] {
+            bench.publish(slot, seq);
+        }
+        assert_eq!(bench.offers(3, 0, false), [2, 3, 4]);
+        assert_eq!(bench.offers(3, 0, true), [4, 3, 2]);
+        assert_eq!(bench.offers(64, 4, false), [4]);
+        assert_eq!(bench.offers(64, 5, false), [0; 0]);
+    }
+
+    #[test]
+    fn a_head_that_no_word_can_carry_offers_nothing() {
+        let bench = Bench::new();
+        bench.publish(0, MAX_SEQ + 1);
+        assert_eq!(bench.offers(64, 0, false), [0; 0]);
+        bench.publish(0, MAX_SEQ);
+        assert_eq!(bench.offers(64, 0, false), [MAX_SEQ]);
+        assert_eq!(bench.offers(64, MAX_SEQ + 1, false), [0; 0]);
+    }
 }
