@@ -87,14 +87,14 @@ impl Course {
         thread::sleep(Duration::from_secs_f64(
             load.frames as f64 / f64::from(load.fps),
         ));
-        let producer = self.producer.tally()?;
+        // The producer began first and is asked last, so it knows of every frame that arrived.
         let subscribers = self
             .subscribers
             .iter_mut()
             .map(Peer::tally)
             .collect::<Result<_, _>>()?;
         Ok(Stretch {
-            producer,
+            producer: self.producer.tally()?,
             subscribers,
         })
     }
@@ -111,12 +111,12 @@ impl Course {
         let worst = self.watch(plan.stopped)?;
         stopped.signal(Signal::KILL)?;
         thread::sleep(plan.after_kill);
-        let produced = self.producer.tally()?;
         let healthy: Vec<Tally> = self
             .subscribers
             .iter_mut()
             .map(|peer| peer.tally_if_alive().unwrap_or_default())
             .collect();
+        let produced = self.producer.tally()?;
         let seconds = (plan.before + plan.stopped + plan.after_kill).as_secs();
         let growth = |of: fn(&Held) -> u64| Some(of(&worst) as i64 - of(&before) as i64);
         let times: Vec<_> = healthy.iter().map(|seen| seen.times_ns.clone()).collect();
