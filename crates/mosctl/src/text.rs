@@ -93,10 +93,11 @@ fn rates(capability: &Capability) -> String {
         .join(", ")
 }
 
-/// The two or three figures of a duration that matter: `850 µs`, `33 ms`, `2.5 s`, `3 min`, `2 h`.
+/// The two or three figures of a duration that matter: `0.4 µs`, `850 µs`, `33 ms`, `2.5 s`, `3 min`, `2 h`.
 pub(crate) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     match seconds {
+        s if s > 0.0 && s < 0.000_01 => format!("{:.1} µs", s * 1e6),
         s if s < 0.001 => format!("{:.0} µs", s * 1e6),
         s if s < 1.0 => format!("{:.0} ms", s * 1e3),
         s if s < 120.0 => format!("{} s", trim(s)),
@@ -159,6 +160,7 @@ mod tests {
     fn durations_keep_the_figures_that_matter() {
         for (micros, text) in [
             (0, "0 µs"),
+            (9, "9.0 µs"),
             (850, "850 µs"),
             (33_400, "33 ms"),
             (1_000_000, "1 s"),
@@ -169,6 +171,7 @@ mod tests {
         ] {
             assert_eq!(duration(Duration::from_micros(micros)), text);
         }
+        assert_eq!(duration(Duration::from_nanos(420)), "0.4 µs");
     }
 
     #[test]
