@@ -113,13 +113,14 @@ impl Book {
                 lease.held = true;
             }
         }
+        let bounded = self.hold > 0;
+        if bounded && held > self.hold {
+            let is_held = |l: &&Lease| l.held && unpack(page.load(l.slot)) == (l.seq, State::Held);
+            held = self.leases.iter().filter(is_held).count() as u32;
+        }
         self.counters.held = held;
         self.counters.max_held = self.counters.max_held.max(held);
-        if self.hold == 0 || held <= self.hold {
-            return Ok(());
-        }
-        let is_held = |l: &&Lease| l.held && unpack(page.load(l.slot)) == (l.seq, State::Held);
-        if self.leases.iter().filter(is_held).count() > self.hold as usize {
+        if bounded && held > self.hold {
             return Err(Reason::HoldExceeded);
         }
         Ok(())

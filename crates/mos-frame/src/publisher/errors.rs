@@ -93,4 +93,7 @@ pub enum PublishError {
         /// The slot's number.
         slot: u16,
     },
+    /// The session has published 2^62 - 1 frames, as many as a lease word can tell apart.
+    #[error("the session's frame numbers are used up; start the stream anew")]
+    OutOfSequences,
 }

@@ -7,6 +7,8 @@ mod by_hand;
 mod caller;
 mod control;
 mod errors;
+#[cfg(test)]
+mod exhaustive;
 mod greeting;
 mod inspection;
 mod invariants;
@@ -14,6 +16,8 @@ mod metrics;
 mod outbox;
 mod publishing;
 mod report;
+#[cfg(test)]
+mod sequence_limits;
 mod state;
 mod subscribers;
 mod upkeep;

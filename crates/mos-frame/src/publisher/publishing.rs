@@ -8,6 +8,9 @@ use crate::format::FrameMeta;
 use crate::publisher::{PublishError, SlotId};
 use crate::shm::{Board, Descriptor, publish_fence};
 
+/// The last sequence of a session: a lease word has 62 bits for it, and a sequence never restarts within a session.
+pub(super) const LAST_SEQ: u64 = (1 << 62) - 1;
+
 impl<K> State<K> {
     /// Publishes the frame in `id` to everybody who is started; `now` is the time of that, `CLOCK_MONOTONIC`.
     pub(super) fn publish(
@@ -23,6 +26,10 @@ impl<K> State<K> {
         if let Err(error) = self.check_idle(id, after) {
             after.released.push(keep);
             return Err(error);
+        }
+        if self.head >= LAST_SEQ {
+            after.released.push(keep);
+            return Err(PublishError::OutOfSequences);
         }
         let seq = self.head + 1;
         self.sweep(seq, after);
