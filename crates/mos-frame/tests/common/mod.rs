@@ -94,13 +94,23 @@ pub fn make_pool(
 
 pub fn publish_stamped(publisher: &Publisher<PoolFrame>, pool: &MemfdPool) -> u64 {
     let seq = publisher.newest_seq() + 1;
-    let mut frame = pool.acquire().expect("the budget keeps a buffer free");
+    let mut frame = acquire(pool);
     let bytes = frame.bytes_mut();
     let end = bytes.len() - 8;
     bytes[..8].copy_from_slice(&seq.to_le_bytes());
     bytes[end..].copy_from_slice(&seq.to_le_bytes());
     assert_eq!(frame.publish(publisher, FrameMeta::default()).unwrap(), seq);
     seq
+}
+
+/// The buffer that the budget keeps free: it is there, or in the hand of the control thread, which is about to let go of it.
+fn acquire(pool: &MemfdPool) -> PoolFrame {
+    let mut free = None;
+    wait_until("the buffer that the budget keeps free", || {
+        free = pool.acquire();
+        free.is_some()
+    });
+    free.unwrap()
 }
 
 /// The sequence that is stamped into the pixels.

@@ -248,7 +248,9 @@ fn under_load() {
         );
         assert_eq!(c.offered, c.claimed + c.recalled, "{info:?}");
         let subscriber = &subscribers[info.id as usize - 1];
-        assert_eq!(c.claimed, subscriber.stats().received, "{info:?}");
+        // A frame that is revoked right after its claim is never handed out (hold 0 only).
+        let lost = c.claimed - subscriber.stats().received;
+        assert!(lost <= c.revoked, "{info:?}");
     }
     wait_until("all buffers but the newest", || {
         stream.pool.free_count() == 15

@@ -4,13 +4,14 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
 
-use mos_frame::{Publisher, PublisherOptions};
+use mos_frame::{Publisher, PublisherOptions, Reason, Subscriber, SubscriberOptions};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::common::{PATIENCE, Stream, make_pool, publish_stamped, wait_until};
 use crate::faults::{Joined, Raw, kind, packet};
+use crate::parts::Part;
 use crate::runner::Properties;
 
 pub(crate) fn list(properties: &mut Properties) {
@@ -18,6 +19,10 @@ pub(crate) fn list(properties: &mut Properties) {
         "p07_nobody_fills_anothers_socket",
         &[
             ("both_directions_full", both_directions_full),
+            (
+                "both_directions_full_and_the_producer_stopped",
+                stopped_producer,
+            ),
             ("bells_that_nobody_reads", bells_nobody_reads),
             ("who_reads_again_has_missed_no_message", reads_again),
             ("unread_descriptors_of_an_ordinary_user", unread_descriptors),
@@ -25,13 +30,15 @@ pub(crate) fn list(properties: &mut Properties) {
     );
 }
 
-/// Sends until the kernel takes no more, or the producer cuts it off; how many.
-fn fill(raw: &Raw, packet: &[u8], most: usize) -> usize {
-    let sent = (0..most).take_while(|_| raw.try_send(packet, &[], SendFlags::DONTWAIT).is_ok());
-    sent.count()
+/// Sends messages that may be skipped until the kernel takes no more; how many it took.
+fn fill(raw: &Raw) -> usize {
+    let mut idle = packet(900, &[]);
+    idle[2] = 0;
+    let takes = |_: &usize| raw.try_send(&idle, &[], SendFlags::DONTWAIT).is_ok();
+    (0..100_000).take_while(takes).count()
 }
 
-/// The peer floods the producer, reads nothing and asks for a ring with every frame.
+/// The peers flood the producer, read nothing and ask for a ring with every frame.
 fn both_directions_full() {
     let stream = Stream::new(16);
     let mut healthy = stream.subscribe(2, 1);
@@ -39,10 +46,8 @@ fn both_directions_full() {
     thread::scope(|scope| {
         for peer in &peers {
             scope.spawn(|| {
-                // Nothing has to be acknowledged any more, which is legal to say once, and a nuisance so often.
-                let idle = packet(kind::BUFFER_ACK, &0_u32.to_le_bytes());
-                for _ in 0..50 {
-                    fill(&peer.raw, &idle, 1000);
+                for _ in 0..1000 {
+                    fill(&peer.raw);
                     peer.page.arm();
                 }
             });
@@ -56,11 +61,46 @@ fn both_directions_full() {
             assert_eq!(frame.seq(), seq, "the healthy subscriber lost a frame");
         }
     });
-    // Others still come and go.
+    for peer in &peers {
+        // Where its socket is full to the last byte there is no room for the reason either: then it sees the end alone.
+        if let Some((reason, text)) = peer.raw.last_words() {
+            assert_eq!(reason, Reason::Protocol as u16, "{text}");
+        }
+    }
+    let stats = stream.publisher.stats();
+    assert_eq!(stats.evicted, 3);
+    let as_told = |e: &mos_frame::Refusal| e.reason == Reason::Protocol;
+    assert!(stats.evictions.iter().all(as_told), "{:?}", stats.evictions);
     let mut late = stream.subscribe(2, 1);
     assert_eq!(late.next().unwrap().seq(), 3000);
-    drop((late, peers));
+    drop(late);
     stream.wait_for_subscribers(1);
+}
+
+/// Neither end reads: the producer's process stands still, and what it sent before is left in the peer's socket.
+fn stopped_producer() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = mos_frame::socket_path(dir.path(), "test");
+    let mut producer = Part::Produce.start(&path);
+    assert_eq!(producer.line(), "published");
+    let mut honest = Subscriber::connect(&path, SubscriberOptions::default()).unwrap();
+    drop(honest.next().unwrap());
+    let peer = Raw::join(&path, 2, 1);
+    for _ in 0..20 {
+        producer.ask("renew");
+        assert_eq!(producer.line(), "published");
+    }
+    producer.stop();
+    assert!(fill(&peer.raw) > 64, "the producer does not read");
+    // Nobody waits for the one that stands still.
+    while honest.try_next().unwrap().is_some() {}
+    producer.resume();
+    producer.ask("renew");
+    assert_eq!(producer.line(), "published");
+    let frame = honest.next_timeout(PATIENCE).unwrap().expect("a frame");
+    assert_eq!(frame.epoch(), 22);
+    let (reason, text) = peer.raw.last_words().expect("a reason");
+    assert_eq!(reason, Reason::Protocol as u16, "{text}");
 }
 
 fn bells_nobody_reads() {
@@ -171,9 +211,9 @@ fn unread_descriptors() {
     };
     publish_stamped(&publisher, &pool);
     for _ in 0..5 {
-        let mut honest = mos_frame::Subscriber::connect(
+        let mut honest = Subscriber::connect(
             &path,
-            mos_frame::SubscriberOptions {
+            SubscriberOptions {
                 timeout: PATIENCE,
                 ..Default::default()
             },

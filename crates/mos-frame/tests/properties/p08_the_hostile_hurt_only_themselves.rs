@@ -65,6 +65,8 @@ enum Act {
     Hole,
     HoldTooMany,
     AckOfNothing,
+    AckOfZero,
+    Chatter,
     SecondHello,
     ProducersMessage,
     UnknownCritical,
@@ -74,7 +76,7 @@ enum Act {
     TooManyDescriptors,
 }
 
-const ACTS: [(Act, Reason); 14] = [
+const ACTS: [(Act, Reason); 16] = [
     (Act::RandomWords, Reason::BadLease),
     (Act::FutureSequence, Reason::BadLease),
     (Act::ForgedRevocation, Reason::BadLease),
@@ -82,6 +84,8 @@ const ACTS: [(Act, Reason); 14] = [
     (Act::Hole, Reason::BadLease),
     (Act::HoldTooMany, Reason::HoldExceeded),
     (Act::AckOfNothing, Reason::Protocol),
+    (Act::AckOfZero, Reason::Protocol),
+    (Act::Chatter, Reason::Protocol),
     (Act::SecondHello, Reason::Protocol),
     (Act::ProducersMessage, Reason::Protocol),
     (Act::UnknownCritical, Reason::Protocol),
@@ -90,6 +94,13 @@ const ACTS: [(Act, Reason); 14] = [
     (Act::TooLong, Reason::Protocol),
     (Act::TooManyDescriptors, Reason::Protocol),
 ];
+
+/// A message of a later version that this one may skip.
+fn skippable() -> Vec<u8> {
+    let mut later = packet(900, &[1, 2, 3]);
+    later[2] = 0;
+    later
+}
 
 /// Does it, with three frames on offer.
 fn act(act: Act, peer: &Joined, dice: &mut Dice) {
@@ -121,6 +132,13 @@ fn act(act: Act, peer: &Joined, dice: &mut Dice) {
         Act::AckOfNothing => peer
             .raw
             .acknowledge(dice.within(1..u64::from(u32::MAX)) as u32),
+        Act::AckOfZero => peer.raw.acknowledge(0),
+        Act::Chatter => {
+            // A message that may be skipped, far more often than anybody has reason to send one.
+            let unknown = skippable();
+            // Some come too late to be taken.
+            while peer.raw.try_send(&unknown, &[], SendFlags::empty()).is_ok() {}
+        }
         Act::SecondHello => peer.raw.hello(2, 1, "again"),
         Act::ProducersMessage => {
             let kinds = [
@@ -180,7 +198,7 @@ fn hostile_subscribers() {
             "{what:?}"
         );
         drop(peer);
-        wait_until("its descriptors to be closed", || own::fds() == fds);
+        wait_until("its descriptors to be closed", || own::fds() <= fds);
     }
     assert_eq!(scene.neighbour.stats().missed, 0);
 }
@@ -240,7 +258,7 @@ fn hostile_greetings() {
         }
     }
     assert_eq!(scene.stream.publisher.stats().refused, refused);
-    wait_until("all descriptors", || own::fds() == fds);
+    wait_until("all descriptors", || own::fds() <= fds);
 }
 
 /// As many at once as may greet, and more, each at another step of a handshake that it never ends.
@@ -293,6 +311,17 @@ fn hammering() {
     assert_eq!(scene.neighbour.stats().missed, 0);
 }
 
+/// The newest frame that is on offer; there has to be one.
+fn served(peer: &Joined) -> (usize, u64) {
+    let newest = peer.page.offers().max_by_key(|(_, seq)| *seq);
+    newest.unwrap_or_else(|| {
+        panic!(
+            "nothing is on offer; last words: {:?}",
+            peer.raw.last_words()
+        )
+    })
+}
+
 /// What looks odd but hurts nobody: the peer stays, and is served.
 fn legal_oddities() {
     let mut scene = Scene::new(PublisherOptions::default());
@@ -312,15 +341,14 @@ fn legal_oddities() {
     sealed(&peer.page.fd);
     sealed(&peer.board.fd);
     // A message of the future that may be skipped, and descriptors that nobody asked for.
-    let mut later = packet(900, &[1, 2, 3]);
-    later[2] = 0;
-    peer.raw.send(&later);
     let gift = [peer.page.fd.as_fd(); 4];
-    let ack = packet(kind::BUFFER_ACK, &[0; 4]);
-    peer.raw.try_send(&ack, &gift, SendFlags::empty()).unwrap();
+    peer.raw.send(&skippable());
+    peer.raw
+        .try_send(&skippable(), &gift, SendFlags::empty())
+        .unwrap();
     // An offer that is declined counts as taken.
     scene.go_on(1);
-    let (slot, seq) = peer.page.offers().next().expect("an offer");
+    let (slot, seq) = served(&peer);
     peer.page
         .word(slot)
         .store(seq << 2 | State::Free as u64, Release);
@@ -328,7 +356,7 @@ fn legal_oddities() {
     assert!(!peer.page.release(slot, seq));
     scene.go_on(50);
     assert_eq!(peer.board.head(), scene.stream.publisher.newest_seq());
-    let (slot, seq) = peer.page.offers().last().expect("it is served");
+    let (slot, seq) = served(&peer);
     assert!(peer.page.claim(slot, seq) && peer.page.release(slot, seq));
     scene.go_on(1);
     let stats = scene.stream.publisher.stats();
