@@ -272,8 +272,23 @@ pub(crate) fn peer_groups(socket: BorrowedFd<'_>) -> Vec<u32> {
 pub(crate) struct Listener {
     socket: OwnedFd,
     path: PathBuf,
-    // The kernel drops the lock with the process, however that ends, so a lock means a live producer.
-    _lock: File,
+    // Last, so that the path is free only once everything else is gone.
+    #[cfg_attr(not(test), expect(dead_code, reason = "it is held, not looked at"))]
+    lock: Lock,
+}
+
+/// A locked file. The kernel drops the lock with the process, however that ends, so a lock means a live producer.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that another thread is just starting has a copy of the descriptor until it executes
+        // its program, and the lock would last as long (flock(2)).
+        if let Err(error) = rustix::fs::flock(&self.0, rustix::fs::FlockOperation::Unlock) {
+            tracing::debug!(%error, "a stream's lock could not be given up");
+        }
+    }
 }
 
 /// Why a path can't be listened on.
@@ -313,7 +328,7 @@ impl Listener {
         Ok(Self {
             socket,
             path: path.to_owned(),
-            _lock: lock,
+            lock,
         })
     }
 
@@ -348,7 +363,7 @@ impl Drop for Listener {
     }
 }
 
-fn lock(path: &Path, mode: u32) -> Result<File, ListenError> {
+fn lock(path: &Path, mode: u32) -> Result<Lock, ListenError> {
     let file = File::options()
         .create(true)
         .truncate(false)
@@ -356,7 +371,7 @@ fn lock(path: &Path, mode: u32) -> Result<File, ListenError> {
         .mode(mode)
         .open(path)?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(Errno::WOULDBLOCK) => Err(ListenError::InUse),
         Err(e) => Err(e.into()),
     }
@@ -463,6 +478,17 @@ mod tests {
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             0o600
         );
+    }
+
+    #[test]
+    fn a_copy_of_the_lock_in_a_child_does_not_keep_the_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s.sock");
+        let first = Listener::bind(&path, 0o600, None).unwrap();
+        // What a fork copies; it shares the lock.
+        let _copy = first.lock.0.try_clone().unwrap();
+        drop(first);
+        Listener::bind(&path, 0o600, None).unwrap();
     }
 
     #[test]
