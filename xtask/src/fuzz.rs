@@ -12,7 +12,7 @@ use clap::ValueEnum;
 
 use crate::cargo::cargo;
 use crate::error::Error;
-use crate::exec::{capture, create, read_lossy, run_logged, tail};
+use crate::exec::{capture, read_lossy, run_logged, tail};
 use crate::paths;
 use crate::setup::{self, Group};
 use crate::test::Tally;
@@ -203,11 +203,11 @@ fn fuzz(
     Ok(run_logged(target.name(), &mut command, log, limit, |_| (), tick)?.ok())
 }
 
-/// Makes the committed corpus the smallest set of files that reaches all that it and the found ones reach.
+/// Makes the committed corpus the smallest set of files that reaches all that it and the found ones reach. Inputs that once
+/// broke something stay.
 fn merge(programs: &Path, target: Target) -> Result<(), Error> {
     let fresh = tempfile::tempdir().map_err(Error::io("cannot make a temporary folder"))?;
     let log = paths::artifacts().join(format!("fuzz/{}-merge.log", target.name()));
-    drop(create(&log)?);
     let mut command = Command::new(programs.join(target.name()));
     command
         .arg("-set_cover_merge=1")
@@ -215,16 +215,28 @@ fn merge(programs: &Path, target: Target) -> Result<(), Error> {
         .args([target.committed(), target.found()]);
     run_logged("merge", &mut command, &log, GRACE, |_| (), |_| ())?.require("the merge")?;
     let committed = target.committed();
-    fs::remove_dir_all(&committed).map_err(Error::path("replace", &committed))?;
-    fs::create_dir_all(&committed).map_err(Error::path("create", &committed))?;
-    let files = fs::read_dir(fresh.path()).map_err(Error::path("read", fresh.path()))?;
-    let mut count = 0;
-    for file in files {
-        let file = file.map_err(Error::path("read", fresh.path()))?;
-        let to = committed.join(file.file_name());
-        fs::copy(file.path(), &to).map_err(Error::path("write", &to))?;
-        count += 1;
+    for old in files(&committed)? {
+        if !is_finding(&old) {
+            fs::remove_file(&old).map_err(Error::path("remove", &old))?;
+        }
     }
+    for new in files(fresh.path())? {
+        let to = committed.join(new.file_name().unwrap_or_default());
+        fs::copy(&new, &to).map_err(Error::path("write", &to))?;
+    }
+    let count = files(&committed)?.len();
     ui::say(format!("{}: {count} inputs in the corpus", target.name()));
     Ok(())
+}
+
+fn is_finding(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with("found-"))
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let entries = fs::read_dir(folder).map_err(Error::path("read", folder))?;
+    entries
+        .map(|entry| Ok(entry.map_err(Error::path("read", folder))?.path()))
+        .collect()
 }
