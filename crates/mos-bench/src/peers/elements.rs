@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
+use super::baseline::Baseline;
 use super::course::Course;
 use super::pipeline::END;
 use super::process::Peer;
@@ -103,6 +105,7 @@ pub(super) struct Elements {
     system: System,
     version: String,
     plugin: Option<PathBuf>,
+    baseline: Rc<Baseline>,
 }
 
 impl Elements {
@@ -112,12 +115,14 @@ impl Elements {
         system: System,
         version: String,
         plugin: Option<PathBuf>,
+        baseline: Rc<Baseline>,
     ) -> Self {
         Self {
             kind,
             system,
             version,
             plugin,
+            baseline,
         }
     }
 
@@ -208,7 +213,8 @@ impl Contender for Elements {
         let left = LeftBehind::of(course.producer_id());
         drop(course);
         left.remove()?;
-        let baseline = self.bare(load)? * stretch.producer.times_ns.len() as f64;
+        let bare = self.baseline.of(load, || self.bare(load))?;
+        let baseline = bare * stretch.producer.times_ns.len() as f64;
         Ok(Run {
             deliveries: stretch.deliveries(),
             cpu_ns: stretch.cpu_ns(),

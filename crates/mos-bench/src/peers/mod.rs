@@ -3,6 +3,7 @@
 //!
 //! A contender starts processes of this same program (`mos-bench peer ...`) that carry frames and count them.
 
+mod baseline;
 mod console;
 mod course;
 mod elements;
@@ -17,10 +18,12 @@ mod system;
 
 use std::env;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use clap::{Args, Subcommand};
 
 use crate::contender::{Absent, Contender, Error};
+use baseline::Baseline;
 use elements::{Elements, Kind};
 use system::System;
 
@@ -108,7 +111,7 @@ fn on_gstreamer(args: &PeerArgs) -> Result<Contenders, Error> {
         .copied()
         .collect();
     let found = system.look(&stock)?;
-    let plugin = our_plugin()?;
+    let (plugin, baseline) = (our_plugin()?, Rc::new(Baseline::default()));
     let (mut present, mut missing): Contenders = Default::default();
     for kind in KINDS {
         if !found.has(kind.needs()) {
@@ -120,8 +123,13 @@ fn on_gstreamer(args: &PeerArgs) -> Result<Contenders, Error> {
                 "libgstmos.so is not beside this program: build gst-plugin-mos",
             ));
         } else {
-            let elements =
-                Elements::new(kind, system.clone(), found.version.clone(), plugin.clone());
+            let elements = Elements::new(
+                kind,
+                system.clone(),
+                found.version.clone(),
+                plugin.clone(),
+                Rc::clone(&baseline),
+            );
             present.push(Box::new(elements));
         }
     }
