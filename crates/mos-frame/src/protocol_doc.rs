@@ -70,8 +70,11 @@ fn format() -> Format {
     }
 }
 
-/// Every message with fields, by its heading: with a value of its own in each field, and what those are.
-fn samples() -> Vec<(&'static str, Message, Vec<(&'static str, u64)>)> {
+/// A message's heading in the document, the message, and its fields by name.
+type Sample = (&'static str, Message, Vec<(&'static str, u64)>);
+
+/// Every message with fields, with a value of its own in each.
+fn samples() -> Vec<Sample> {
     let (reason, text) = (Reason::BadLease, "why".to_owned());
     let plane = Plane {
         fd: 0,
