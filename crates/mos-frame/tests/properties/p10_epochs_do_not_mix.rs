@@ -104,6 +104,7 @@ fn held_over_many() {
 
 /// By hand, since the library does not show slots.
 fn no_slot_twice() {
+    const NEW: usize = 8;
     let mut dice = Dice::from_env();
     let stream = Stream::new(16);
     let peer = Raw::join(&stream.path, 2, 3);
@@ -111,7 +112,11 @@ fn no_slot_twice() {
     let mut pool = stream.pool.clone();
     for epoch in 2..150 {
         for _ in 0..dice.within(1..5) {
-            publish_stamped(&stream.publisher, &pool);
+            // A buffer is offered once the producer has booked that it is announced.
+            wait_until("an offer", || {
+                publish_stamped(&stream.publisher, &pool);
+                peer.page.offers().next().is_some()
+            });
             let held: Vec<_> = peer.page.in_state(State::Held).collect();
             if held.len() == 3 {
                 let (slot, seq) = dice.pick(&held);
@@ -130,9 +135,9 @@ fn no_slot_twice() {
             .in_state(State::Held)
             .map(|(slot, _)| slot)
             .collect();
-        pool = make_pool(&stream.publisher, width_of(epoch), 48, 4);
+        pool = make_pool(&stream.publisher, width_of(epoch), 48, NEW);
         let mut added = 0;
-        while added < 4 {
+        while added < NEW {
             let packet = peer.raw.receive().expect("the connection goes on");
             if packet.kind == kind::BUFFER_ADD {
                 let slot = packet.u32(0) as usize;
