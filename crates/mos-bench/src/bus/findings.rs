@@ -23,6 +23,9 @@ pub(super) struct Findings {
 /// Most KiB that counts as no growth: the producer's own thread stacks and allocator settle within a few pages.
 const NO_GROWTH_KIB: i64 = 64;
 
+/// Largest ratio of two control samples with which anything is said about the third.
+const MOST_NOISE: f64 = 1.5;
+
 impl Findings {
     /// One bar for each row of the requirements.
     pub(super) fn bars(&self) -> Vec<Bar> {
@@ -142,10 +145,13 @@ impl Findings {
     fn publish_time(&self) -> Option<Finding> {
         let f = self.publish_time.as_ref()?;
         let over_control = f.ratio / f.control_ratio;
+        // Where the same thing measured twice differs by half, nothing can be told, not even that the bar holds.
+        let decidable = (1.0 / MOST_NOISE..=MOST_NOISE).contains(&f.control_ratio);
+        let note = if decidable { "" } else { "; too noisy to tell" };
         Some(Finding {
-            reached: over_control <= 1.2,
+            reached: decidable && over_control <= 1.2,
             figure: format!(
-                "{over_control:.3} times the control ratio ({:.3} / {:.3}); p99.9 {:.1} us stopped, {:.1} us running",
+                "{over_control:.3} times the control ratio ({:.3} / {:.3}); p99.9 {:.1} us stopped, {:.1} us running{note}",
                 f.ratio, f.control_ratio, f.stopped.p999_us, f.running.p999_us
             ),
             values: vec![
@@ -166,8 +172,8 @@ impl Findings {
             reached: f.per_publish_nobody_sleeps <= 0.0
                 && f.per_sleeping_subscriber <= 1.0
                 && f.per_release <= 0.0
-                // Calls for frames that never came would be flattering.
-                && f.deliveries == f.possible,
+                // Calls for frames that never came would be flattering; who joins late gets one more.
+                && f.deliveries >= f.possible,
             figure: format!(
                 "{}; {}; {} (a delivery: {:.3})",
                 f.per_publish_nobody_sleeps,
@@ -211,7 +217,7 @@ impl Findings {
                 ("p99_ratio_worst", worst_p99),
             ],
             conditions: format!(
-                "ways drawn at random per frame; p50 at every rate and size measured, p99 at {} fps, VGA, median of {runs} runs",
+                "ways drawn at random per frame, producer and listeners on cores of their own; p50 at every rate and size measured, p99 at {} fps, VGA, median of {runs} runs",
                 wake::FAST
             ),
         })
@@ -498,6 +504,41 @@ mod tests {
             verdict(&behind, "CPU per delivery, GStreamer"),
             Verdict::Missed
         );
+    }
+
+    #[test]
+    fn publish_time_is_judged_by_its_control_if_that_is_quiet() {
+        let findings = |ratio, control_ratio| Findings {
+            publish_time: Some(publish_time::Figures {
+                fps: 1000,
+                healthy_subscribers: 3,
+                windows: 4,
+                stopped: Times::default(),
+                running: Times::default(),
+                control_a: Times::default(),
+                control_b: Times::default(),
+                ratio,
+                control_ratio,
+                torn: 0,
+                evicted: 0,
+                lost: 0,
+            }),
+            ..Findings::default()
+        };
+        let cases = [
+            (1.0, 1.0, Verdict::Ok),
+            (1.19, 1.0, Verdict::Ok),
+            (1.21, 1.0, Verdict::Missed),
+            (1.25, 1.1, Verdict::Ok),
+            // Control would excuse anything.
+            (1.0, 4.0, Verdict::Missed),
+            (0.1, 0.2, Verdict::Missed),
+            (f64::NAN, f64::NAN, Verdict::Missed),
+        ];
+        for (ratio, control, expected) in cases {
+            let found = verdict(&findings(ratio, control), "publish p99.9");
+            assert_eq!(found, expected, "{ratio} beside {control}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use rustix::thread::futex;
 
 use super::Way;
+use super::cores;
 use super::floors::{join, receive};
 use super::page::Page;
 use crate::contender::Error;
@@ -25,13 +26,19 @@ pub(crate) struct ListenArgs {
     /// The floors' socket.
     #[arg(long)]
     floors: PathBuf,
+    /// The core that all threads stay on.
+    #[arg(long)]
+    core: usize,
 }
 
-pub(super) fn arguments(bus: &Path, floors: &Path) -> Vec<String> {
+pub(super) fn arguments(bus: &Path, floors: &Path, core: usize) -> Vec<String> {
     let (bus, floors) = (bus.to_string_lossy(), floors.to_string_lossy());
-    ["listen", "--bus", &bus, "--floors", &floors]
-        .map(str::to_owned)
-        .to_vec()
+    let core = core.to_string();
+    [
+        "listen", "--bus", &bus, "--floors", &floors, "--core", &core,
+    ]
+    .map(str::to_owned)
+    .to_vec()
 }
 
 /// First frames of a way that don't count: caches are cold, descriptors are new.
@@ -42,6 +49,7 @@ type Samples = Result<Vec<u64>, String>;
 
 /// The body of a listener process; prints the samples of each way when the run is over.
 pub(crate) fn listen(args: &ListenArgs) -> Result<(), Error> {
+    cores::stay_on(&[args.core])?;
     let (plain, fds) = join(&args.floors)?;
     let [with_fd, event, page] =
         <[OwnedFd; 3]>::try_from(fds).map_err(|fds| format!("{} descriptors came", fds.len()))?;

@@ -2,8 +2,9 @@
 //!
 //! Every frame draws at random by which way it goes, within one run and to the same processes. Taking turns would not do: where
 //! one way's frame leaves processes and cores decides over the next one's time (strict alternation gave the bus a false ratio
-//! of 1.85 on a machine where it is 1.0).
+//! of 1.85 on a machine where it is 1.0). For the same reason everybody has a core; see `cores`.
 
+mod cores;
 mod floors;
 mod listener;
 mod page;
@@ -18,6 +19,7 @@ use super::process::Process;
 use super::producer::{Place, Producer, Shape, due, sleep_until};
 use crate::contender::Error;
 use crate::stats::{Random, Times, distribution, median};
+use cores::Cores;
 use floors::Floors;
 pub(crate) use listener::{ListenArgs, listen};
 
@@ -190,6 +192,30 @@ fn shots(effort: Effort) -> Vec<Shot> {
     shots
 }
 
+/// Wakes everybody `count` times, each by a way that is drawn; gives the number of frames that went by the bus.
+fn paced(
+    producer: &Producer,
+    floors: &Floors,
+    count: u64,
+    fps: u32,
+    random: &mut Random,
+) -> Result<u64, Error> {
+    let start = Instant::now();
+    let mut by_bus = 0;
+    for n in 0..count {
+        sleep_until(start + due(n, fps));
+        // Drawn after the sleep: nobody can prepare.
+        match Way::draw(random) {
+            Way::Bus => {
+                producer.publish_one()?;
+                by_bus += 1;
+            }
+            other => floors.wake(other, monotonic_ns())?,
+        }
+    }
+    Ok(by_bus)
+}
+
 /// Samples of one run, nanoseconds.
 #[derive(Debug, Default)]
 struct Run {
@@ -209,8 +235,11 @@ impl Run {
         };
         let producer = Producer::new(&place.path, Shape::for_subscribers(size, shot.subscribers))?;
         let mut floors = Floors::new(place.dir.path())?;
+        let allowed = cores::allowed()?;
+        let cores = Cores::of(&allowed).ok_or("no core to run on")?;
+        let listen = |n| listener::arguments(&place.path, floors.path(), cores.of_listener(n));
         let listeners = (0..shot.subscribers)
-            .map(|_| Process::start(&listener::arguments(&place.path, floors.path())))
+            .map(|n| Process::start(&listen(n)))
             .collect::<Result<Vec<_>, _>>()?;
         floors.accept(shot.subscribers)?;
         producer.wait_for(listeners.len())?;
@@ -220,19 +249,11 @@ impl Run {
             effort.slow
         };
         let count = (seconds * f64::from(shot.fps)) as u64;
-        let start = Instant::now();
-        let mut by_bus = 0;
-        for n in 0..count {
-            sleep_until(start + due(n, shot.fps));
-            // Drawn after the sleep: nobody can prepare.
-            match Way::draw(random) {
-                Way::Bus => {
-                    producer.publish_one()?;
-                    by_bus += 1;
-                }
-                other => floors.wake(other, monotonic_ns())?,
-            }
-        }
+        // This thread only: the bus's own thread, made above, goes where the scheduler likes.
+        cores::stay_on(&[cores.producer])?;
+        let by_bus = paced(&producer, &floors, count, shot.fps, random);
+        cores::stay_on(&allowed)?;
+        let by_bus = by_bus?;
         producer.wait_until_taken("")?;
         let evicted = producer.publisher.stats().evicted;
         drop(producer);
