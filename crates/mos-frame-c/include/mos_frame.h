@@ -317,7 +317,7 @@ const char *mos_last_error(void);
 /// Why the producer refused or cut off, one of `MOS_REASON_...`, for the newest call of this thread that failed.
 uint32_t mos_last_reason(void);
 
-/// Name of a status, such as "MOS_ERR_REFUSED"; never NULL, lives for ever.
+/// Name of a status, such as `MOS_ERR_REFUSED`; never NULL, lives for ever.
 const char *mos_status_name(mos_status status);
 
 /// One more owner of a frame; each calls `mos_frame_unref`. Gives `frame` back; NULL for NULL.

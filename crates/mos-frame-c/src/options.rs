@@ -66,10 +66,10 @@ impl mos_subscriber_options {
         };
         // SAFETY: as the caller promises.
         if let Some(name) = unsafe { text(self.name) } {
-            let name = name.to_str();
-            options.name = name
-                .map_err(|_| Failure::argument("name is not UTF-8"))?
-                .to_owned();
+            let name = name
+                .to_str()
+                .map_err(|_| Failure::argument("name is not UTF-8"))?;
+            name.clone_into(&mut options.name);
         }
         if self.window != 0 {
             options.window = self.window;

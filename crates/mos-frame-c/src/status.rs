@@ -169,7 +169,7 @@ pub extern "C" fn mos_last_reason() -> u32 {
         .unwrap_or(MOS_REASON_OTHER)
 }
 
-/// Name of a status, such as "MOS_ERR_REFUSED"; never NULL, lives for ever.
+/// Name of a status, such as `MOS_ERR_REFUSED`; never NULL, lives for ever.
 #[unsafe(no_mangle)]
 pub extern "C" fn mos_status_name(status: mos_status) -> *const c_char {
     name(status).as_ptr()

@@ -1,5 +1,7 @@
 //! The whole interface from a C program: right and wrong arguments, frames, pixels, threads. Also without leaks.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers")]
+
 mod common;
 
 use std::io::{BufRead, BufReader, Write};

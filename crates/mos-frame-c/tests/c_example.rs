@@ -1,5 +1,7 @@
 //! A person with a C compiler and pkg-config gets frames: the example, compiled against an installed library.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers")]
+
 mod common;
 
 use common::{Installed, Publisher, example, words};

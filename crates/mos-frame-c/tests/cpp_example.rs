@@ -1,5 +1,7 @@
 //! The example in C++: several streams in one event loop.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers")]
+
 mod common;
 
 use common::{Installed, Publisher, example, has, words};

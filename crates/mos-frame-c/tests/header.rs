@@ -1,5 +1,7 @@
 //! The committed header is what the sources say.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers")]
+
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 

@@ -1,5 +1,7 @@
 //! What an installation holds.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers")]
+
 mod common;
 
 use std::fs;

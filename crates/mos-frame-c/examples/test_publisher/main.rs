@@ -30,7 +30,7 @@ use pool::{Pool, Ticket};
 type Failure = Box<dyn std::error::Error>;
 
 /// Generous: only a hang reaches it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn main() -> Result<(), Failure> {
     let arguments = Arguments::parse()?;
