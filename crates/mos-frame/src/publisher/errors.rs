@@ -55,7 +55,7 @@ impl BindError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportError {
-    /// [`Publisher::set_format`] was not called.
+    /// [`Publisher::set_format`](crate::Publisher::set_format) was not called.
     #[error("no format is set; set it before the first buffer")]
     NoFormat,
     /// The planes don't fit the memory or each other.
