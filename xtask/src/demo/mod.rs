@@ -1,6 +1,7 @@
-//! `demo`: several cameras, three subscriber processes each, live figures, a picture of all at the end.
+//! `demo`: several cameras, five subscriber processes each (one a GStreamer pipeline, one a Python program), live figures, a picture of all at the end.
 
 mod cameras;
+mod consumers;
 mod result;
 mod session;
 mod view;
@@ -16,6 +17,7 @@ use crate::setup::{self, Group};
 use crate::signals;
 use crate::ui::say;
 
+use self::consumers::Consumers;
 use self::result::Outcome;
 use self::session::Session;
 use self::view::View;
@@ -63,6 +65,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
 /// What was found, and how the service ended after it.
 fn show(args: &Args) -> Result<(Outcome, Result<(), Error>), Error> {
     let folder = service::folder()?;
+    let consumers = Consumers::ready(folder.path())?;
     say("starting an RTSP server as a network camera, and the capture service");
     // Declared before the service, so that it outlives it: the service should not see its camera vanish at the end.
     let rtsp = cameras::RtspCamera::start(folder.path())?;
@@ -72,7 +75,7 @@ fn show(args: &Args) -> Result<(Outcome, Result<(), Error>), Error> {
     let mut sources = cameras::sources(&cameras);
     sources.extend(cameras::add_real(&ctl)?);
 
-    let mut session = Session::new(ctl, sources);
+    let mut session = Session::new(ctl, consumers, sources);
     session.wait_for_frames(&mut service)?;
     watch(args, &mut session, &mut service)?;
     let sheet = paths::invoked_from().join(SHEET);
@@ -88,7 +91,7 @@ fn watch(args: &Args, session: &mut Session, service: &mut Service) -> Result<()
         format!("for {} s", limit.as_secs())
     });
     say(format!(
-        "three subscribers a camera, the one called slow works 200 ms on each frame; {until}"
+        "five subscribers a camera; the one called slow works 200 ms on each frame; {until}"
     ));
     let mut view = View::new();
     loop {

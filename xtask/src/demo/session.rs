@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::cameras::StreamSource;
+use super::consumers::Consumers;
 use super::result::{Measured, Outcome, StreamResult};
 use super::view::{Row, SubscriberRow};
 use crate::error::Error;
@@ -21,17 +22,11 @@ const LOOK: Duration = Duration::from_millis(250);
 const SNAPSHOT: Duration = Duration::from_mins(1);
 const WIND_DOWN: Duration = Duration::from_secs(20);
 
-/// Name and further arguments of each subscriber.
-const SUBSCRIBERS: [(&str, &[&str]); 3] = [
-    ("first", &[]),
-    ("second", &[]),
-    ("slow", &["--work-ms", "200"]),
-];
-
 /// All streams with their subscribers.
 #[derive(Debug)]
 pub(crate) struct Session {
     ctl: Ctl,
+    consumers: Consumers,
     sources: Vec<StreamSource>,
     subscribers: Vec<Subscriber>,
     started: Instant,
@@ -39,9 +34,10 @@ pub(crate) struct Session {
 
 impl Session {
     /// Nothing is subscribed yet.
-    pub(crate) fn new(ctl: Ctl, sources: Vec<StreamSource>) -> Self {
+    pub(crate) fn new(ctl: Ctl, consumers: Consumers, sources: Vec<StreamSource>) -> Self {
         Self {
             ctl,
+            consumers,
             sources,
             subscribers: Vec::new(),
             started: Instant::now(),
@@ -75,10 +71,8 @@ impl Session {
             .iter()
             .filter(|stream| stream.streams() && missing.contains(&stream.name))
         {
-            for (name, options) in SUBSCRIBERS {
-                self.subscribers
-                    .push(Subscriber::start(&self.ctl, &stream.name, name, options)?);
-            }
+            let started = self.consumers.start(&self.ctl, &stream.name)?;
+            self.subscribers.extend(started);
         }
         Ok(())
     }

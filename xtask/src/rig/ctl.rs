@@ -114,6 +114,11 @@ impl Ctl {
         command
     }
 
+    /// Socket of a stream, for subscribers that are not `mosctl`.
+    pub(crate) fn stream_socket(&self, stream: &str) -> PathBuf {
+        self.folder.join("frames").join(format!("{stream}.sock"))
+    }
+
     /// Runs it and answers what it printed.
     pub(crate) fn run<S: AsRef<str>>(&self, args: &[S]) -> Result<String, Error> {
         let words: Vec<_> = args.iter().map(AsRef::as_ref).collect();

@@ -1,6 +1,6 @@
 //! A subscriber: `mosctl frames` in a process of its own, its figures read as they come.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
@@ -85,10 +85,15 @@ impl Subscriber {
         name: &str,
         options: &[&str],
     ) -> Result<Self, Error> {
-        let log = paths::artifacts().join(format!("subscribers/{stream}-{name}.log"));
         let mut command = ctl.command(&["frames", stream, "--json", "--name", name]);
+        command.args(options);
+        Self::run(stream, name, command)
+    }
+
+    /// Starts any program that prints figures as `mosctl frames --json` does, and ends at SIGINT.
+    pub(crate) fn run(stream: &str, name: &str, mut command: Command) -> Result<Self, Error> {
+        let log = paths::artifacts().join(format!("subscribers/{stream}-{name}.log"));
         command
-            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(create(&log)?);
@@ -142,7 +147,7 @@ impl Subscriber {
 
     fn take(&mut self, line: &str) -> Result<(), Error> {
         let unexpected = |why: serde_json::Error| Error::Unexpected {
-            what: "mosctl frames".to_owned(),
+            what: "a subscriber".to_owned(),
             why: format!("{why}: {line}"),
         };
         match serde_json::from_str(line).map_err(unexpected)? {

@@ -1,7 +1,7 @@
 //! `test`: everything that is checked before a change lands, and one summary at the end.
 
 mod production;
-mod python;
+pub(crate) mod python;
 mod report;
 mod runner;
 mod tally;
@@ -111,7 +111,10 @@ fn all_steps(args: &Args, report: &mut Report) -> Result<(), Error> {
         python_package(&mut runner)?;
         runner.work("production build", production::check)?;
     } else {
-        runner.skip("models, fuzzing, Python package, production build", "--filter was given");
+        runner.skip(
+            "models, fuzzing, Python package, production build",
+            "--filter was given",
+        );
     }
     match args.without_lab() {
         Some(why) => runner.skip("camera lab", why),

@@ -54,12 +54,28 @@ pub(crate) fn build(log: &Path, tick: &mut dyn FnMut(&str)) -> Result<Tally, Err
     for variant in Variant::ALL {
         let wheels = folder().join("wheels").join(variant.name());
         let log = log.with_extension(format!("{}.log", variant.name()));
-        run("maturin", &mut maturin(variant, &tools, &wheels), &log, tick)?;
+        run(
+            "maturin",
+            &mut maturin(variant, &tools, &wheels),
+            &log,
+            tick,
+        )?;
         let log = log.with_extension("pip.log");
         run("pip", &mut pip(variant, &tools, &wheels), &log, tick)?;
         tally += Tally::one(true);
     }
     Ok(tally)
+}
+
+/// A Python with the development package, for programs outside the tests: the interpreter, and what `PYTHONPATH` has to name.
+pub(crate) fn package(log: &Path, tick: &mut dyn FnMut(&str)) -> Result<(PathBuf, PathBuf), Error> {
+    let tools = setup::python()?;
+    let variant = Variant::Development;
+    let wheels = folder().join("wheels").join(variant.name());
+    run("maturin", &mut maturin(variant, &tools, &wheels), log, tick)?;
+    let log = log.with_extension("pip.log");
+    run("pip", &mut pip(variant, &tools, &wheels), &log, tick)?;
+    Ok((tools.join("bin/python"), variant.site()))
 }
 
 fn run(
