@@ -20,7 +20,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 const WIDTH: usize = 320;
 const HEIGHT: usize = 240;
-const FRAME: usize = WIDTH * HEIGHT * 3 / 2;
+/// One of the sizes that a vivid camera has.
+const VIVID_HEIGHT: usize = 180;
 
 /// Slow and with a wide window: this must hold on a machine that is emulated.
 const SOURCE: &str = "videotestsrc is-live=true ! video/x-raw,format=NV12,width=320,height=240,framerate=10/1 \
@@ -95,6 +96,7 @@ impl Drop for Producer {
 struct Player {
     process: Child,
     output: BufReader<ChildStdout>,
+    height: usize,
 }
 
 impl Player {
@@ -106,18 +108,22 @@ impl Player {
         let mut command = Command::new("gst-launch-1.0");
         command.args(line.split_whitespace()).stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
-        let output = BufReader::with_capacity(FRAME, process.stdout.take().unwrap());
-        Self { process, output }
+        let output = BufReader::new(process.stdout.take().unwrap());
+        Self {
+            process,
+            output,
+            height: HEIGHT,
+        }
     }
 
     /// The counter in the next picture; `None` at the end of the stream.
     fn number(&mut self) -> Option<u32> {
-        let mut picture = vec![0; FRAME];
+        let mut picture = vec![0; WIDTH * self.height * 3 / 2];
         if self.output.fill_buf().unwrap().is_empty() {
             return None;
         }
         self.output.read_exact(&mut picture).unwrap();
-        let number = gstmos::counter::read(&picture, WIDTH, WIDTH, HEIGHT);
+        let number = gstmos::counter::read(&picture, WIDTH, WIDTH, self.height);
         Some(number.expect("a counter in the picture"))
     }
 
@@ -290,11 +296,14 @@ fn a_drivers_dma_bufs_arrive_under_either_name() {
     }
     let place = Place::new();
     let source = format!(
-        "v4l2src device={} io-mode=dmabuf ! video/x-raw,format=NV12,width=320,height=240 \
+        "v4l2src device={} io-mode=dmabuf ! video/x-raw,format=NV12,width={WIDTH},height={VIVID_HEIGHT} \
          ! mostestcounter ! mosnv12contract",
         camera.unwrap_or_default()
     );
-    let _producer = Producer::start(&place, &source, "expected-subscribers=1 hold=2");
+    let producer = Producer::start(&place, &source, "expected-subscribers=1 hold=2");
+    let first = place.native().next_timeout(DEADLINE).unwrap();
+    assert!(first.is_some(), "{}", fault(&producer.0));
+    drop(first);
     // A driver has few buffers.
     let small = Options {
         window: 2,
@@ -302,7 +311,7 @@ fn a_drivers_dma_bufs_arrive_under_either_name() {
         ..options(&place)
     };
     let drm =
-        "video/x-raw(memory:DMABuf),format=DMA_DRM,drm-format=NV12,width=320,height=240 ! fakesink";
+        "video/x-raw(memory:DMABuf),format=DMA_DRM,drm-format=NV12,width=320,height=180 ! fakesink";
     {
         let _endpoint = Endpoint::bind(&small).unwrap();
         assert!(Player::start(&place.socket(), 10, drm).wait().success());
@@ -314,6 +323,7 @@ fn a_drivers_dma_bufs_arrive_under_either_name() {
     .unwrap();
     let plain = "video/x-raw,format=NV12 ! fdsink fd=1";
     let mut player = Player::start(&place.socket(), 10, plain);
+    player.height = VIVID_HEIGHT;
     let numbers: Vec<_> = std::iter::from_fn(|| player.number()).collect();
     assert_eq!(numbers.len(), 10);
     assert!(
