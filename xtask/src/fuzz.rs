@@ -210,7 +210,8 @@ fn merge(programs: &Path, target: Target) -> Result<(), Error> {
     let log = paths::artifacts().join(format!("fuzz/{}-merge.log", target.name()));
     let mut command = Command::new(programs.join(target.name()));
     command
-        .arg("-set_cover_merge=1")
+        // By branches, not by how often each was taken: a corpus of tens of files, not of hundreds.
+        .args(["-set_cover_merge=1", "-use_counters=0"])
         .arg(fresh.path())
         .args([target.committed(), target.found()]);
     run_logged("merge", &mut command, &log, GRACE, |_| (), |_| ())?.require("the merge")?;
