@@ -20,6 +20,10 @@ pub(super) struct Block {
 
 impl Default for Block {
     #[inline]
+    #[expect(
+        clippy::large_stack_arrays,
+        reason = "one that lives only where iceoryx2 makes it; nothing of it is written but the stamp"
+    )]
     fn default() -> Self {
         Self {
             stamp: 0,
