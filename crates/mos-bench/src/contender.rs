@@ -49,7 +49,7 @@ pub(crate) struct Run {
     /// User and system time of the producer and all subscribers, nanoseconds.
     pub(crate) cpu_ns: u64,
     /// Part of it that is not the transport's: the same source and the same sinks with nothing in between, measured next to
-    /// this run; 0 for native programs, whose source and sink cost nothing.
+    /// this run; for programs the pace alone.
     pub(crate) baseline_ns: u64,
     /// From publishing to the subscriber's waking, nanoseconds, one a delivery; empty where the contender can't tell.
     #[serde(skip)]

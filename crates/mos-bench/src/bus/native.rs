@@ -40,12 +40,14 @@ impl Contender for Native {
         producer.wait_for(processes.len())?;
         let stretch = producer.publish(load.frames, load.fps, |_| Ok(()))?;
         producer.wait_until_taken("duel")?;
+        // As for the others: the source alone, here the pace and the stamps, is not the transport's.
+        let alone = producer.only_pace(load.frames, load.fps)?;
         drop(producer);
         let seen = subscriber::finish_all(processes)?;
         Ok(Run {
             deliveries: seen.iter().map(|s| s.frames).sum(),
             cpu_ns: stretch.cpu.as_nanos() as u64 + seen.iter().map(|s| s.cpu_ns).sum::<u64>(),
-            baseline_ns: 0,
+            baseline_ns: alone.as_nanos() as u64,
             wake_ns: seen.into_iter().flat_map(|s| s.wake_ns).collect(),
             torn: None,
         })

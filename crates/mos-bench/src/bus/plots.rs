@@ -116,7 +116,7 @@ fn wake_up(figures: &wake::Figures) -> Result<String, Error> {
             .margin(10)
             .x_label_area_size(40)
             .y_label_area_size(56)
-            .build_cartesian_2d((1.0..20_000.0).log_scale(), (0.001..1.0).log_scale())?;
+            .build_cartesian_2d((1.0..200_000.0).log_scale(), (0.001..1.0).log_scale())?;
         chart
             .configure_mesh()
             .x_desc("later than, microseconds")
@@ -138,7 +138,7 @@ fn wake_up(figures: &wake::Figures) -> Result<String, Error> {
                 .label(curve.way.name())
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], style));
         }
-        legend(&mut chart)?;
+        legend(&mut chart, SeriesLabelPosition::LowerLeft)?;
         Ok(())
     })
 }
@@ -195,7 +195,7 @@ fn stop(figures: &duel::Figures) -> Result<String, Error> {
             .draw_series(std::iter::once(EmptyElement::at((stopped, top))))?
             .label("one is stopped")
             .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 16, y + 5)], shade));
-        legend(&mut chart)?;
+        legend(&mut chart, SeriesLabelPosition::UpperRight)?;
         Ok(())
     })
 }
@@ -256,7 +256,10 @@ fn cpu(figures: &duel::Figures) -> Result<String, Error> {
 
 type Chart<'a, 'b, X, Y> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<X, Y>>;
 
-fn legend<'a, 'b, X, Y>(chart: &mut Chart<'a, 'b, X, Y>) -> Result<(), Error>
+fn legend<'a, 'b, X, Y>(
+    chart: &mut Chart<'a, 'b, X, Y>,
+    at: SeriesLabelPosition,
+) -> Result<(), Error>
 where
     X: Ranged<ValueType = f64> + plotters::coord::ranged1d::ValueFormatter<f64>,
     Y: Ranged<ValueType = f64> + plotters::coord::ranged1d::ValueFormatter<f64>,
@@ -264,7 +267,7 @@ where
 {
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
+        .position(at)
         .label_font((FONT, 12))
         .background_style(WHITE.mix(0.8))
         .draw()?;

@@ -160,6 +160,17 @@ impl Producer {
         })
     }
 
+    /// CPU time of pacing and filling in `count` frames that are not published: what of a stretch is not the bus's.
+    pub(super) fn only_pace(&self, count: u64, fps: u32) -> Result<Duration, Error> {
+        let (start, cpu) = (Instant::now(), process_cpu());
+        for n in 0..count {
+            sleep_until(start + due(n, fps));
+            let mut frame = self.pool.acquire().ok_or("no buffer is free")?;
+            stamp(&mut frame, n);
+        }
+        Ok(process_cpu().saturating_sub(cpu))
+    }
+
     /// Waits until `count` subscribers are there.
     pub(super) fn wait_for(&self, count: usize) -> Result<(), Error> {
         let deadline = Instant::now() + Duration::from_mins(1);

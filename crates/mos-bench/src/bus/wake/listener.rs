@@ -42,7 +42,7 @@ pub(super) fn arguments(bus: &Path, floors: &Path, core: usize) -> Vec<String> {
 }
 
 /// First frames of a way that don't count: caches are cold, descriptors are new.
-const COLD: usize = 3;
+pub(super) const COLD: usize = 3;
 
 /// What a thread could fail with, across the thread's boundary.
 type Samples = Result<Vec<u64>, String>;

@@ -259,7 +259,8 @@ impl Run {
         drop(producer);
         floors.end()?;
         let mut run = Self {
-            possible: by_bus * u64::from(shot.subscribers),
+            // Cold ones are no samples.
+            possible: by_bus.saturating_sub(listener::COLD as u64) * u64::from(shot.subscribers),
             evicted,
             samples: BTreeMap::new(),
         };
