@@ -14,7 +14,7 @@ def main(stream: str) -> None:
     stopped = []
     signal.signal(signal.SIGINT, lambda *_: stopped.append(True))
     total, span = Figures("total"), Figures("interval")
-    with mos_frame.Subscriber(stream, name="python", await_stream=True) as camera:
+    with mos_frame.Subscriber(stream, hold=1, name="python", await_stream=True) as camera:
         while not stopped:
             try:
                 with camera.next(timeout=0.2) as frame:

@@ -18,7 +18,11 @@ class Consumer:
     """The pipeline, and what it measures."""
 
     def __init__(self, socket: str) -> None:
-        launch = "mosframesrc name=source connect-timeout=60000000000 ! identity name=probe signal-handoffs=true ! fakesink sync=false"
+        # A fakesink that keeps no last sample has one frame at a time; a second is on its way.
+        launch = (
+            "mosframesrc name=source hold=2 connect-timeout=60000000000"
+            " ! identity name=probe signal-handoffs=true ! fakesink sync=false enable-last-sample=false"
+        )
         self.pipeline = Gst.parse_launch(launch)
         self.source = self.pipeline.get_by_name("source")
         self.source.set_property("socket-path", socket)
