@@ -1,8 +1,8 @@
 //! A producer, an honest subscriber who must never notice anything, and connections for others.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::admission::Budget;
@@ -144,6 +144,7 @@ impl Scene {
             (0, 0, 0),
             "{counters:?}"
         );
+        remove_folder_of(&self.path);
     }
 }
 
@@ -169,7 +170,15 @@ pub(super) struct Peer {
 impl Peer {
     /// Sends a packet, if there is room for it.
     pub(super) fn send(&self, packet: &[u8], fds: &[BorrowedFd<'_>]) {
-        let sent = socket::send(self.socket.as_fd(), packet, fds);
+        let mut sent = socket::send(self.socket.as_fd(), packet, fds);
+        if sent
+            .as_ref()
+            .is_err_and(|e| e.kind() == io::ErrorKind::PermissionDenied)
+        {
+            // The other end asked the kernel to let no descriptors through (SO_PASSRIGHTS, Linux 6.16).
+            assert!(!fds.is_empty());
+            sent = socket::send(self.socket.as_fd(), packet, &[]);
+        }
         assert!(
             matches!(sent, Ok(Sent::Done | Sent::Full | Sent::Gone)),
             "{sent:?}"
@@ -186,20 +195,20 @@ impl Peer {
     }
 }
 
-/// A socket's path that nobody had before; in a folder of this process.
+/// A socket's path in a folder of this thread's own: tests run beside each other. The folder goes with the scene, unless
+/// that ends by a finding.
 fn fresh_path() -> PathBuf {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let folder = FOLDER.get_or_init(|| {
-        let name = format!("mos-frame-fuzz-{}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&folder).expect("a folder for sockets");
-        folder
-    });
-    // The lock file of a path stays, so few paths are used over and over; tests use them at once, one thread each.
     thread_local! {
         static MINE: u64 = NEXT.fetch_add(1, Ordering::Relaxed);
     }
-    let name = MINE.with(|mine| format!("{mine}.sock"));
-    Path::new(folder).join(name)
+    let name = MINE.with(|mine| format!("mos-frame-fuzz-{}-{mine}", std::process::id()));
+    let folder = std::env::temp_dir().join(name);
+    std::fs::create_dir_all(&folder).expect("a folder for the socket");
+    folder.join("s.sock")
+}
+
+fn remove_folder_of(path: &Path) {
+    let folder = path.parent().expect("a folder of ours");
+    std::fs::remove_dir_all(folder).expect("the folder is ours to remove");
 }
