@@ -8,9 +8,11 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
+use std::rc::Rc;
 
 use clap::{Args, ValueEnum};
 
+use super::baseline::Baseline;
 use super::console::Console;
 use super::course::Course;
 use super::process::Peer;
@@ -35,6 +37,8 @@ enum Payload {
 enum Port {
     Publisher,
     Subscriber,
+    /// Keeps the publisher's pace and sends nothing: what is not iceoryx2's.
+    Pacer,
 }
 
 /// A process that publishes or receives.
@@ -62,12 +66,13 @@ pub(super) fn process(args: &IceoryxArgs) -> Result<(), Error> {
 
 /// Both ways of using it.
 pub(super) fn all() -> Result<Vec<Box<dyn Contender>>, Error> {
-    let program = env::current_exe()?;
+    let (program, baseline) = (env::current_exe()?, Rc::new(Baseline::default()));
     let contender = |payload| -> Box<dyn Contender> {
         Box::new(Iceoryx {
             payload,
             program: program.clone(),
             runs: 0,
+            baseline: Rc::clone(&baseline),
         })
     };
     Ok([Payload::Frame, Payload::Descriptor].map(contender).into())
@@ -78,21 +83,38 @@ struct Iceoryx {
     payload: Payload,
     program: PathBuf,
     runs: u32,
+    baseline: Rc<Baseline>,
 }
 
 impl Iceoryx {
+    /// CPU of a frame that is not sent, nanoseconds.
+    fn bare(&self, load: &Load) -> Result<f64, Error> {
+        let mut command = self.command("pacer", "none", Path::new("none"), load);
+        let pacer = Peer::start("bare pace", &mut command)?;
+        let mut course = Course::start(pacer, 0, |_| Err("nobody subscribes to a pace".into()))?;
+        let seen = course.stretch(load)?.producer;
+        Ok(seen.cpu_ns as f64 / seen.times_ns.len().max(1) as f64)
+    }
+
+    fn command(&self, port: &str, prefix: &str, folder: &Path, load: &Load) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(["peer", "iceoryx", port, self.payload.argument()]);
+        command
+            .args(["--prefix", prefix])
+            .arg("--folder")
+            .arg(folder);
+        command.args(["--subscribers", &load.subscribers.to_string()]);
+        command.args(["--fps", &load.fps.to_string()]);
+        command
+    }
+
     fn start(&mut self, folder: &Path, load: &Load) -> Result<(Course, LeftBehind), Error> {
         self.runs += 1;
         let left = LeftBehind {
             prefix: format!("mosbench_{}_{}_", process::id(), self.runs),
         };
         let peer = |port: &str| {
-            let mut command = Command::new(&self.program);
-            command.args(["peer", "iceoryx", port, self.payload.argument()]);
-            command.args(["--prefix", &left.prefix]);
-            command.arg("--folder").arg(folder);
-            command.args(["--subscribers", &load.subscribers.to_string()]);
-            command.args(["--fps", &load.fps.to_string()]);
+            let mut command = self.command(port, &left.prefix, folder, load);
             Peer::start(&format!("iceoryx2's {port}"), &mut command)
         };
         let course = Course::start(peer("publisher")?, load.subscribers, |_| peer("subscriber"))?;
@@ -133,6 +155,7 @@ impl Contender for Iceoryx {
             ("payload", payload),
             ("waiting", "Listener::timed_wait, one notification a frame; receive until nothing is left"),
             ("settings", "buffer 2, borrowed 2, history 0, safe overflow (its default: the oldest sample that waits is dropped)"),
+            ("deducted", "a program that keeps the same pace and sends nothing"),
             ("needs", "/dev/shm, writable"),
         ]
         .map(|(name, text)| (name.to_owned(), text.to_owned()))
@@ -145,10 +168,11 @@ impl Contender for Iceoryx {
         let stretch = course.stretch(load)?;
         drop(course);
         left.remove()?;
+        let bare = self.baseline.of(load, || self.bare(load))?;
         Ok(Run {
             deliveries: stretch.deliveries(),
             cpu_ns: stretch.cpu_ns(),
-            baseline_ns: 0,
+            baseline_ns: (bare * stretch.producer.times_ns.len() as f64) as u64,
             wake_ns: stretch.wake_ns(),
             torn: stretch.torn(),
         })

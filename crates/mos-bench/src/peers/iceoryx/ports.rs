@@ -23,8 +23,24 @@ const NAME: &str = "mos-bench";
 pub(super) fn run(args: &IceoryxArgs, console: &Console, meter: &Meter) -> Result<(), Error> {
     set_log_level(LogLevel::Error);
     let (port, payload, fps) = (args.port, args.payload, args.fps);
-    let (config, subscribers) = (config(args)?, args.subscribers as usize);
     let over = Arc::new(AtomicBool::new(false));
+    if matches!(port, Port::Pacer) {
+        let (told, counter) = (Arc::clone(&over), meter.clone());
+        let pacer = thread::spawn(move || {
+            let kept = pace(fps, &told, |_| {
+                counter.frame_at(monotonic_ns());
+                Ok(())
+            });
+            if let Err(why) = kept {
+                counter.failed(&why);
+            }
+        });
+        let served = console.serve(meter);
+        over.store(true, Ordering::Relaxed);
+        pacer.join().map_err(|_| "the pacing thread panicked")?;
+        return served;
+    }
+    let (config, subscribers) = (config(args)?, args.subscribers as usize);
     let (told, counter) = (Arc::clone(&over), meter.clone());
     let carrier = thread::spawn(move || {
         let work = || -> Result<(), Error> {
@@ -55,6 +71,7 @@ pub(super) fn run(args: &IceoryxArgs, console: &Console, meter: &Meter) -> Resul
                 (Port::Subscriber, Payload::Descriptor) => {
                     carry.receive_descriptors(&descriptors(&node, subscribers)?)
                 }
+                (Port::Pacer, _) => Ok(()),
             }
         };
         if let Err(why) = work() {
@@ -138,15 +155,12 @@ impl Carry<'_> {
         mut send: impl FnMut(u64) -> Result<u64, Error>,
     ) -> Result<(), Error> {
         let bell: Notifier<ipc::Service> = self.bell.notifier_builder().create()?;
-        let (start, mut frame) = (monotonic_ns(), 0);
-        while !self.over.load(Ordering::Relaxed) {
-            frame += 1;
-            sleep_until(start + frame * 1_000_000_000 / u64::from(fps));
+        pace(fps, self.over, |frame| {
             let now = send(frame)?;
             bell.notify()?;
             self.meter.frame_at(now);
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn receive_frames(&self, service: &FrameService) -> Result<(), Error> {
@@ -180,6 +194,21 @@ impl Carry<'_> {
         }
         Ok(())
     }
+}
+
+/// Calls `each` with the number of each frame when it is due, until `over`.
+fn pace(
+    fps: u32,
+    over: &AtomicBool,
+    mut each: impl FnMut(u64) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let (start, mut frame) = (monotonic_ns(), 0);
+    while !over.load(Ordering::Relaxed) {
+        frame += 1;
+        sleep_until(start + frame * 1_000_000_000 / u64::from(fps));
+        each(frame)?;
+    }
+    Ok(())
 }
 
 /// Files of its own for each run, so that nothing meets another run's or another user's iceoryx2.
