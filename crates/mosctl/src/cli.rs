@@ -138,7 +138,7 @@ pub(crate) struct Configure {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 What is measured, for every frame that arrives:
-  age     from the capture of the frame to its arrival here (p50 and p99, in µs)
+  age     from the capture of the frame to its arrival here (p50 and p99)
   bus     from its publishing to its arrival here: the share that the frame bus has in the age
   drops   frames that were published but not received, because this subscriber was too slow
   gaps    how often that happened: one gap may be many drops

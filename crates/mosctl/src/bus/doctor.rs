@@ -231,10 +231,14 @@ fn draining(now: &Inspection) -> Option<Finding> {
 
 fn room(now: &Inspection) -> Finding {
     let (used, all) = (now.budget_used, now.budget.available());
-    let what = format!(
-        "{used} of {all} buffers are promised to {}",
-        text::count(now.subscribers.len() as u64, "subscriber")
-    );
+    let what = if now.subscribers.is_empty() {
+        format!("nobody subscribes; {used} of {all} buffers kept for the newest frames")
+    } else {
+        format!(
+            "{used} of {all} buffers are promised to {}",
+            text::count(now.subscribers.len() as u64, "subscriber")
+        )
+    };
     if used < all {
         return Finding::new(Level::Note, what, "");
     }
@@ -327,24 +331,36 @@ fn long_hold(now: &Inspection) -> u64 {
     }
 }
 
+/// Losing less than one frame in so many is pausing, not being too slow.
+const FEW: u64 = 10;
+
 /// What it lost while we watched.
 fn too_slow(s: &SubscriberInfo, since: &Since<'_>, hindered: bool) -> Vec<Finding> {
     let lost = since.of(s);
     let span = time(since.time.as_nanos() as u64);
     let mut findings = Vec::new();
     if lost.recalled > 0 {
-        let advice = if hindered {
-            ""
+        let all = lost.claimed + lost.recalled;
+        let (level, advice) = if hindered {
+            (Level::Problem, "")
+        } else if lost.recalled * FEW < all {
+            (
+                Level::Warning,
+                "it keeps up but for short pauses; a larger window helps over them",
+            )
         } else {
-            "it takes longer than a frame time for each; a larger window helps over short pauses, nothing but less work over a lasting lack"
+            (
+                Level::Problem,
+                "it takes longer than a frame time for each; a larger window helps over short pauses, nothing but less work over a lasting lack",
+            )
         };
         findings.push(Finding::new(
-            Level::Problem,
+            level,
             format!(
                 "{} took {} of {} frames in {span}, {} were taken back",
                 who(s),
                 lost.claimed,
-                lost.claimed + lost.recalled,
+                all,
                 lost.recalled
             ),
             advice,

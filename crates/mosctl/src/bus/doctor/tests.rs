@@ -170,6 +170,33 @@ fn frames_that_were_taken_back_tell_a_slow_subscriber() {
 }
 
 #[test]
+fn a_subscriber_that_paused_is_not_called_too_slow() {
+    let findings = found(|r| {
+        sub(r).counters.claimed -= 2;
+        sub(r).counters.recalled = 2;
+    });
+    says(
+        &findings,
+        Level::Warning,
+        &["took 58 of 60 frames in 2 s", "short pauses"],
+    );
+}
+
+#[test]
+fn buffers_without_subscribers_are_those_of_the_newest_frames() {
+    let findings = found(|r| {
+        r.subscribers.clear();
+        r.budget_used = 1;
+    });
+    assert!(
+        findings
+            .iter()
+            .any(|f| f.what == "nobody subscribes; 1 of 6 buffers kept for the newest frames"),
+        "{findings:#?}"
+    );
+}
+
+#[test]
 fn revoked_frames_point_at_the_hold_of_zero() {
     let findings = found(|r| sub(r).counters.revoked = 3);
     says(
