@@ -47,7 +47,7 @@ pub(crate) fn receive(error: RecvError) -> PyErr {
             class::EvictedError::new_err((text, reason_name(reason)))
         }
         RecvError::HoldLimit { hold } => class::HoldLimitError::new_err(format!(
-            "{hold} frames are held, as many as were asked for: let one go first (frame.release(), and del of its arrays), \
+            "as many frames are held as were asked for ({hold}): let one go first (frame.release(), and del of its arrays), \
              or subscribe with a larger hold"
         )),
         RecvError::Protocol(_) => class::ProtocolError::new_err(text),

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use mos_frame::MappedFrame;
+use pyo3::exceptions::PyModuleNotFoundError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -108,5 +109,19 @@ impl View {
 
 /// A NumPy array of a view.
 pub(crate) fn array(py: Python<'_>, view: View) -> PyResult<Bound<'_, PyAny>> {
-    py.import("numpy")?.call_method1("asarray", (view,))
+    numpy(py)?.call_method1("asarray", (view,))
+}
+
+/// NumPy, which is installed by whoever wants arrays.
+fn numpy(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
+    py.import("numpy").map_err(|error| {
+        if !error.is_instance_of::<PyModuleNotFoundError>(py) {
+            return error;
+        }
+        let explained = PyModuleNotFoundError::new_err(
+            "arrays need NumPy, which is not installed here (`pip install numpy`); tobytes() and descriptors work without it",
+        );
+        explained.set_cause(py, Some(error));
+        explained
+    })
 }
