@@ -149,6 +149,7 @@ impl Client {
         stop: Arc<Stop>,
         stats: Arc<Mutex<ClientStats>>,
     ) -> Result<Self, End> {
+        socket::limit_queue(socket.as_fd(), options.hold)?;
         let pid = stats.lock().unwrap_or_else(PoisonError::into_inner).pid;
         let subscription = || options.subscription(pid);
         let subscriber = match Subscriber::connect(&options.stream, subscription()) {

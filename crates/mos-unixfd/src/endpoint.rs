@@ -19,6 +19,9 @@ const BREATH: Timespec = Timespec {
     tv_nsec: 100_000_000,
 };
 
+/// Clients that are taken in, or turned away, before the stop is looked at.
+const BURST: usize = 16;
+
 /// What an endpoint did so far.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EndpointStats {
@@ -168,7 +171,11 @@ impl Shared {
     }
 
     fn accept(self: &Arc<Self>, listener: &Listener) -> io::Result<()> {
-        while let Some(socket) = listener.accept()? {
+        // A few, then the stop is looked at again: callers that are turned away can come back without end.
+        for _ in 0..BURST {
+            let Some(socket) = listener.accept()? else {
+                break;
+            };
             let caller = self.options.access.identify(socket.as_fd())?;
             let served = self.books().clients.len();
             if !caller.allowed {

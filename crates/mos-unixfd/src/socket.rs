@@ -147,6 +147,19 @@ fn listen(path: &Path, mode: u32, gid: Option<u32>) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
+/// Has the kernel keep no more for a client than it may have: `hold` frames, each with a new format before it, and the end.
+/// One that gives frames back which it never read would else have far more descriptors in flight.
+pub(crate) fn limit_queue(socket: BorrowedFd<'_>, hold: u32) -> io::Result<()> {
+    /// What the kernel counts for a command: its bytes, and some for itself.
+    const COMMAND: usize = 1280;
+    let bytes = (2 * hold as usize + 2) * COMMAND;
+    // The kernel doubles it (socket(7)).
+    Ok(rustix::net::sockopt::set_socket_send_buffer_size(
+        socket,
+        bytes / 2,
+    )?)
+}
+
 /// What became of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sent {

@@ -6,7 +6,7 @@ mod common;
 
 use std::os::unix::net::UnixStream;
 
-use common::{Client, Place, Stream, serve, wait_for};
+use common::{Client, Place, Said, Stream, serve, wait_for};
 use mos_unixfd::{Endpoint, Options};
 
 /// Plays `attack` beside a healthy client, which must lose nothing, and waits until the attacker is gone.
@@ -152,4 +152,35 @@ fn gone_before_it_was_served() {
         stats.accepted + stats.refused == 50 && stats.clients.is_empty()
     });
     stream.wait_for_subscribers(0);
+}
+
+/// It needs not read to know the numbers: they count up.
+#[test]
+fn frames_released_unread() {
+    let (place, stream, endpoint) = serve(|options| options);
+    let mut attacker = place.client();
+    stream.wait_for_subscribers(1);
+    let reached = |what: &str, figure: fn(&mos_unixfd::ClientStats) -> u64, id: u64| {
+        wait_for(what, &endpoint, |stats| {
+            stats.clients.first().is_none_or(|c| figure(c) >= id)
+        });
+        !endpoint.stats().clients.is_empty()
+    };
+    for id in 1.. {
+        assert!(id < 200, "it may leave any number unread");
+        stream.publish();
+        if !reached("a frame", |c| c.sent, id) {
+            break;
+        }
+        attacker.say(1, &id.to_ne_bytes());
+        if !reached("its release", |c| c.released, id) {
+            break;
+        }
+    }
+    let mut unread = 0;
+    while let Some(said) = attacker.hear() {
+        unread += u64::from(matches!(said, Said::Frame(_)));
+    }
+    assert!((4..=20).contains(&unread), "{unread}");
+    assert_eq!(endpoint.stats().cut, 1);
 }
