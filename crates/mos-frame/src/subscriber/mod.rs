@@ -98,8 +98,11 @@ pub struct Subscriber {
     /// Readable when a call of `try_next` is worthwhile; the same descriptor over all reconnections.
     ready: OwnedFd,
     link: Link,
-    /// Pace of the attempts to come back; starts anew with each session that came about.
+    /// Pace of the attempts to come back; starts anew with the first frame of a session, not before: a producer that ends
+    /// each session at once would else keep us busy without end.
     backoff: Backoff,
+    /// Whether the session that is up was noted as the next one.
+    noted: bool,
     /// Whether a session was up before.
     known: bool,
     stats: SubscriberStats,
@@ -143,6 +146,7 @@ impl Subscriber {
             ready,
             link: Link::Up(session),
             backoff: Backoff::default(),
+            noted: true,
             known: true,
             stats: SubscriberStats::default(),
         })
@@ -162,6 +166,7 @@ impl Subscriber {
             ready,
             link: Link::Down(down),
             backoff,
+            noted: false,
             known: false,
             stats: SubscriberStats::default(),
         })
@@ -293,13 +298,14 @@ impl Subscriber {
 
     fn bring_up(&mut self, session: Session) -> io::Result<()> {
         watch(&self.ready, session.fd())?;
+        self.noted = false;
         self.link = Link::Up(session);
         Ok(())
     }
 
     fn claim(&mut self, newest: bool) -> Result<Option<Frame>, RecvError> {
-        if !self.backoff.is_fresh() && self.is_connected() {
-            self.backoff = Backoff::default();
+        if !self.noted && self.is_connected() {
+            self.noted = true;
             self.stats.reconnects += u64::from(self.known);
             self.known = true;
         }
@@ -309,6 +315,7 @@ impl Subscriber {
         match session.claim(newest) {
             Ok(None) => Ok(None),
             Ok(Some((frame, missed))) => {
+                self.backoff = Backoff::default();
                 self.stats.received += 1;
                 self.stats.missed = self.stats.missed.saturating_add(missed);
                 self.stats.gaps += u64::from(missed > 0);

@@ -22,11 +22,6 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// Whether no attempt was due yet.
-    pub(super) const fn is_fresh(&self) -> bool {
-        self.last.is_none()
-    }
-
     /// The wait before the next attempt.
     pub(super) fn next(&mut self) -> Duration {
         let wait = match self.last {
