@@ -1,5 +1,6 @@
 //! Tests with peers that break the protocol on purpose: only they are hurt, and they are told why.
 
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -281,6 +282,38 @@ fn a_handshake_that_takes_too_long_is_ended() {
     scene.publish();
 }
 
+/// Whether the kernel keeps descriptors away from the producer.
+fn refuses_descriptors(raw: &Raw) -> bool {
+    let gift = memory::memfd("gift", 4096).unwrap();
+    socket::send(raw.socket.as_fd(), &unknown(), &[gift.as_fd()])
+        .is_err_and(|e| e.kind() == std::io::ErrorKind::PermissionDenied)
+}
+
+/// A socket whose last owner waits for an hour when closing it: what was sent over it is never read.
+#[test]
+fn a_descriptor_that_is_slow_to_close_stalls_nobody() {
+    let mut scene = Scene::new();
+    let (raw, _page) = scene.started(2, 1);
+    if !refuses_descriptors(&raw) {
+        // Before Linux 6.16 there is nothing to be done about it.
+        return;
+    }
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let slow = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let _never_reads = listener.accept().unwrap();
+    slow.set_nonblocking(true).unwrap();
+    while (&slow).write(&[0; 65536]).is_ok() {}
+    let hour = Some(Duration::from_hours(1));
+    rustix::net::sockopt::set_socket_linger(&slow, hour).unwrap();
+    // What it waits for is kept away from the producer by an error here.
+    socket::send(raw.socket.as_fd(), &unknown(), &[slow.as_fd()]).unwrap_err();
+    rustix::net::sockopt::set_socket_linger(&slow, None).unwrap();
+    drop(slow);
+    drop(raw);
+    scene.wait("the peer is gone", |s| s.subscribers.len() == 1);
+    scene.publish();
+}
+
 #[test]
 fn descriptors_that_nobody_asked_for_are_closed() {
     let mut scene = Scene::new();
@@ -296,7 +329,9 @@ fn descriptors_that_nobody_asked_for_are_closed() {
     };
     for _ in 0..50 {
         let packet = unknown();
-        socket::send(raw.socket.as_fd(), &packet, &[gift.as_fd(), gift.as_fd()]).unwrap();
+        let sent = socket::send(raw.socket.as_fd(), &packet, &[gift.as_fd(), gift.as_fd()]);
+        // Since Linux 6.16 the kernel refuses them.
+        assert!(sent.is_ok_and(|s| s == Sent::Done) || refuses_descriptors(&raw));
     }
     raw.send(&Message::Bye);
     scene.wait("the peer is gone", |s| s.subscribers.len() == 1);

@@ -67,6 +67,7 @@ pub(crate) fn send(
     packet: &[u8],
     fds: &[BorrowedFd<'_>],
 ) -> io::Result<Sent> {
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
@@ -75,9 +76,14 @@ pub(crate) fn send(
             "too many descriptors for one packet",
         ));
     }
-    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
     loop {
-        return match rustix::net::sendmsg(socket, &[IoSlice::new(packet)], &mut control, flags) {
+        let sent = if fds.is_empty() {
+            // Rings are of this kind: the kernel has less to look at.
+            rustix::net::send(socket, packet, flags)
+        } else {
+            rustix::net::sendmsg(socket, &[IoSlice::new(packet)], &mut control, flags)
+        };
+        return match sent {
             Ok(_) => Ok(Sent::Done),
             Err(Errno::INTR) => continue,
             Err(Errno::AGAIN) => Ok(Sent::Full),
@@ -323,6 +329,7 @@ impl Listener {
         if let Some(gid) = gid {
             std::os::unix::fs::chown(&fresh, None, Some(gid))?;
         }
+        refuse_descriptors(socket.as_fd());
         rustix::net::listen(&socket, 64)?;
         fs::rename(&fresh, path)?;
         Ok(Self {
@@ -361,6 +368,36 @@ impl Drop for Listener {
             tracing::debug!(path = %self.path.display(), %error, "the stream's socket could not be removed");
         }
     }
+}
+
+/// Has the kernel refuse descriptors that peers send (`SO_PASSRIGHTS`, Linux 6.16, socket(7)); accepted sockets inherit it.
+/// Whoever is sent a descriptor may be the last to close it, and that can take as long as its sender likes: a TCP socket that
+/// lingers, a file of a user's file system. An older kernel takes them, and the receiver closes them unseen.
+fn refuse_descriptors(listener: BorrowedFd<'_>) {
+    const SO_PASSRIGHTS: libc::c_int = 83;
+    let off: libc::c_int = 0;
+    // SAFETY: the kernel reads one int from `off`, whose size is given.
+    let rc = unsafe {
+        libc::setsockopt(
+            listener.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_PASSRIGHTS,
+            (&raw const off).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if rc != 0 {
+        let error = io::Error::last_os_error();
+        tracing::debug!(%error, "this kernel can't refuse descriptors that peers send");
+    }
+}
+
+/// Whether the peer has received all that was sent to it (`SIOCOUTQ`, unix(7)); false if the kernel does not say.
+pub(crate) fn is_all_received(socket: BorrowedFd<'_>) -> bool {
+    let mut unread: libc::c_int = 1;
+    // SAFETY: the kernel writes one int into `unread`.
+    let rc = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut unread) };
+    rc == 0 && unread == 0
 }
 
 fn lock(path: &Path, mode: u32) -> Result<Lock, ListenError> {
@@ -418,6 +455,16 @@ mod tests {
             receive(b.as_fd(), Wait::No).unwrap(),
             Received::Empty
         ));
+    }
+
+    #[test]
+    fn the_kernel_tells_what_a_peer_has_not_received() {
+        let (a, b) = pair();
+        assert!(is_all_received(a.as_fd()));
+        send(a.as_fd(), b"hi", &[]).unwrap();
+        assert!(!is_all_received(a.as_fd()));
+        receive(b.as_fd(), Wait::No).unwrap();
+        assert!(is_all_received(a.as_fd()));
     }
 
     #[test]

@@ -24,8 +24,8 @@ use crate::wire::{Message, Reason, VERSION};
 
 pub(super) const LISTENER: u64 = u64::MAX;
 const WAKE: u64 = u64::MAX - 1;
-/// Packets read from one peer before the others have their turn.
-const BURST: usize = 16;
+/// Packets read from one peer, or connections accepted, before the others have their turn.
+pub(super) const BURST: usize = 16;
 
 /// Messages of an unknown type that a peer may send at once, and how often one more.
 const UNKNOWN: u32 = 64;

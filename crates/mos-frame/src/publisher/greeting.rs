@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use rustix::event::epoll::{self, EventData, EventFlags};
 
 use super::Access;
-use super::control::{Connection, Control, LISTENER, Phase, process_token, socket_token};
+use super::control::{BURST, Connection, Control, LISTENER, Phase, process_token, socket_token};
 use super::metrics::Incident;
-use super::state::{Bell, Sub, Tx};
+use super::state::{Bell, Sub, Tx, WELCOME_FDS};
 use crate::admission::Demand;
 use crate::books::Book;
 use crate::format::monotonic_ns;
 use crate::shm::{LeasePage, SLOTS};
-use crate::socket::{self, Peer};
+use crate::socket::{self, Listener, Peer};
 use crate::wire::{Message, Reason, VERSION};
 
 /// Connections that may be between accept and HELLO at once; more wait in the kernel's backlog.
@@ -49,17 +49,21 @@ impl Applicant {
 }
 
 impl<K: Send + 'static> Control<K> {
+    /// Takes callers in, but no more than a few before the others have their turn: a peer that connects as fast as it is
+    /// refused would else keep this thread for itself. The listener stays readable while callers wait.
     pub(super) fn accept(&mut self) {
-        loop {
+        for _ in 0..BURST {
+            let is_full = self.greeting_count() >= MAX_GREETING;
+            let has_caller = |l: &Listener| l.has_caller();
+            if is_full
+                && !(self.listener.as_ref().is_some_and(has_caller)
+                    && self.make_room(Instant::now()))
+            {
+                return self.listen(false);
+            }
             let Some(listener) = &self.listener else {
                 return;
             };
-            if self.greeting_count() >= MAX_GREETING {
-                if !listener.has_caller() || !self.make_room(Instant::now()) {
-                    break;
-                }
-                continue;
-            }
             let socket = match listener.accept() {
                 Ok(Some(socket)) => socket,
                 Ok(None) => return,
@@ -72,7 +76,6 @@ impl<K: Send + 'static> Control<K> {
             };
             self.greet(socket);
         }
-        self.listen(false);
     }
 
     /// Ends the greeting that has lasted longest, if one has lasted long enough; others wait for its place. Of the user who
@@ -245,7 +248,7 @@ impl<K: Send + 'static> Control<K> {
             outbox: VecDeque::new(),
             tx: Tx::Ready,
             unacked: VecDeque::new(),
-            reads: false,
+            doubtful: WELCOME_FDS,
             started: false,
             joined_at: 0,
             admitted_ns: monotonic_ns(),
@@ -297,6 +300,7 @@ pub(super) fn printable(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::publisher::{PublisherOptions, Shared};
 
     #[test]
     fn access_is_by_user_or_any_group() {
@@ -351,6 +355,30 @@ mod tests {
         ];
         for (name, places, expected) in cases {
             assert_eq!(overstayer(places, now), expected, "{name}");
+        }
+    }
+
+    /// Each is refused at once, so there is always room for the next: one who connects without end would be served without end.
+    #[test]
+    fn callers_are_taken_in_a_few_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = crate::socket_path(dir.path(), "callers");
+        let listener = Listener::bind(&path, 0o600, None).unwrap();
+        let nobody = PublisherOptions {
+            access: Access {
+                uids: Vec::new(),
+                gids: Vec::new(),
+            },
+            ..PublisherOptions::default()
+        };
+        let shared = Shared::<()>::new(&path, nobody).unwrap();
+        let mut control = Control::new(Arc::new(shared), listener).unwrap();
+        let _callers: Vec<_> = (0..40)
+            .map(|_| socket::connect(&path, None).unwrap())
+            .collect();
+        for turn in [16, 32, 40, 40] {
+            control.accept();
+            assert_eq!(control.shared.lock().refusals.count, turn);
         }
     }
 

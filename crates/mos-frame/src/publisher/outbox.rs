@@ -23,6 +23,8 @@ enum Next {
     Job(Job),
     /// Nothing, or nothing until an acknowledgement or room in the socket.
     Nothing,
+    /// Nothing before it has read what it acknowledged, which nothing tells: the control thread looks again.
+    Later,
     /// Another thread is sending for it, and goes on until nothing is left.
     Elsewhere,
 }
@@ -66,6 +68,10 @@ impl<K> Shared<K> {
             let job = match next(&mut self.lock(), id, self.session) {
                 Next::Job(job) => job,
                 Next::Nothing => return Flushed::Here,
+                Next::Later => {
+                    self.wake();
+                    return Flushed::Here;
+                }
                 Next::Elsewhere => return Flushed::Elsewhere,
             };
             let sent = self.send(&job);
@@ -105,7 +111,15 @@ fn next<K>(state: &mut State<K>, id: u64, session: u64) -> Next {
     if state.sub(id).is_some_and(|s| s.tx == Tx::Sending) {
         return Next::Elsewhere;
     }
-    take(state, id, session).map_or(Next::Nothing, Next::Job)
+    let before = state.sub(id).map(|s| s.tx);
+    match take(state, id, session) {
+        Some(job) => Next::Job(job),
+        // Once: from then on the control thread is on its timer.
+        None if before == Some(Tx::Ready) && state.sub(id).is_some_and(|s| s.tx == Tx::Short) => {
+            Next::Later
+        }
+        None => Next::Nothing,
+    }
 }
 
 /// Takes the next message out of an outbox, unless it has to wait for an acknowledgement.
@@ -140,8 +154,17 @@ fn take<K>(state: &mut State<K>, id: u64, session: u64) -> Option<Job> {
                     state.sub(id)?.outbox.pop_front();
                     continue;
                 };
-                if !state.may_announce(sub, buffer.fds.len() as u32) {
-                    return None;
+                let count = buffer.fds.len() as u32;
+                if !state.may_announce(sub, count) {
+                    state.subs.iter_mut().for_each(Sub::believe);
+                    let sub = state.subs.iter().find(|s| s.id == id)?;
+                    if !state.may_announce(sub, count) {
+                        // An acknowledgement leads on, where one is due.
+                        let waits = !sub.unacked.is_empty();
+                        state.sub(id)?.tx = if waits { Tx::Ready } else { Tx::Short };
+                        return None;
+                    }
+                    continue;
                 }
                 let (epoch, layout) = (buffer.epoch, buffer.identity.layout.clone());
                 let add = Message::BufferAdd {
@@ -386,6 +409,56 @@ mod tests {
             raw.read();
         }
         shared.lock().check_invariants().unwrap();
+    }
+
+    /// They acknowledge what they never read: the kernel counts it as unread all the same.
+    #[test]
+    fn who_acknowledges_unread_descriptors_is_not_sent_more_of_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = crate::socket_path(dir.path(), "outbox");
+        let publisher = Publisher::<()>::bind(&path, PublisherOptions::default()).unwrap();
+        publisher.set_format(Format::nv12_memfd(64, 48, (30, 1)));
+        let mut liars: Vec<Raw> = (0..20).map(|_| Raw::connect(&path)).collect();
+        for raw in &mut liars {
+            while !raw.started {
+                raw.read();
+            }
+        }
+        for n in 0..100 {
+            let (fd, layout) = buffer(&n.to_string());
+            publisher.import(&[fd.as_fd()], &layout).unwrap();
+        }
+        let shared = &publisher.shared;
+        // In the end all was sent to them, or they get no more.
+        let sent = loop {
+            let mut state = shared.lock();
+            let ids: Vec<u64> = state.subs.iter().map(|s| s.id).collect();
+            let mut goes_on = false;
+            for id in &ids {
+                let sub = state.sub(*id).unwrap();
+                let due = sub.unacked.len() as u32;
+                goes_on |= due > 0 || sub.tx == Tx::Sending;
+                if due > 0 {
+                    state.acknowledge(*id, due).unwrap();
+                }
+            }
+            if !goes_on {
+                let known = state.subs.iter().flat_map(|s| s.known.iter());
+                break known.filter(|known| **known).count();
+            }
+            drop(state);
+            for id in &ids {
+                shared.flush(*id);
+            }
+        };
+        assert!((20..=300).contains(&sent), "{sent}");
+        shared.lock().check_invariants().unwrap();
+        // Others get all they need meanwhile.
+        let mut honest = Raw::connect(&path);
+        while honest.known.len() < 100 || !honest.started {
+            honest.read();
+        }
+        drop(liars);
     }
 
     /// Unread descriptors are few however many peers leave them unread: the kernel counts them for the whole user.

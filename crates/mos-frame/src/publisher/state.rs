@@ -161,6 +161,9 @@ pub(super) enum Tx {
     Short,
 }
 
+/// Descriptors that come with WELCOME.
+pub(super) const WELCOME_FDS: u32 = 2;
+
 /// One subscriber.
 #[derive(Debug)]
 pub(super) struct Sub {
@@ -179,8 +182,8 @@ pub(super) struct Sub {
     pub(super) tx: Tx,
     /// Descriptors of each buffer announcement that it has not acknowledged.
     pub(super) unacked: VecDeque<u8>,
-    /// It acknowledged a buffer, so it has also read WELCOME and its descriptors.
-    pub(super) reads: bool,
+    /// Descriptors that it was sent with WELCOME, or acknowledged, but not seen to read: it may say what is not so.
+    pub(super) doubtful: u32,
     pub(super) started: bool,
     /// Newest frame that it was not offered because it came later.
     pub(super) joined_at: u64,
@@ -196,7 +199,14 @@ impl Sub {
     /// Descriptors that it was sent and may not have read.
     pub(super) fn unread(&self) -> u32 {
         let buffers: u32 = self.unacked.iter().map(|n| u32::from(*n)).sum();
-        buffers + if self.reads { 0 } else { 2 }
+        buffers + self.doubtful
+    }
+
+    /// Asks the kernel whether it really read what it acknowledged.
+    pub(super) fn believe(&mut self) {
+        if self.doubtful > 0 && socket::is_all_received(self.socket.as_fd()) {
+            self.doubtful = 0;
+        }
     }
 
     pub(super) const fn is_served(&self) -> bool {

@@ -1,7 +1,7 @@
 //! Subscribers: admission, start, and the three ways to go (cut off, gone, stream over).
 
 use super::metrics::{Incident, Recent};
-use super::state::{Aftermath, Outgoing, Slot, State, Sub};
+use super::state::{Aftermath, Outgoing, Slot, State, Sub, WELCOME_FDS};
 use crate::admission;
 use crate::format::monotonic_ns;
 use crate::wire::{Message, Reason};
@@ -62,8 +62,9 @@ impl<K> State<K> {
         if count as usize > sub.unacked.len() {
             return Err("it acknowledged more buffers than were sent");
         }
-        sub.unacked.drain(..count as usize);
-        sub.reads = true;
+        let acknowledged = sub.unacked.drain(..count as usize).map(u32::from);
+        sub.doubtful += acknowledged.sum::<u32>();
+        sub.believe();
         Ok(())
     }
 
@@ -88,10 +89,11 @@ impl<K> State<K> {
 
     /// Whether a subscriber may be sent a buffer of `fds` descriptors more, before it has acknowledged others. Unread
     /// descriptors count against the limit of the whole user (unix(7), ETOOMANYREFS), so all subscribers together stay far
-    /// below it: one buffer each is the least, since else nobody would get on.
+    /// below it: one buffer each is the least, since else nobody would get on. Not one more for each acknowledgement,
+    /// though: who has read nothing can say so, too.
     pub(super) fn may_announce(&self, sub: &Sub, fds: u32) -> bool {
         const ALL: u32 = 256;
-        if sub.unacked.is_empty() {
+        if sub.unacked.is_empty() && sub.doubtful <= WELCOME_FDS {
             return true;
         }
         let fair = (ALL / (self.subs.len() as u32).max(1)).clamp(2, MAX_UNACKED);

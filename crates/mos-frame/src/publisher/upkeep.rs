@@ -178,7 +178,8 @@ impl<K: Send + 'static> Control<K> {
             .iter()
             .filter(|s| !s.started)
             .for_each(|s| at(s.deadline));
-        if state.subs.iter().any(|s| s.tx == Tx::Short) {
+        let waits = |s: &Sub| s.tx == Tx::Short && !s.outbox.is_empty();
+        if state.subs.iter().any(waits) {
             at(now + RETRY);
         }
         if state.reaping {
