@@ -302,7 +302,7 @@ fn a_descriptor_that_is_slow_to_close_stalls_nobody() {
     let slow = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let _never_reads = listener.accept().unwrap();
     slow.set_nonblocking(true).unwrap();
-    while (&slow).write(&[0; 65536]).is_ok() {}
+    while (&slow).write(&[0; 4096]).is_ok() {}
     let hour = Some(Duration::from_hours(1));
     rustix::net::sockopt::set_socket_linger(&slow, hour).unwrap();
     // What it waits for is kept away from the producer by an error here.
