@@ -15,6 +15,7 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
 };
+use smallvec::SmallVec;
 
 use crate::format::Layout;
 use crate::wire::MAX_LEN;
@@ -97,7 +98,8 @@ pub(crate) fn send(
 /// A packet as it came.
 #[derive(Debug)]
 pub(crate) struct Packet {
-    pub(crate) bytes: Vec<u8>,
+    /// A ring fits without an allocation, which would cost who was just woken more than reading it.
+    pub(crate) bytes: SmallVec<[u8; 64]>,
     pub(crate) fds: Vec<OwnedFd>,
 }
 
@@ -164,7 +166,7 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, wait: Wait) -> io::Result<Received
         return Ok(Received::Gone);
     }
     Ok(Received::Packet(Packet {
-        bytes: bytes[..got.bytes].to_vec(),
+        bytes: SmallVec::from_slice(&bytes[..got.bytes]),
         fds,
     }))
 }
@@ -444,7 +446,7 @@ mod tests {
         let Received::Packet(packet) = receive(b.as_fd(), Wait::No).unwrap() else {
             panic!("a packet")
         };
-        assert_eq!(packet.bytes, b"hi");
+        assert_eq!(packet.bytes.as_slice(), b"hi");
         assert_eq!(
             memory::memory_id(packet.fds[0].as_fd()).unwrap(),
             memory::memory_id(fd.as_fd()).unwrap()
@@ -490,7 +492,7 @@ mod tests {
         drop(b);
         for wait in [Wait::No, Wait::Yes] {
             match receive(a.as_fd(), wait).unwrap() {
-                Received::Packet(packet) => assert_eq!(packet.bytes, b"goodbye"),
+                Received::Packet(packet) => assert_eq!(packet.bytes.as_slice(), b"goodbye"),
                 other => assert!(matches!((wait, other), (Wait::Yes, Received::Gone))),
             }
         }

@@ -148,13 +148,18 @@ impl<K> Shared<K> {
         }
     }
 
-    /// Does what waited for the lock to be released.
-    fn finish(&self, after: Aftermath<K>) {
-        for bell in &after.rings {
+    /// Wakes the subscribers that are to be woken; without the lock, since the kernel may take its time.
+    fn ring(&self, after: &mut Aftermath<K>) {
+        for bell in after.rings.drain(..) {
             if let Err(error) = bell.ring(&self.bell) {
                 tracing::debug!(path = %self.path.display(), %error, "a subscriber could not be rung");
             }
         }
+    }
+
+    /// Does what waited for the lock to be released.
+    fn finish(&self, mut after: Aftermath<K>) {
+        self.ring(&mut after);
         if after.wake {
             self.wake();
         }
@@ -274,14 +279,18 @@ impl<K: Send + 'static> Publisher<K> {
         let shared = &*self.shared;
         let began = monotonic_ns();
         let mut after = Aftermath::default();
-        let seq = shared
+        let offered = shared
             .lock()
-            .publish(&shared.board, slot, meta, began, keep, &mut after);
+            .offer(&shared.board, slot, meta, began, keep, &mut after);
+        if offered.is_ok() {
+            shared.ring(&mut after);
+            shared.lock().take_back(&mut after);
+        }
         shared.finish(after);
-        if seq.is_ok() {
+        if offered.is_ok() {
             shared.publish_time.add(monotonic_ns() - began);
         }
-        seq
+        offered
     }
 
     /// Takes back what subscribers let go of since the last publish. The publisher also does this by itself.

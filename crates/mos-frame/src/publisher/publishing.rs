@@ -12,8 +12,9 @@ use crate::shm::{Board, Descriptor, publish_fence};
 pub(super) const LAST_SEQ: u64 = (1 << 62) - 1;
 
 impl<K> State<K> {
-    /// Publishes the frame in `id` to everybody who is started; `now` is the time of that, `CLOCK_MONOTONIC`.
-    pub(super) fn publish(
+    /// Offers the frame in `id` to everybody who is started; `now` is the time of that, `CLOCK_MONOTONIC`. Next come the
+    /// rings, and then [`Self::take_back`].
+    pub(super) fn offer(
         &mut self,
         board: &Board,
         id: SlotId,
@@ -32,7 +33,6 @@ impl<K> State<K> {
             return Err(PublishError::OutOfSequences);
         }
         let seq = self.head + 1;
-        self.sweep(seq, after);
         let Some(slot) = self.slots[index].as_mut() else {
             after.released.push(keep);
             return Err(PublishError::UnknownSlot);
@@ -69,11 +69,17 @@ impl<K> State<K> {
         if let Some(previous) = previous.filter(|p| *p != index) {
             self.settle(previous, after);
         }
-        self.spare_low = self.spare_low.min(self.spare());
         self.ring(after);
+        Ok(seq)
+    }
+
+    /// The second half of publishing, behind the rings: nobody who sleeps has to wait for it. Takes back what left the
+    /// windows and what was released, so that its buffers are free when publishing is done.
+    pub(super) fn take_back(&mut self, after: &mut Aftermath<K>) {
+        self.sweep(self.head, after);
+        self.spare_low = self.spare_low.min(self.spare());
         // Once per pause: while frames flow the thread stays on its timer.
         after.wake |= !self.reaping && self.has_leases();
-        Ok(seq)
     }
 
     fn check_idle(&mut self, id: SlotId, after: &mut Aftermath<K>) -> Result<(), PublishError> {

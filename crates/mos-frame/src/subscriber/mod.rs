@@ -97,6 +97,9 @@ pub struct Subscriber {
     options: SubscriberOptions,
     /// Readable when a call of `try_next` is worthwhile; the same descriptor over all reconnections.
     ready: OwnedFd,
+    /// Whether `ready` watches the session: from the first `try_next` on. The kernel tells a watcher of each ring before it
+    /// wakes who sleeps in a receive, so that a subscriber that only sleeps is woken sooner without.
+    polled: bool,
     link: Link,
     /// Pace of the attempts to come back; starts anew with the first frame of a session, not before: a producer that ends
     /// each session at once would else keep us busy without end.
@@ -139,11 +142,11 @@ impl Subscriber {
                 return Err(too_late());
             }
         }
-        watch(&ready, session.fd()).map_err(failed)?;
         Ok(Self {
             path: path.to_owned(),
             options,
             ready,
+            polled: false,
             link: Link::Up(session),
             backoff: Backoff::default(),
             noted: true,
@@ -164,6 +167,7 @@ impl Subscriber {
             path: path.to_owned(),
             options,
             ready,
+            polled: false,
             link: Link::Down(down),
             backoff,
             noted: false,
@@ -223,6 +227,12 @@ impl Subscriber {
     }
 
     fn poll(&mut self, newest: bool) -> Result<Option<Frame>, RecvError> {
+        if !self.polled {
+            if let Link::Up(session) = &self.link {
+                watch(&self.ready, session.fd())?;
+            }
+            self.polled = true;
+        }
         loop {
             let Some(session) = self.session()? else {
                 return Ok(None);
@@ -297,7 +307,9 @@ impl Subscriber {
     }
 
     fn bring_up(&mut self, session: Session) -> io::Result<()> {
-        watch(&self.ready, session.fd())?;
+        if self.polled {
+            watch(&self.ready, session.fd())?;
+        }
         self.noted = false;
         self.link = Link::Up(session);
         Ok(())
@@ -356,6 +368,7 @@ impl Subscriber {
     /// Frames in hand keep the socket open, which is readable for ever once the session is over.
     fn unwatch(&self) {
         if let Link::Up(session) = &self.link
+            && self.polled
             && let Err(error) = epoll::delete(&self.ready, session.fd())
         {
             tracing::debug!(path = %self.path.display(), %error, "the connection was not watched");

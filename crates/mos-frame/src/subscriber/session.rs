@@ -362,9 +362,11 @@ impl Session {
 
     /// Claims the oldest or the newest frame on offer. Also gives the number of frames missed since the one before.
     pub(super) fn claim(&mut self, newest: bool) -> Result<Option<(Frame, u64)>, SessionError> {
-        // Collected first, since making a buffer known needs the session itself; a window is a few frames.
-        let offers: Vec<_> = self.offers(newest).collect();
-        for (seq, slot) in offers {
+        // Looked for anew each time, but no more often than there are frames: a producer that flickers can't keep us here.
+        for _ in 0..self.window {
+            let Some((seq, slot)) = self.offers(newest).next() else {
+                break;
+            };
             let Some(shared) = &mut self.shared else {
                 break;
             };
