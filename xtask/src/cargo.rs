@@ -11,7 +11,12 @@ use crate::paths;
 use crate::ui::Step;
 
 /// The programs and the plugin that are shipped.
-pub(crate) const PRODUCT: [&str; 3] = ["mos-camera-capture", "mosctl", "gst-plugin-mos"];
+pub(crate) const PRODUCT: [&str; 4] = [
+    "mos-camera-capture",
+    "mosctl",
+    "gst-plugin-mos",
+    "mos-unixfd",
+];
 /// No cargo call of ours takes this long, not even cold on two slow cores.
 const LIMIT: Duration = Duration::from_mins(40);
 

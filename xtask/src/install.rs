@@ -49,7 +49,7 @@ pub(crate) struct Args {
 /// What can be installed by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// mos-camera-capture and mosctl
+    /// mos-camera-capture, mosctl and mos-unixfd
     Programs,
     /// mosframesink and mosframesrc
     Gstreamer,
@@ -62,7 +62,7 @@ impl Part {
 
     fn packages(self) -> &'static [&'static str] {
         match self {
-            Self::Programs => &["mos-camera-capture", "mosctl"],
+            Self::Programs => &["mos-camera-capture", "mosctl", "mos-unixfd"],
             Self::Gstreamer => &["gst-plugin-mos"],
             Self::Library => &["mos-frame-c"],
         }

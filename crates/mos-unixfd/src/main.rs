@@ -67,6 +67,9 @@ enum Caps {
     Plain,
 }
 
+/// Longest wait for the stream's producer to say that it is there; nothing depends on it but a line in the log.
+const LOOK: Duration = Duration::from_secs(1);
+
 fn main() -> ExitCode {
     let args = Args::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
@@ -95,6 +98,9 @@ fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let (stream, socket) = (options.stream.clone(), options.socket.clone());
     let endpoint = Endpoint::bind(&options)?;
     tracing::info!(stream = %stream.display(), socket = %socket.display(), "serving");
+    if let Err(error) = mos_frame::inspect(&stream, LOOK) {
+        tracing::warn!(%error, "no frames now; clients that come wait for the stream");
+    }
     signals.recv()?;
     let stats = endpoint.stats();
     drop(endpoint);

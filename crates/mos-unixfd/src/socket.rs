@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use mos_frame::Layout;
@@ -27,6 +27,12 @@ pub enum BindError {
     #[error("{}: another process serves this socket; stop it or choose another path", path.display())]
     InUse {
         /// The socket.
+        path: PathBuf,
+    },
+    /// Something is there that is no socket.
+    #[error("{}: is no socket, so it is not replaced; choose another path", path.display())]
+    NotASocket {
+        /// What is there.
         path: PathBuf,
     },
     /// What the endpoint may send could use up the descriptors of its user.
@@ -74,6 +80,11 @@ impl Listener {
         let lock = lock(path, mode).map_err(failed)?.ok_or(BindError::InUse {
             path: path.to_owned(),
         })?;
+        if is_something_else(path) {
+            return Err(BindError::NotASocket {
+                path: path.to_owned(),
+            });
+        }
         let socket = listen(path, mode, gid).map_err(failed)?;
         Ok(Self {
             socket,
@@ -105,6 +116,11 @@ impl Drop for Listener {
             tracing::debug!(path = %self.path.display(), %error, "the socket could not be removed");
         }
     }
+}
+
+/// Whether a file is there that serving would destroy.
+fn is_something_else(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|there| !there.file_type().is_socket())
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
@@ -285,5 +301,17 @@ mod tests {
         // What a killed endpoint leaves is no obstacle.
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         Listener::bind(&path, 0o640, None).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_no_socket_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("picture.png");
+        fs::write(&path, "precious").unwrap();
+        assert!(matches!(
+            Listener::bind(&path, 0o640, None),
+            Err(BindError::NotASocket { .. })
+        ));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
     }
 }

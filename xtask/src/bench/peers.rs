@@ -34,7 +34,7 @@ pub(crate) fn root(tick: &mut dyn FnMut(&str)) -> Result<PathBuf, Error> {
     let folder = cache.join(format!("{SUITE}-{RECIPE}"));
     let lock = exec::create(&cache.join("lock"))?;
     lock::take(&lock, lock::Mode::Exclusive, || {
-        tick("waiting for another run")
+        tick("waiting for another run");
     })?;
     if !folder.exists() {
         make(&folder, tick)?;
