@@ -1,6 +1,7 @@
 //! Received frames: owned handles that end their lease on drop.
 
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -18,19 +19,29 @@ pub(super) struct Buffer {
     pub(super) fds: Vec<OwnedFd>,
 }
 
-/// The lease itself; released on drop.
+/// The lease itself; released on drop, by the process that claimed it.
 #[derive(Debug)]
 pub(super) struct Claim {
-    hold: Hold,
+    hold: ManuallyDrop<Hold>,
     /// The producer takes its end for the end of all leases.
-    _connection: Arc<Connection>,
+    connection: Arc<Connection>,
 }
 
 impl Claim {
     pub(super) const fn new(hold: Hold, connection: Arc<Connection>) -> Self {
         Self {
-            hold,
-            _connection: connection,
+            hold: ManuallyDrop::new(hold),
+            connection,
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // A forked child has a copy of the handle, not of the lease: its parent still reads the frame.
+        if self.connection.origin.is_here() {
+            // SAFETY: this is the one place that drops it, and nothing uses it afterwards.
+            unsafe { ManuallyDrop::drop(&mut self.hold) };
         }
     }
 }

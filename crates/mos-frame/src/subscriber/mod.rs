@@ -3,6 +3,7 @@
 #[cfg(any(test, fuzzing))]
 mod by_hand;
 mod errors;
+mod fork;
 mod frame;
 mod invariants;
 mod reconnect;
@@ -300,7 +301,8 @@ impl Subscriber {
             }
         }
         match &mut self.link {
-            Link::Up(session) => Ok(Some(session)),
+            Link::Up(session) if session.is_ours() => Ok(Some(session)),
+            Link::Up(_) => Err(fork::inherited().into()),
             Link::Down(_) => Ok(None),
             Link::Closed => Err(RecvError::Disconnected),
         }

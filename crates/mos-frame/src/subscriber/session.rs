@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::fork::Origin;
 use super::frame::{Buffer, Frame};
 use super::{RecvError, SubscriberOptions};
 use crate::admission::Demand;
@@ -72,10 +73,14 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct Connection {
     socket: OwnedFd,
+    pub(super) origin: Origin,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        if !self.origin.is_here() {
+            return;
+        }
         // A courtesy that frees our leases a little sooner; the end of the connection says the same.
         if let Err(error) = socket::send(self.socket.as_fd(), &Message::Bye.encode(), &[]) {
             tracing::trace!(%error, "BYE");
@@ -128,7 +133,10 @@ impl Session {
             }
         }
         Ok(Self {
-            connection: Arc::new(Connection { socket }),
+            connection: Arc::new(Connection {
+                socket,
+                origin: Origin::here()?,
+            }),
             phase: Phase::Greeting,
             shared: None,
             formats: HashMap::new(),
@@ -138,6 +146,11 @@ impl Session {
             next_seq: 0,
             window: u64::from(options.window),
         })
+    }
+
+    /// Whether this process made it, and not one that it was forked from.
+    pub(super) fn is_ours(&self) -> bool {
+        self.connection.origin.is_here()
     }
 
     /// Frames that were handed out and are still there.

@@ -17,6 +17,10 @@ pub(crate) fn list(properties: &mut Properties) {
                 a_frame_outlives_its_subscriber,
             ),
             ("after_its_stream_ended", a_frame_outlives_its_stream),
+            (
+                "after_a_forked_child_dropped_its_copy",
+                a_forked_child_gives_nothing_back,
+            ),
             ("while_others_stop_die_and_dawdle_at_random", chaos),
         ],
     );
@@ -49,6 +53,37 @@ fn a_frame_outlives_its_subscriber() {
     drop(held);
     stream.wait_for_subscribers(0);
     assert!(stream.subscribe(2, 1).next().is_ok());
+}
+
+/// As worker processes of a program do that forks while it holds a frame.
+fn a_forked_child_gives_nothing_back() {
+    let stream = Stream::new(4);
+    let mut subscriber = stream.subscribe(2, 1);
+    stream.publish();
+    let held = subscriber.next().unwrap();
+    let mut in_child = (Some(subscriber), Some(held));
+    // SAFETY: the child frees memory, which the C library allows after a fork, looks at atomics, closes descriptors, and ends
+    // without running anything else. It takes no lock of ours.
+    let child = unsafe { libc::fork() };
+    assert!(child >= 0);
+    if child == 0 {
+        let refused = in_child.0.as_mut().is_some_and(|s| s.try_next().is_err());
+        drop(in_child);
+        // SAFETY: always.
+        unsafe { libc::_exit(i32::from(!refused)) };
+    }
+    let mut status = -1;
+    // SAFETY: the kernel writes one int into `status`.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    assert_eq!(status, 0, "a child may not take frames of its parent");
+    stream.burst(200);
+    let (mut subscriber, held) = (in_child.0.take().unwrap(), in_child.1.take().unwrap());
+    assert!(held.is_valid());
+    assert_whole(&held);
+    drop(held);
+    stream.publish();
+    assert_whole(&subscriber.next().unwrap());
+    assert_eq!(stream.publisher.stats().evicted, 0);
 }
 
 fn a_frame_outlives_its_stream() {
