@@ -183,7 +183,10 @@ static void pixels(mos_subscriber *subscriber) {
 
 static void *wait_for_frame(void *argument) {
     mos_frame *frame = NULL;
-    mos_status status = mos_subscriber_next(argument, 60000, &frame);
+    mos_status status;
+    do /* the other may be in its call just now */
+        status = mos_subscriber_next(argument, 60000, &frame);
+    while (status == MOS_ERR_BUSY);
     mos_frame_unref(frame);
     return status == MOS_OK ? argument : NULL;
 }
