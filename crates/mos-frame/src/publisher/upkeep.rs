@@ -150,7 +150,9 @@ impl<K: Send + 'static> Control<K> {
         let mut after = Aftermath::default();
         {
             let mut state = self.shared.lock();
-            state.reaping = state.has_leases();
+            // Also between the frames of a stream that flows, or the next publish would have to wake us each time.
+            let flows = state.head != self.reaper.head && !state.subs.is_empty();
+            state.reaping = flows || state.has_leases();
             if !state.reaping || now < self.reaper.due {
                 return;
             }
