@@ -1,5 +1,5 @@
 //! Property 5, the stress run: at full speed, with a hold of 1 and with looks of the producer at any moment, no frame is torn
-//! and no honest subscriber is cut off. (Every order of the steps is tried by the model checks of `src/shm`.)
+//! and no honest subscriber is cut off. (Every order of the steps is tried by the models in `src/model`.)
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
