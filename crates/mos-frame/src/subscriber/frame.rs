@@ -242,11 +242,16 @@ mod cpu {
         }
 
         /// Bytes of a plane, `stride` bytes a row; `None` if there is no such plane.
+        ///
+        /// A producer that cuts this subscriber off while it reads takes the lease with it, and may write to the memory again:
+        /// look at [`Frame::is_valid`] afterwards where a torn picture would matter.
         pub fn plane(&self, index: usize) -> Option<&[u8]> {
             let plane = self.frame.layout().planes.get(index)?;
             let map = self.maps.get(usize::from(plane.fd))?;
-            // SAFETY: `map` covers offset + size of every plane of its descriptor (`bytes_of`). The bytes don't change: the
-            // lease keeps the producer from writing, and the mapping lives as long as `self`.
+            // SAFETY: `map` covers offset + size of every plane of its descriptor (`bytes_of`), and lives as long as `self`. The
+            // lease keeps the producer from writing. Who is cut off loses it, and then the bytes can change under the slice, as
+            // with any file that is mapped: this rests on a producer that does so only to one that broke the protocol, and the
+            // memory can't shrink (checked in `map`), so nothing worse than other numbers is read.
             Some(unsafe {
                 std::slice::from_raw_parts(
                     map.start().as_ptr().add(plane.offset as usize),
