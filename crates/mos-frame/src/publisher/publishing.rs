@@ -76,6 +76,9 @@ impl<K> State<K> {
     /// The second half of publishing, behind the rings: nobody who sleeps has to wait for it. Takes back what left the
     /// windows and what was released, so that its buffers are free when publishing is done.
     pub(super) fn take_back(&mut self, after: &mut Aftermath<K>) {
+        if after.rings.is_empty() {
+            std::mem::swap(&mut after.rings, &mut self.room_for_rings);
+        }
         self.sweep(self.head, after);
         self.spare_low = self.spare_low.min(self.spare());
         // Once per pause: while frames flow the thread stays on its timer.
@@ -104,7 +107,10 @@ impl<K> State<K> {
         Ok(())
     }
 
-    fn ring(&self, after: &mut Aftermath<K>) {
+    fn ring(&mut self, after: &mut Aftermath<K>) {
+        if after.rings.is_empty() {
+            std::mem::swap(&mut after.rings, &mut self.room_for_rings);
+        }
         publish_fence();
         for sub in self.subs.iter().filter(|s| s.is_served()) {
             if sub.page.take_armed() {

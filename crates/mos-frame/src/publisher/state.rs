@@ -236,6 +236,8 @@ pub(super) struct State<K> {
     pub(super) reaping: bool,
     /// The publisher is being dropped.
     pub(super) stopping: bool,
+    /// Room for the rings of a publish, kept from one to the next: to allocate it anew would make sleepers wait.
+    pub(super) room_for_rings: Vec<Arc<Bell>>,
 }
 
 impl<K> State<K> {
@@ -256,6 +258,7 @@ impl<K> State<K> {
             generation: 0,
             reaping: false,
             stopping: false,
+            room_for_rings: Vec::new(),
         }
     }
 

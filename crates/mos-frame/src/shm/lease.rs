@@ -110,7 +110,8 @@ impl LeasePage {
     /// Whether the subscriber sleeps and has to be rung; each arming is answered once. All offers of a publish, then one
     /// [`publish_fence`], then this.
     pub(crate) fn take_armed(&self) -> bool {
-        self.words.load(ARMED, Relaxed) == 1 && disarm(&self.words)
+        // Without a look before: who sleeps has written the word on its core, and it would come from there twice.
+        disarm(&self.words)
     }
 
     /// Notes that the subscriber still waits for the ring that [`Self::take_armed`] promised.
