@@ -99,7 +99,7 @@ pub(crate) fn send(
 #[derive(Debug)]
 pub(crate) struct Packet {
     /// A ring fits without an allocation, which would cost who was just woken more than reading it.
-    pub(crate) bytes: SmallVec<[u8; 64]>,
+    pub(crate) bytes: SmallVec<[u8; SHORT]>,
     pub(crate) fds: Vec<OwnedFd>,
 }
 
@@ -119,10 +119,38 @@ pub(crate) enum Wait {
     Yes,
 }
 
+/// Bytes of a packet that are received where they are used. A ring fits.
+const SHORT: usize = 64;
+
+/// Room for the rest of a long packet. Kept by whoever receives often: clearing it for each ring would cost more than the
+/// ring.
+#[derive(Debug)]
+pub(crate) struct Spill(Box<[u8; MAX_LEN - SHORT]>);
+
+impl Default for Spill {
+    fn default() -> Self {
+        Self(Box::new([0; _]))
+    }
+}
+
 /// Receives one packet. A packet that does not fit, or whose descriptors do not, is an error: the connection can't be
 /// trusted after it. All descriptors are close-on-exec and owned, so none leaks.
 pub(crate) fn receive(socket: BorrowedFd<'_>, wait: Wait) -> io::Result<Received> {
-    let mut bytes = [0; MAX_LEN];
+    receive_with(socket, wait, &mut Spill::default())
+}
+
+/// As [`receive`], with room that was made before.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "who was just woken finds every further page of code cold; measured with `mos-bench bus --only wake`"
+)]
+pub(crate) fn receive_with(
+    socket: BorrowedFd<'_>,
+    wait: Wait,
+    spill: &mut Spill,
+) -> io::Result<Received> {
+    let mut short = [0; SHORT];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut flags = RecvFlags::CMSG_CLOEXEC;
@@ -131,7 +159,10 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, wait: Wait) -> io::Result<Received
     }
     let got = match rustix::net::recvmsg(
         socket,
-        &mut [IoSliceMut::new(&mut bytes)],
+        &mut [
+            IoSliceMut::new(&mut short),
+            IoSliceMut::new(spill.0.as_mut_slice()),
+        ],
         &mut control,
         flags,
     ) {
@@ -139,11 +170,7 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, wait: Wait) -> io::Result<Received
         Err(Errno::AGAIN | Errno::INTR) => return Ok(Received::Empty),
         Err(Errno::CONNRESET) => {
             // The peer closed with packets of ours unread; what it sent before is still there, after this error.
-            return if wait == Wait::Yes {
-                receive(socket, Wait::No)
-            } else {
-                receive_after_reset(socket)
-            };
+            return receive_after_reset(socket, wait, spill);
         }
         Err(e) => return Err(e.into()),
     };
@@ -165,15 +192,21 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, wait: Wait) -> io::Result<Received
     if got.bytes == 0 {
         return Ok(Received::Gone);
     }
-    Ok(Received::Packet(Packet {
-        bytes: SmallVec::from_slice(&bytes[..got.bytes]),
-        fds,
-    }))
+    let mut bytes = SmallVec::from_buf_and_len(short, got.bytes.min(SHORT));
+    if let Some(rest) = got.bytes.checked_sub(SHORT) {
+        bytes.extend_from_slice(&spill.0[..rest]);
+    }
+    Ok(Received::Packet(Packet { bytes, fds }))
 }
 
-fn receive_after_reset(socket: BorrowedFd<'_>) -> io::Result<Received> {
-    match receive(socket, Wait::No) {
-        Ok(Received::Empty) => Ok(Received::Gone),
+#[cold]
+fn receive_after_reset(
+    socket: BorrowedFd<'_>,
+    wait: Wait,
+    spill: &mut Spill,
+) -> io::Result<Received> {
+    match receive_with(socket, Wait::No, spill) {
+        Ok(Received::Empty) if wait == Wait::No => Ok(Received::Gone),
         other => other,
     }
 }

@@ -44,12 +44,12 @@ fn in_order() {
     let board = Board::new().unwrap();
     let page = LeasePage::new().unwrap();
     let reader = BoardReader::new(board.fd()).unwrap();
-    let view = Arc::new(LeaseView::new(page.fd()).unwrap());
+    let view = LeaseView::new(page.fd()).unwrap();
     let subscriber = thread::spawn(move || {
-        let mut holds = Holds::new(Arc::clone(&view), 2);
+        let mut holds = Holds::new(view, 2, ());
         let head = reader.head();
         let mut next = 1;
-        let found: Vec<_> = offers(&reader, &view, 2, next, false).collect();
+        let found: Vec<_> = offers(&reader, holds.leases(), 2, next, false).collect();
         for (seq, slot) in found {
             let hold = holds.claim(slot, seq).expect("nobody takes it back");
             assert_eq!(seq, next, "a frame was passed over");

@@ -11,10 +11,10 @@ use crate::shm::{Holds, LeasePage, LeaseView, Step};
 /// With a hold of 1 and full speed: no look at the page may ever count two.
 fn two_threads() {
     let page = LeasePage::new().unwrap();
-    let view = Arc::new(LeaseView::new(page.fd()).unwrap());
+    let view = LeaseView::new(page.fd()).unwrap();
     let mut book = Book::new(2, 1);
     let subscriber = thread::spawn(move || {
-        let mut holds = Holds::new(view, 1);
+        let mut holds = Holds::new(view, 1, ());
         if let Some(hold) = holds.claim(0, 1) {
             thread::spawn(move || drop(hold));
         }
@@ -33,10 +33,10 @@ fn two_threads() {
 fn recall() {
     let pixels = Arc::new(Pixels::default());
     let page = LeasePage::new().unwrap();
-    let view = Arc::new(LeaseView::new(page.fd()).unwrap());
+    let view = LeaseView::new(page.fd()).unwrap();
     let seen = Arc::clone(&pixels);
     let subscriber = thread::spawn(move || {
-        let mut holds = Holds::new(view, 1);
+        let mut holds = Holds::new(view, 1, ());
         for seq in [1, 2] {
             if let Some(hold) = holds.claim(0, seq) {
                 assert_eq!(seen.read(), seq);

@@ -20,10 +20,10 @@ fn write(picture: &Picture, seq: u64) {
 fn torn() {
     let picture: Arc<Picture> = Arc::default();
     let page = LeasePage::new().unwrap();
-    let view = Arc::new(LeaseView::new(page.fd()).unwrap());
+    let view = LeaseView::new(page.fd()).unwrap();
     let seen = Arc::clone(&picture);
     let subscriber = thread::spawn(move || {
-        if let Some(hold) = Holds::new(view, 1).claim(0, 1) {
+        if let Some(hold) = Holds::new(view, 1, ()).claim(0, 1) {
             let read = seen.each_ref().map(|pixel| pixel.load(Relaxed));
             if hold.stands() {
                 assert_eq!(read, [1, 1], "a torn frame passed");

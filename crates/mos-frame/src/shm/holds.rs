@@ -9,20 +9,41 @@ use super::words::AtomicU32;
 
 /// The frames that one subscription holds. One thread claims; any thread may release.
 #[derive(Debug)]
-pub(crate) struct Holds {
-    leases: Arc<LeaseView>,
-    count: Arc<AtomicU32>,
+pub(crate) struct Holds<K> {
+    shared: Arc<Shared<K>>,
     limit: u32,
 }
 
-impl Holds {
-    /// At most `limit` at once.
-    pub(crate) fn new(leases: Arc<LeaseView>, limit: u32) -> Self {
+/// What every hold needs in its place: one allocation, since who was just woken finds each of them cold.
+#[derive(Debug)]
+struct Shared<K> {
+    leases: LeaseView,
+    count: AtomicU32,
+    keep: K,
+}
+
+impl<K> Holds<K> {
+    /// At most `limit` at once. `keep` lives as long as any of them.
+    pub(crate) fn new(leases: LeaseView, limit: u32, keep: K) -> Self {
+        let count = AtomicU32::new(0);
         Self {
-            leases,
-            count: Arc::new(AtomicU32::new(0)),
+            shared: Arc::new(Shared {
+                leases,
+                count,
+                keep,
+            }),
             limit,
         }
+    }
+
+    /// The page that they are claimed on.
+    pub(crate) fn leases(&self) -> &LeaseView {
+        &self.shared.leases
+    }
+
+    /// Frames that were handed out and are still there, or are just being dropped.
+    pub(crate) fn handles(&self) -> usize {
+        Arc::strong_count(&self.shared) - 1
     }
 
     /// Most frames held at once.
@@ -32,7 +53,7 @@ impl Holds {
 
     /// Frames held now.
     pub(crate) fn count(&self) -> u32 {
-        self.count.load(Step::HoldsLook.order())
+        self.shared.count.load(Step::HoldsLook.order())
     }
 
     /// Whether one has to be released before another is claimed.
@@ -41,41 +62,44 @@ impl Holds {
     }
 
     /// Claims an offer; `None` if it is gone, or if [`Self::is_full`]. By one thread at a time, as `&mut` makes sure.
-    pub(crate) fn claim(&mut self, slot: usize, seq: u64) -> Option<Hold> {
-        if self.is_full() || !self.leases.claim(slot, seq) {
+    pub(crate) fn claim(&mut self, slot: usize, seq: u64) -> Option<Hold<K>> {
+        if self.is_full() || !self.shared.leases.claim(slot, seq) {
             return None;
         }
-        self.count.fetch_add(1, Relaxed);
+        self.shared.count.fetch_add(1, Relaxed);
         Some(Hold {
-            leases: Arc::clone(&self.leases),
+            shared: Arc::clone(&self.shared),
             slot,
             seq,
-            count: Arc::clone(&self.count),
         })
     }
 }
 
 /// A claimed frame; released on drop.
 #[derive(Debug)]
-pub(crate) struct Hold {
-    leases: Arc<LeaseView>,
+pub(crate) struct Hold<K> {
+    shared: Arc<Shared<K>>,
     slot: usize,
     seq: u64,
-    count: Arc<AtomicU32>,
 }
 
-impl Hold {
+impl<K> Hold<K> {
     /// Whether it was not revoked; what was read before is then sound.
     pub(crate) fn stands(&self) -> bool {
-        self.leases.still_held(self.slot, self.seq)
+        self.shared.leases.still_held(self.slot, self.seq)
+    }
+
+    /// What lives as long as it.
+    pub(crate) fn keep(&self) -> &K {
+        &self.shared.keep
     }
 }
 
-impl Drop for Hold {
+impl<K> Drop for Hold<K> {
     fn drop(&mut self) {
         // False if it was revoked: then there is nothing left to give back.
-        self.leases.release(self.slot, self.seq);
+        self.shared.leases.release(self.slot, self.seq);
         // Afterwards: whoever claims in its place does so after it.
-        self.count.fetch_sub(1, Step::HoldsLess.order());
+        self.shared.count.fetch_sub(1, Step::HoldsLess.order());
     }
 }

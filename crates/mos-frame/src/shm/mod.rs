@@ -16,7 +16,7 @@ pub(crate) use holds::{Hold, Holds};
 pub(crate) use lease::{LeasePage, LeaseView, State, publish_fence, unpack};
 #[cfg(mos_loom)]
 pub(crate) use order::Step;
-pub(crate) use scan::offers;
+pub(crate) use scan::{candidates, offers};
 
 /// Most buffers of a stream. A model has fewer, for it goes through every way that their words can take.
 pub(crate) const SLOTS: usize = if cfg!(mos_loom) { 2 } else { 256 };

@@ -4,15 +4,14 @@
 use super::board::BoardReader;
 use super::lease::{LeaseView, MAX_SEQ};
 
-/// Sequence and slot of the frames on offer within the newest `window`, from `next_seq` on, oldest or newest first. Hints:
-/// each may be taken back any time. Looks at no more than `window` frames, whatever the board says.
-pub(crate) fn offers<'a>(
-    board: &'a BoardReader,
-    leases: &'a LeaseView,
+/// Sequence and slot of the frames that may be on offer: those within the newest `window`, from `next_seq` on, oldest or
+/// newest first. No more than `window` frames, whatever the board says.
+pub(crate) fn candidates(
+    board: &BoardReader,
     window: u64,
     next_seq: u64,
     newest_first: bool,
-) -> impl Iterator<Item = (u64, usize)> + 'a {
+) -> impl Iterator<Item = (u64, usize)> + '_ {
     // Beyond it sequences repeat in the words, and one claimed would be claimed again.
     let head = board.head().min(MAX_SEQ);
     let oldest = head.saturating_sub(window.saturating_sub(1));
@@ -23,9 +22,20 @@ pub(crate) fn offers<'a>(
         } else {
             seq
         };
-        let slot = board.slot_of(seq)?;
-        leases.is_offered(slot, seq).then_some((seq, slot))
+        Some((seq, board.slot_of(seq)?))
     })
+}
+
+/// Those of [`candidates`] that are on offer. Hints: each may be taken back any time.
+pub(crate) fn offers<'a>(
+    board: &'a BoardReader,
+    leases: &'a LeaseView,
+    window: u64,
+    next_seq: u64,
+    newest_first: bool,
+) -> impl Iterator<Item = (u64, usize)> + 'a {
+    candidates(board, window, next_seq, newest_first)
+        .filter(|(seq, slot)| leases.is_offered(*slot, *seq))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use super::session::Connection;
+use super::session::Keep;
 use crate::format::{Format, FrameMeta, Layout};
 use crate::shm::{Descriptor, Hold};
 
@@ -22,16 +22,13 @@ pub(super) struct Buffer {
 /// The lease itself; released on drop, by the process that claimed it.
 #[derive(Debug)]
 pub(super) struct Claim {
-    hold: ManuallyDrop<Hold>,
-    /// The producer takes its end for the end of all leases.
-    connection: Arc<Connection>,
+    hold: ManuallyDrop<Hold<Keep>>,
 }
 
 impl Claim {
-    pub(super) const fn new(hold: Hold, connection: Arc<Connection>) -> Self {
+    pub(super) const fn new(hold: Hold<Keep>) -> Self {
         Self {
             hold: ManuallyDrop::new(hold),
-            connection,
         }
     }
 }
@@ -39,7 +36,7 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         // A forked child has a copy of the handle, not of the lease: its parent still reads the frame.
-        if self.connection.origin.is_here() {
+        if self.hold.keep().origin.is_here() {
             // SAFETY: this is the one place that drops it, and nothing uses it afterwards.
             unsafe { ManuallyDrop::drop(&mut self.hold) };
         }

@@ -12,9 +12,13 @@ impl Session {
         if self.formats.len() > MAX_EPOCHS {
             return Err(format!("{} formats are kept", self.formats.len()));
         }
-        for (slot, buffer) in &self.buffers {
+        if self.buffers.len() > SLOTS {
+            return Err(format!("{} slots are known", self.buffers.len()));
+        }
+        let buffers = self.buffers.iter().enumerate();
+        for (slot, buffer) in buffers.filter_map(|(n, b)| Some((n, b.as_ref()?))) {
             let (fds, named) = (buffer.fds.len(), buffer.layout.fd_count());
-            if *slot >= SLOTS || fds != named || !buffer.layout.is_valid() {
+            if fds != named || !buffer.layout.is_valid() {
                 return Err(format!(
                     "buffer {slot} has {fds} descriptors, its planes name {named}"
                 ));
@@ -27,7 +31,7 @@ impl Session {
             }
             // Each frame keeps the connection; one that is being dropped gives up its hold first. One that is being claimed may
             // have its hold already.
-            let frames = self.frames_out();
+            let frames = shared.holds.handles();
             if held as usize > frames + 1 {
                 return Err(format!("{held} frames are held, {frames} are out"));
             }

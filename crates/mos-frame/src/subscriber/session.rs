@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::fork::Origin;
-use super::frame::{Buffer, Frame};
+use super::frame::{Buffer, Claim, Frame};
 use super::{RecvError, SubscriberOptions};
 use crate::admission::Demand;
 use crate::format::Format;
-use crate::shm::{BoardReader, Descriptor, Hold, Holds, LeaseView, SLOTS, offers};
-use crate::socket::{self, Packet, Received, Sent, Wait};
+use crate::shm::{BoardReader, Descriptor, Hold, Holds, LeaseView, SLOTS, candidates, offers};
+use crate::socket::{self, Packet, Received, Sent, Spill, Wait};
 use crate::wire::{Message, Reason, VERSION};
 
 /// Formats that are kept: a buffer of the one before the newest may still be on its way.
@@ -64,8 +64,7 @@ pub(super) enum Heard {
 pub(super) struct Shared {
     id: u64,
     board: BoardReader,
-    leases: Arc<LeaseView>,
-    pub(super) holds: Holds,
+    pub(super) holds: Holds<Keep>,
     revocable: bool,
 }
 
@@ -73,7 +72,7 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct Connection {
     socket: OwnedFd,
-    pub(super) origin: Origin,
+    origin: Origin,
 }
 
 impl Drop for Connection {
@@ -88,19 +87,30 @@ impl Drop for Connection {
     }
 }
 
+/// What a frame needs of its session.
+#[derive(Debug)]
+pub(super) struct Keep {
+    /// Here as well, where the hold is: a frame that is dropped need not touch the connection.
+    pub(super) origin: Origin,
+    /// The producer takes its end for the end of all leases.
+    _connection: Arc<Connection>,
+}
+
 #[derive(Debug)]
 pub(super) struct Session {
     connection: Arc<Connection>,
     phase: Phase,
     pub(super) shared: Option<Shared>,
     pub(super) formats: HashMap<u32, Arc<Format>>,
-    pub(super) buffers: HashMap<usize, Arc<Buffer>>,
+    /// By slot, up to the highest that was ever used.
+    pub(super) buffers: Vec<Option<Arc<Buffer>>>,
     /// Buffer announcements to acknowledge.
     unacked: u32,
     armed: bool,
     /// Sequence that comes next, for one who misses none; 0 before the first frame.
     next_seq: u64,
     window: u64,
+    spill: Spill,
 }
 
 impl Session {
@@ -140,22 +150,18 @@ impl Session {
             phase: Phase::Greeting,
             shared: None,
             formats: HashMap::new(),
-            buffers: HashMap::new(),
+            buffers: Vec::new(),
             unacked: 0,
             armed: false,
             next_seq: 0,
             window: u64::from(options.window),
+            spill: Spill::default(),
         })
     }
 
     /// Whether this process made it, and not one that it was forked from.
     pub(super) fn is_ours(&self) -> bool {
         self.connection.origin.is_here()
-    }
-
-    /// Frames that were handed out and are still there.
-    pub(super) fn frames_out(&self) -> usize {
-        Arc::strong_count(&self.connection) - 1
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
@@ -167,10 +173,15 @@ impl Session {
     }
 
     /// Reads and acts on one message.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as of `receive_with`")]
     pub(super) fn hear(&mut self, wait: Wait) -> Result<Heard, End> {
-        match socket::receive(self.connection.socket.as_fd(), wait)? {
+        let socket = self.connection.socket.as_fd();
+        match socket::receive_with(socket, wait, &mut self.spill)? {
             Received::Empty => Ok(Heard::Nothing),
             Received::Gone => Err(End::Gone),
+            // Most are rings, and their reader was just woken: it finds the code of all else cold.
+            Received::Packet(packet) if Message::is_bell(&packet.bytes) => Ok(Heard::Ring),
             Received::Packet(packet) => {
                 let heard = self.act(packet);
                 #[cfg(debug_assertions)]
@@ -197,6 +208,7 @@ impl Session {
         Ok(heard)
     }
 
+    #[cold]
     fn act(&mut self, packet: Packet) -> Result<Heard, End> {
         let message = Message::decode(&packet.bytes).map_err(|e| End::Protocol(e.to_string()))?;
         match message {
@@ -256,25 +268,21 @@ impl Session {
                         fds.len()
                     )));
                 }
-                self.buffers.insert(
-                    slot as usize,
-                    Arc::new(Buffer {
-                        generation,
-                        epoch,
-                        format,
-                        layout,
-                        fds,
-                    }),
-                );
+                let slot = slot as usize;
+                if self.buffers.len() <= slot {
+                    self.buffers.resize(slot + 1, None);
+                }
+                self.buffers[slot] = Some(Arc::new(Buffer {
+                    generation,
+                    epoch,
+                    format,
+                    layout,
+                    fds,
+                }));
             }
             Message::BufferRemove { slot, generation } => {
-                let slot = slot as usize;
-                if self
-                    .buffers
-                    .get(&slot)
-                    .is_some_and(|b| b.generation == generation)
-                {
-                    self.buffers.remove(&slot);
+                if let Some(buffer) = self.buffers.get_mut(slot as usize) {
+                    buffer.take_if(|b| b.generation == generation);
                 }
             }
             Message::Start => self.phase = Phase::Started,
@@ -291,14 +299,17 @@ impl Session {
             return Err(End::Protocol(text));
         }
         let board = BoardReader::new(board.as_fd())?;
-        let leases = Arc::new(LeaseView::new(leases.as_fd())?);
+        let leases = LeaseView::new(leases.as_fd())?;
         // With a hold of 0 frames are ours while they are in the window.
         let limit = if hold == 0 { window } else { hold };
+        let keep = Keep {
+            origin: self.connection.origin,
+            _connection: Arc::clone(&self.connection),
+        };
         self.shared = Some(Shared {
             id,
             board,
-            holds: Holds::new(Arc::clone(&leases), limit),
-            leases,
+            holds: Holds::new(leases, limit, keep),
             revocable: hold == 0,
         });
         self.window = u64::from(window);
@@ -327,14 +338,14 @@ impl Session {
     pub(super) fn arm(&mut self) {
         self.armed = true;
         if let Some(shared) = &self.shared {
-            shared.leases.arm();
+            shared.holds.leases().arm();
         }
     }
 
     /// Takes that back; true if it had been asked for, so that a ring or a message may have come.
     pub(super) fn disarm(&mut self) -> bool {
         if let Some(shared) = self.shared.as_ref().filter(|_| self.armed) {
-            shared.leases.disarm();
+            shared.holds.leases().disarm();
         }
         std::mem::take(&mut self.armed)
     }
@@ -343,55 +354,41 @@ impl Session {
     /// and was not heard is read, or rings would pile up in front of messages; true if there was one.
     pub(super) fn stand_down(&mut self, heard: &Heard) -> Result<bool, End> {
         let asked = std::mem::take(&mut self.armed);
+        // A ring is the answer to the arming: there is nothing to take back.
+        if *heard == Heard::Ring {
+            return Ok(false);
+        }
         let answered = match &self.shared {
-            Some(shared) if asked => shared.leases.disarm(),
+            Some(shared) if asked => shared.holds.leases().disarm(),
             _ => false,
         };
-        let unheard = answered && *heard != Heard::Ring;
-        if unheard {
+        if answered {
             self.hear_all()?;
         }
-        Ok(unheard)
+        Ok(answered)
     }
 
     /// Whether a frame waits to be claimed.
     pub(super) fn has_offer(&self) -> bool {
-        self.offers(false).next().is_some()
-    }
-
-    /// Sequence and slot of the frames on offer, oldest or newest first. Hints: each may be taken back any time.
-    fn offers(&self, newest_first: bool) -> impl Iterator<Item = (u64, usize)> + '_ {
-        let started = self.shared.as_ref().filter(|_| self.is_started());
-        started.into_iter().flat_map(move |s| {
-            offers(
-                &s.board,
-                &s.leases,
-                self.window,
-                self.next_seq,
-                newest_first,
-            )
-        })
+        let Some(shared) = self.shared.as_ref().filter(|_| self.is_started()) else {
+            return false;
+        };
+        let leases = shared.holds.leases();
+        let mut offers = offers(&shared.board, leases, self.window, self.next_seq, false);
+        offers.next().is_some()
     }
 
     /// Claims the oldest or the newest frame on offer. Also gives the number of frames missed since the one before.
     pub(super) fn claim(&mut self, newest: bool) -> Result<Option<(Frame, u64)>, SessionError> {
         // Looked for anew each time, but no more often than there are frames: a producer that flickers can't keep us here.
         for _ in 0..self.window {
-            let Some((seq, slot)) = self.offers(newest).next() else {
+            let Some((seq, slot, hold)) = self.claim_first(newest)? else {
+                if self.has_offer() {
+                    continue;
+                }
                 break;
             };
-            let Some(shared) = &mut self.shared else {
-                break;
-            };
-            if shared.holds.is_full() {
-                let hold = shared.holds.limit();
-                return Err(SessionError::Recv(RecvError::HoldLimit { hold }));
-            }
-            let Some(hold) = shared.holds.claim(slot, seq) else {
-                continue;
-            };
-            let known = self.buffer_of(slot, seq).map_err(SessionError::End)?;
-            let Some((buffer, descriptor)) = known else {
+            let Some((buffer, descriptor)) = self.buffer_of(slot, seq)? else {
                 // It was revoked since, and its slot may have another frame by now: as if it had never been on offer. A hold
                 // of 0 meets that, and whoever is being cut off.
                 if !hold.stands() {
@@ -412,12 +409,32 @@ impl Session {
         Ok(None)
     }
 
+    /// Claims the first frame that can be claimed. Without a look before: that would fetch the word from the producer's
+    /// core twice, to read it and to change it.
+    fn claim_first(&mut self, newest: bool) -> Result<Option<(u64, usize, Hold<Keep>)>, RecvError> {
+        let Some(Shared { board, holds, .. }) = self.shared.as_mut() else {
+            return Ok(None);
+        };
+        if !matches!(self.phase, Phase::Started) {
+            return Ok(None);
+        }
+        if holds.is_full() {
+            let hold = holds.limit();
+            return if self.has_offer() {
+                Err(RecvError::HoldLimit { hold })
+            } else {
+                Ok(None)
+            };
+        }
+        let mut candidates = candidates(board, self.window, self.next_seq, newest);
+        Ok(candidates.find_map(|(seq, slot)| Some((seq, slot, holds.claim(slot, seq)?))))
+    }
+
     /// Makes the handle of a frame that was just claimed.
-    fn frame(&self, hold: Hold, buffer: Arc<Buffer>, descriptor: Descriptor) -> Frame {
+    fn frame(&self, hold: Hold<Keep>, buffer: Arc<Buffer>, descriptor: Descriptor) -> Frame {
         let shared = self.shared.as_ref();
         let (session, revocable) = shared.map_or((0, false), |s| (s.id, s.revocable));
-        let claim = super::frame::Claim::new(hold, Arc::clone(&self.connection));
-        Frame::new(claim, buffer, descriptor, session, revocable)
+        Frame::new(Claim::new(hold), buffer, descriptor, session, revocable)
     }
 
     /// Buffer and description of a claimed frame; `None` if there is none, which is certain only while the claim stands.
@@ -430,17 +447,18 @@ impl Session {
         let Some(descriptor) = shared.and_then(|shared| shared.board.read(slot, seq)) else {
             return Ok(None);
         };
-        let known = |s: &Self| {
-            s.buffers
-                .get(&slot)
-                .filter(|b| b.generation == descriptor.generation)
-                .cloned()
-        };
-        if known(self).is_none() {
+        let mut known = self.known_buffer(slot, &descriptor);
+        if known.is_none() {
             // Its BUFFER_ADD was sent before it was offered, so it is in the socket.
             self.hear_all()?;
+            known = self.known_buffer(slot, &descriptor);
         }
-        Ok(known(self).map(|buffer| (buffer, descriptor)))
+        Ok(known.map(|buffer| (buffer, descriptor)))
+    }
+
+    fn known_buffer(&self, slot: usize, frame: &Descriptor) -> Option<Arc<Buffer>> {
+        let buffer = self.buffers.get(slot)?.as_ref()?;
+        (buffer.generation == frame.generation).then(|| Arc::clone(buffer))
     }
 }
 
@@ -449,4 +467,16 @@ impl Session {
 pub(super) enum SessionError {
     End(End),
     Recv(RecvError),
+}
+
+impl From<RecvError> for SessionError {
+    fn from(error: RecvError) -> Self {
+        Self::Recv(error)
+    }
+}
+
+impl From<End> for SessionError {
+    fn from(end: End) -> Self {
+        Self::End(end)
+    }
 }

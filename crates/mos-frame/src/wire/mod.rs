@@ -218,6 +218,12 @@ impl Message {
         }
     }
 
+    /// Whether a packet is [`Message::Bell`]: what there is to know of most of them.
+    pub(crate) fn is_bell(packet: &[u8]) -> bool {
+        let (kind, len) = (kind::BELL.to_le_bytes(), (HEADER as u32).to_le_bytes());
+        packet.len() == HEADER && packet[..2] == kind && packet[4..] == len
+    }
+
     /// The message of a packet; `None` if its type is unknown and may be skipped.
     pub(crate) fn decode(packet: &[u8]) -> Result<Option<Self>, WireError> {
         let mut r = Reader(packet);
