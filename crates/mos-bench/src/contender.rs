@@ -16,6 +16,8 @@ pub(crate) type Error = Box<dyn std::error::Error>;
 /// Names that bars look for; a contender of the kind calls itself so.
 pub(crate) const BUS: &str = "bus";
 pub(crate) const BUS_ELEMENTS: &str = "mosframesink";
+/// The least that a delivery costs between two processes.
+pub(crate) const FLOOR: &str = "SEQPACKET";
 pub(crate) const SHM: &str = "shmsink";
 pub(crate) const UNIXFD: &str = "unixfdsink";
 

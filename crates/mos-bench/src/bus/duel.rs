@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::floor::Floor;
 use super::native::Native;
 use super::producer::Shape;
 use crate::contender::{Absent, Contender, Error, Lane, Load, Run, StopPlan, StopStory};
@@ -62,7 +63,7 @@ pub(super) struct Figures {
 
 pub(super) fn measure(effort: Effort, args: &PeerArgs, seed: u64) -> Result<Figures, Error> {
     let (foreign, absent) = peers::all(args)?;
-    let mut contenders: Vec<Box<dyn Contender>> = vec![Box::new(Native)];
+    let mut contenders: Vec<Box<dyn Contender>> = vec![Box::new(Native), Box::new(Floor)];
     contenders.extend(foreign);
     let mut ring = Ring {
         contenders,

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::scenario::{Kind, Outcome};
 use super::{cost, crowd, duel, leases_back, publish_time, syscalls, wake};
-use crate::contender::{BUS, BUS_ELEMENTS, SHM, UNIXFD};
+use crate::contender::{BUS, BUS_ELEMENTS, FLOOR, SHM, UNIXFD};
 use crate::report::{Bar, Finding};
 
 /// Figures by section; `None` or empty where a section was left out or could not be made.
@@ -248,10 +248,18 @@ impl Findings {
         let times =
             |subscribers| Some(f.better_peer(subscribers)? / f.us_per_delivery(BUS, subscribers)?);
         let (one, four) = (times(1)?, times(4)?);
+        // What the bar would be for something that does nothing but wake a process.
+        let floor = |n| Some(f.better_peer(n)? / f.us_per_delivery(FLOOR, n)?);
+        let mut values = vec![("one", one), ("four", four)];
+        let mut beside = String::new();
+        if let (Some(floor_one), Some(floor_four)) = (floor(1), floor(4)) {
+            values.extend([("floor_one", floor_one), ("floor_four", floor_four)]);
+            beside = format!("; a raw SEQPACKET: {floor_one:.2} and {floor_four:.2}");
+        }
         Some(Finding {
             reached: one >= 4.0 && four >= 2.0,
-            figure: format!("{one:.2} times at one, {four:.2} times at four subscribers"),
-            values: vec![("one", one), ("four", four)],
+            figure: format!("{one:.2} times at one, {four:.2} times at four subscribers{beside}"),
+            values,
             conditions: f.shape(),
         })
     }

@@ -5,6 +5,7 @@ mod crowd;
 mod document;
 mod duel;
 mod findings;
+mod floor;
 mod leases_back;
 mod native;
 mod plan;
@@ -69,6 +70,9 @@ pub(crate) enum Role {
     /// A process that is woken by the bus and by the floors.
     #[command(hide = true)]
     Listen(wake::ListenArgs),
+    /// A subscriber of the floor of what a delivery costs.
+    #[command(hide = true)]
+    Floor(floor::FloorArgs),
     /// A subscriber that holds frames until it is killed.
     #[command(hide = true)]
     Hold(leases_back::HoldArgs),
@@ -82,6 +86,7 @@ pub(crate) fn play(role: &Role) -> Result<(), Error> {
     match role {
         Role::Subscribe(args) => subscriber::subscribe(args),
         Role::Listen(args) => wake::listen(args),
+        Role::Floor(args) => floor::receive(args),
         Role::Hold(args) => leases_back::hold(args),
         Role::CountPublish(args) => syscalls::count_publish(args),
     }
