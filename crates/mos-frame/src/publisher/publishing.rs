@@ -81,8 +81,11 @@ impl<K> State<K> {
         }
         self.sweep(self.head, after);
         self.spare_low = self.spare_low.min(self.spare());
-        // Once per pause: while frames flow the thread stays on its timer.
+        // Once per pause, and once when buffers run short: else the thread stays on its timer.
         after.wake |= !self.reaping && self.has_leases();
+        if self.at_ease && self.is_short() {
+            (self.at_ease, after.wake) = (false, true);
+        }
     }
 
     fn check_idle(&mut self, id: SlotId, after: &mut Aftermath<K>) -> Result<(), PublishError> {

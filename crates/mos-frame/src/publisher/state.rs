@@ -234,6 +234,8 @@ pub(super) struct State<K> {
     pub(super) generation: u32,
     /// The control thread looks for released frames from time to time.
     pub(super) reaping: bool,
+    /// It looks seldom, for frames flow and buffers are plenty: who finds them short wakes it.
+    pub(super) at_ease: bool,
     /// The publisher is being dropped.
     pub(super) stopping: bool,
     /// Room for the rings of a publish, kept from one to the next: to allocate it anew would make sleepers wait.
@@ -257,6 +259,7 @@ impl<K> State<K> {
             newest: None,
             generation: 0,
             reaping: false,
+            at_ease: false,
             stopping: false,
             room_for_rings: Vec::new(),
         }
@@ -269,6 +272,14 @@ impl<K> State<K> {
     /// Buffers of the budget without a frame on the bus.
     pub(super) const fn spare(&self) -> u32 {
         self.budget.slots.saturating_sub(self.busy)
+    }
+
+    /// Whether the source may soon wait for a buffer.
+    pub(super) const fn is_short(&self) -> bool {
+        let Budget {
+            in_flight, fences, ..
+        } = self.budget;
+        self.spare() <= in_flight.saturating_add(fences).saturating_add(1)
     }
 
     pub(super) const fn set_budget(&mut self, budget: Budget) {

@@ -15,14 +15,19 @@ const RETRY: Duration = Duration::from_millis(10);
 /// How soon released frames are looked for once nothing is published any more: a source whose buffers are all out waits
 /// for this. Doubled with each look in vain.
 const REAP_FIRST: Duration = Duration::from_millis(10);
-/// The longest such wait, and the wait while publishing goes on, which looks by itself.
+/// The longest such wait, and the first while publishing goes on, which looks by itself.
 const REAP_LAST: Duration = Duration::from_millis(100);
+/// The longest wait while publishing goes on and buffers are plenty: to wake the thread costs as much as a frame.
+const REAP_AT_EASE: Duration = Duration::from_millis(1600);
 
 /// When to look for released frames.
+#[derive(Debug)]
 pub(super) struct Reaper {
     due: Instant,
     head: u64,
-    wait: Duration,
+    /// The next wait if nothing is published, and if something is.
+    idle: Duration,
+    flowing: Duration,
 }
 
 impl Reaper {
@@ -30,19 +35,33 @@ impl Reaper {
         Self {
             due: Instant::now(),
             head: 0,
-            wait: REAP_FIRST,
+            idle: REAP_FIRST,
+            flowing: REAP_LAST,
         }
     }
 
     /// Notes that one looked, while `head` was the newest frame.
     fn looked(&mut self, now: Instant, head: u64) {
-        let publishing = std::mem::replace(&mut self.head, head) != head;
-        self.due = now + if publishing { REAP_LAST } else { self.wait };
-        self.wait = if publishing {
-            REAP_FIRST
+        if std::mem::replace(&mut self.head, head) == head {
+            self.due = now + self.idle;
+            self.idle = (self.idle * 2).min(REAP_LAST);
+            self.flowing = REAP_LAST;
         } else {
-            (self.wait * 2).min(REAP_LAST)
-        };
+            self.due = now + self.flowing;
+            self.flowing = (self.flowing * 2).min(REAP_AT_EASE);
+            self.idle = REAP_FIRST;
+        }
+    }
+
+    /// Notes that the source may soon wait for a buffer.
+    fn hurry(&mut self, now: Instant) {
+        self.due = self.due.min(now + REAP_LAST);
+        self.flowing = REAP_LAST;
+    }
+
+    /// Whether the next look is late for a source that waits for a buffer.
+    fn is_at_ease(&self, now: Instant) -> bool {
+        self.due > now + REAP_LAST
     }
 }
 
@@ -153,12 +172,20 @@ impl<K: Send + 'static> Control<K> {
             // Also between the frames of a stream that flows, or the next publish would have to wake us each time.
             let flows = state.head != self.reaper.head && !state.subs.is_empty();
             state.reaping = flows || state.has_leases();
+            if state.is_short() {
+                self.reaper.hurry(now);
+                state.at_ease = false;
+            }
             if !state.reaping || now < self.reaper.due {
                 return;
             }
             let head = state.head;
             state.sweep(head, &mut after);
             self.reaper.looked(now, head);
+            if state.is_short() {
+                self.reaper.hurry(now);
+            }
+            state.at_ease = self.reaper.is_at_ease(now);
         }
         self.shared.finish(after);
         if self.listener.is_none() {
@@ -216,5 +243,44 @@ impl<K: Send + 'static> Control<K> {
         for id in done {
             self.gone(id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Waits of a thread that looks as soon as it is due, in ms; each look finds the head that is given.
+    fn waits(reaper: &mut Reaper, now: &mut Instant, heads: &[u64]) -> Vec<u128> {
+        let look = |head: &u64| {
+            reaper.looked(*now, *head);
+            let wait = reaper.due - *now;
+            *now = reaper.due;
+            wait.as_millis()
+        };
+        heads.iter().map(look).collect()
+    }
+
+    #[test]
+    fn looks_are_rare_while_frames_flow_and_soon_once_they_stop() {
+        let (mut reaper, mut now) = (Reaper::new(), Instant::now());
+        let flowing = waits(&mut reaper, &mut now, &[1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(flowing, [100, 200, 400, 800, 1600, 1600, 1600]);
+        let stopped = waits(&mut reaper, &mut now, &[7; 6]);
+        assert_eq!(stopped, [10, 20, 40, 80, 100, 100]);
+        assert_eq!(waits(&mut reaper, &mut now, &[8, 9]), [100, 200]);
+    }
+
+    #[test]
+    fn short_buffers_are_looked_for_at_once() {
+        let (mut reaper, mut now) = (Reaper::new(), Instant::now());
+        waits(&mut reaper, &mut now, &[1, 2, 3, 4]);
+        reaper.looked(now, 5);
+        assert!(reaper.is_at_ease(now));
+        reaper.hurry(now);
+        assert!(!reaper.is_at_ease(now));
+        assert_eq!(reaper.due - now, REAP_LAST);
+        now = reaper.due;
+        assert_eq!(waits(&mut reaper, &mut now, &[6, 7]), [100, 200]);
     }
 }
