@@ -1,10 +1,13 @@
 //! What the memory of a buffer is, by what the kernel says, not by what its label says.
 
 use std::os::fd::BorrowedFd;
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use gst::glib;
+use gst::glib::translate::IntoGlib;
 use gst_allocators::FdMemory;
-use mos_frame::memory as fd_memory;
+use mos_frame::memory::{self as fd_memory, MemoryId};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::SealFlags;
 use rustix::io::Errno;
@@ -29,7 +32,51 @@ pub(crate) fn fd_of(memory: &gst::MemoryRef) -> Option<BorrowedFd<'_>> {
     (fd >= 0).then(|| unsafe { BorrowedFd::borrow_raw(fd) })
 }
 
-/// Tells kinds of memory apart; cheap for memory like the one that was seen before.
+/// What the kernel said about a block of memory. None of it changes while the block lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Facts {
+    pub(crate) kind: Kind,
+    /// `None` without a descriptor, or with one that the kernel does not know.
+    pub(crate) id: Option<MemoryId>,
+    /// Whether nobody who gets the descriptor can write to it. A seal can still come, so `false` is not remembered.
+    pub(crate) read_only: bool,
+}
+
+/// Held while a block's facts are read or changed: two sinks may have the same block, and each copies what it reads.
+static REMEMBERING: Mutex<()> = Mutex::new(());
+static FACTS: LazyLock<glib::Quark> = LazyLock::new(|| glib::Quark::from_str("mos-memory-facts"));
+
+/// What was found out about this block before.
+///
+/// On the block itself, not in a table by address or descriptor: both are used again for other memory.
+pub(crate) fn remembered(memory: &gst::MemoryRef) -> Option<Facts> {
+    let _guard = REMEMBERING.lock().unwrap_or_else(PoisonError::into_inner);
+    // SAFETY: a live block is asked for data that only `remember` sets, which is a `Facts`; it can't be replaced meanwhile.
+    unsafe {
+        let block = memory.as_ptr().cast_mut().cast();
+        let facts = gst::ffi::gst_mini_object_get_qdata(block, FACTS.into_glib());
+        facts.cast::<Facts>().as_ref().copied()
+    }
+}
+
+fn remember(memory: &gst::MemoryRef, facts: Facts) {
+    let facts = Box::into_raw(Box::new(facts));
+    let _guard = REMEMBERING.lock().unwrap_or_else(PoisonError::into_inner);
+    // SAFETY: the function locks the block's data by itself and needs no writable block. The box is handed over and comes
+    // back exactly once, to `forget`, when the block is freed or its facts are replaced.
+    unsafe {
+        let block = memory.as_ptr().cast_mut().cast();
+        gst::ffi::gst_mini_object_set_qdata(block, FACTS.into_glib(), facts.cast(), Some(forget));
+    }
+}
+
+/// Called by GStreamer once for each `Facts` that was set.
+unsafe extern "C" fn forget(facts: glib::ffi::gpointer) {
+    // SAFETY: the pointer is the box of `remember`.
+    drop(unsafe { Box::from_raw(facts.cast::<Facts>()) });
+}
+
+/// Tells kinds of memory apart; cheap for memory like the one that was seen before, and free for a block that was.
 ///
 /// All dma-bufs are inodes of one kernel-internal file system, and so are all memfds. So a file system that was looked
 /// at once (`/proc/self/fdinfo`, `F_GET_SEALS`) answers for every later buffer, at the price of one `fstat(2)`.
@@ -41,7 +88,32 @@ pub(crate) struct Probe {
 impl Probe {
     /// What `memory` is.
     pub(crate) fn kind(&mut self, memory: &gst::MemoryRef) -> Kind {
-        fd_of(memory).map_or(Kind::System, |fd| self.kind_of_fd(fd))
+        self.facts(memory).kind
+    }
+
+    /// What the kernel says about `memory`.
+    pub(crate) fn facts(&mut self, memory: &gst::MemoryRef) -> Facts {
+        if let Some(facts) = remembered(memory) {
+            return facts;
+        }
+        let Some(fd) = fd_of(memory) else {
+            return Facts {
+                kind: Kind::System,
+                id: None,
+                read_only: false,
+            };
+        };
+        let kind = self.kind_of_fd(fd);
+        let facts = Facts {
+            kind,
+            id: fd_memory::memory_id(fd).ok(),
+            // Whether a dma-buf is read-only its exporter knows.
+            read_only: kind == Kind::Memfd && is_read_only(fd),
+        };
+        if facts.read_only || kind == Kind::DmaBuf {
+            remember(memory, facts);
+        }
+        facts
     }
 
     fn kind_of_fd(&mut self, fd: BorrowedFd<'_>) -> Kind {
@@ -167,6 +239,43 @@ pub(crate) mod tests {
                 "round {round}"
             );
         }
+    }
+
+    #[test]
+    fn facts_stay_with_a_block_and_go_with_it() {
+        gst::init().unwrap();
+        let sealed = || {
+            let fd = mos_frame::memory::memfd("facts", 4096).unwrap();
+            mos_frame::memory::seal_read_only(fd.as_fd()).unwrap();
+            fd
+        };
+        let (first, second) = (sealed(), sealed());
+        let id = |fd: &OwnedFd| mos_frame::memory::memory_id(fd.as_fd()).unwrap();
+        let (first_id, second_id) = (id(&first), id(&second));
+        let mut probe = Probe::default();
+        let block = fd_memory_of(first, 4096);
+        assert_eq!(remembered(&block), None);
+        let facts = probe.facts(&block);
+        assert_eq!((facts.id, facts.read_only), (Some(first_id), true));
+        assert_eq!(remembered(&block), Some(facts));
+        // A part of it is a block of its own.
+        assert_eq!(remembered(&block.share(0..16)), None);
+        drop(block);
+        // Another block, maybe at the same address with the same descriptor's number.
+        let block = fd_memory_of(second, 4096);
+        assert_eq!(remembered(&block), None);
+        assert_eq!(probe.facts(&block).id, Some(second_id));
+    }
+
+    #[test]
+    fn a_seal_that_comes_later_is_noticed() {
+        gst::init().unwrap();
+        let fd = mos_frame::memory::memfd("facts", 4096).unwrap();
+        let block = fd_memory_of(fd.try_clone().unwrap(), 4096);
+        let mut probe = Probe::default();
+        assert!(!probe.facts(&block).read_only);
+        mos_frame::memory::seal_read_only(fd.as_fd()).unwrap();
+        assert!(probe.facts(&block).read_only);
     }
 
     #[test]

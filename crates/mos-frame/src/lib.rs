@@ -81,5 +81,5 @@ pub use publisher::{
 pub use subscriber::MappedFrame;
 #[cfg(not(mos_loom))]
 pub use subscriber::{
-    ConnectError, Frame, Reason, RecvError, Subscriber, SubscriberOptions, SubscriberStats,
+    ConnectError, Frame, Reason, RecvError, Subscriber, SubscriberOptions, SubscriberStats, Waited,
 };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use gst::prelude::*;
 use gst_video::VideoInfo;
+use mos_frame::memory::MemoryId;
 use mos_frame::{
     Budget, Format, FourCc, FrameMeta, ImportError, MemoryKind, PublishError, Publisher,
 };
@@ -12,7 +13,7 @@ use mos_frame::{
 use super::SinkStats;
 use super::fault::Fault;
 use crate::budget;
-use crate::memory::{self, Kind, Probe};
+use crate::memory::{self, Facts, Kind, Probe};
 use crate::planes::{self, Planes};
 
 /// What became of a frame.
@@ -123,34 +124,19 @@ impl Outlet {
     fn try_publish(&mut self, buffer: &gst::Buffer, meta: FrameMeta) -> Result<Outcome, Fault> {
         let info = self.stream.as_ref().ok_or(Fault::NoCaps)?.info.clone();
         let planes = planes::of(buffer, &info).map_err(Fault::Planes)?;
-        if let Some(kind) = self.shareable(buffer, &planes)? {
-            return self.publish_shareable(buffer.clone(), &planes, kind, meta);
+        let facts = self.facts(buffer, &planes);
+        if let Some(kind) = shareable(&facts)? {
+            return self.publish_shareable(buffer.clone(), &planes, kind, &facts, meta);
         }
         self.publish_copy(buffer, &info, meta)
     }
 
-    /// What the memory is on the bus; `None` if it has to be copied.
-    fn shareable(
-        &mut self,
-        buffer: &gst::BufferRef,
-        planes: &Planes,
-    ) -> Result<Option<MemoryKind>, Fault> {
-        let mut kinds = planes
-            .memories
-            .iter()
-            .map(|&block| self.probe.kind(buffer.peek_memory(block)));
-        let first = kinds.next().unwrap_or(Kind::System);
-        match (first, kinds.all(|kind| kind == first)) {
-            (Kind::DmaBuf, true) => Ok(Some(MemoryKind::DmaBuf)),
-            (Kind::Memfd, true) if cfg!(feature = "development") => Ok(Some(MemoryKind::Memfd)),
-            (Kind::System, true) if cfg!(feature = "development") => Ok(None),
-            (Kind::System, true) => Err(Fault::NotShareable("system memory")),
-            (Kind::Memfd, true) => Err(Fault::NotShareable("a memfd")),
-            (Kind::OtherFd, true) => Err(Fault::NotShareable(
-                "a descriptor that is neither a dma-buf nor a sealable memfd",
-            )),
-            (_, false) => Err(Fault::NotShareable("of different kinds")),
-        }
+    /// What the kernel says about each block of memory.
+    fn facts(&mut self, buffer: &gst::BufferRef, planes: &Planes) -> Vec<Facts> {
+        let blocks = planes.memories.iter();
+        blocks
+            .map(|&block| self.probe.facts(buffer.peek_memory(block)))
+            .collect()
     }
 
     fn publish_shareable(
@@ -158,15 +144,21 @@ impl Outlet {
         buffer: gst::Buffer,
         planes: &Planes,
         kind: MemoryKind,
+        facts: &[Facts],
         meta: FrameMeta,
     ) -> Result<Outcome, Fault> {
         let blocks = planes.memories.iter();
         let fds: Vec<BorrowedFd<'_>> = blocks
             .filter_map(|&block| memory::fd_of(buffer.peek_memory(block)))
             .collect();
-        let read_only = settle(kind, &fds).map_err(ImportError::from)?;
+        let read_only = facts.iter().all(|facts| facts.read_only);
+        if kind == MemoryKind::Memfd && !read_only {
+            let fixed = fds.iter().try_for_each(|&fd| memory::fix_size(fd));
+            fixed.map_err(ImportError::from)?;
+        }
         self.announce(&buffer, kind, read_only);
-        let slot = match self.publisher.import(&fds, &planes.layout) {
+        let ids: Vec<MemoryId> = facts.iter().filter_map(|facts| facts.id).collect();
+        let slot = match self.publisher.import_known(&ids, &fds, &planes.layout) {
             Err(full @ ImportError::Full) => return Ok(Outcome::Dropped(full.to_string())),
             slot => slot?,
         };
@@ -208,7 +200,8 @@ impl Outlet {
         };
         self.copied += 1;
         let planes = planes::of(&copy, info).map_err(Fault::Planes)?;
-        self.publish_shareable(copy, &planes, MemoryKind::Memfd, meta)
+        let facts = self.facts(&copy, &planes);
+        self.publish_shareable(copy, &planes, MemoryKind::Memfd, &facts, meta)
     }
 
     #[cfg(not(feature = "development"))]
@@ -266,21 +259,29 @@ const FENCE: Duration = Duration::from_secs(1);
 ///
 /// Subscribers get no fence: what they are offered is finished. Memory that no device writes is ready at once.
 pub(crate) fn wait_finished(buffer: &gst::BufferRef) -> Result<bool, Fault> {
-    let fds: Vec<BorrowedFd<'_>> = buffer.iter_memories().filter_map(memory::fd_of).collect();
+    let is_memfd = |memory: &gst::MemoryRef| {
+        memory::remembered(memory).is_some_and(|facts| facts.kind == Kind::Memfd)
+    };
+    let memories = buffer.iter_memories().filter(|memory| !is_memfd(memory));
+    let fds: Vec<BorrowedFd<'_>> = memories.filter_map(memory::fd_of).collect();
     Ok(memory::wait_written(&fds, FENCE).map_err(ImportError::from)?)
 }
 
-/// Makes memory ready for subscribers; whether they are unable to write to it.
-fn settle(kind: MemoryKind, fds: &[BorrowedFd<'_>]) -> std::io::Result<bool> {
-    if kind == MemoryKind::DmaBuf {
-        // Whether a dma-buf is read-only its exporter knows.
-        return Ok(false);
+/// What the memory is on the bus; `None` if it has to be copied.
+fn shareable(facts: &[Facts]) -> Result<Option<MemoryKind>, Fault> {
+    let mut kinds = facts.iter().map(|facts| facts.kind);
+    let first = kinds.next().unwrap_or(Kind::System);
+    match (first, kinds.all(|kind| kind == first)) {
+        (Kind::DmaBuf, true) => Ok(Some(MemoryKind::DmaBuf)),
+        (Kind::Memfd, true) if cfg!(feature = "development") => Ok(Some(MemoryKind::Memfd)),
+        (Kind::System, true) if cfg!(feature = "development") => Ok(None),
+        (Kind::System, true) => Err(Fault::NotShareable("system memory")),
+        (Kind::Memfd, true) => Err(Fault::NotShareable("a memfd")),
+        (Kind::OtherFd, true) => Err(Fault::NotShareable(
+            "a descriptor that is neither a dma-buf nor a sealable memfd",
+        )),
+        (_, false) => Err(Fault::NotShareable("of different kinds")),
     }
-    let read_only = fds.iter().all(|&fd| memory::is_read_only(fd));
-    if !read_only {
-        fds.iter().try_for_each(|&fd| memory::fix_size(fd))?;
-    }
-    Ok(read_only)
 }
 
 /// The format of frames with these caps; what their memory is shows with the first of them.

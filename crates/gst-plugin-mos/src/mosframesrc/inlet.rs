@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mos_frame::{ConnectError, Format, Frame, RecvError, Subscriber, SubscriberStats};
+use mos_frame::{ConnectError, Format, Frame, RecvError, Subscriber, SubscriberStats, Waited};
 
 use super::release::Releases;
 use super::wait::{Stop, Woken};
@@ -45,7 +45,7 @@ struct Last {
     session: u64,
     seq: u64,
     epoch: u32,
-    format: Format,
+    format: Arc<Format>,
 }
 
 /// What is new about a frame against the one before it.
@@ -108,19 +108,21 @@ impl Inlet {
 
     /// Waits for a frame until one is there, the patience is over or the wait is stopped.
     pub(crate) fn next(&mut self, stop: &Stop) -> Result<Arrival, RecvError> {
-        let mut deadline = self.deadline();
+        let deadline = self.deadline();
         loop {
-            if self.awaited.is_some() && self.subscriber.is_connected() {
-                self.awaited = None;
-                deadline = self.deadline();
-            }
-            let woken = match self.try_next() {
-                Ok(Some(frame)) => {
+            let waited = if self.awaited.is_some() {
+                self.await_stream(stop, deadline)
+            } else {
+                self.wait(stop, deadline)
+            };
+            let woken = match waited {
+                Ok(Waited::Frame(frame)) => {
                     self.awaited = None;
                     return Ok(Arrival::Frame(frame));
                 }
-                Ok(None) => stop.wait(self.subscriber.as_fd(), deadline)?,
-                Err(RecvError::HoldLimit { .. }) => match self.try_after_release()? {
+                Ok(Waited::Other) => Woken::Stopped,
+                Ok(Waited::TimedOut) => Woken::TimedOut,
+                Err(RecvError::HoldLimit { .. }) => match self.try_after_release(stop)? {
                     Some(frame) => return Ok(Arrival::Frame(frame)),
                     None => stop.wait(self.releases.as_fd(), deadline)?,
                 },
@@ -135,25 +137,49 @@ impl Inlet {
         }
     }
 
-    fn try_next(&mut self) -> Result<Option<Frame>, RecvError> {
+    fn wait(&mut self, stop: &Stop, deadline: Option<Instant>) -> Result<Waited, RecvError> {
         if self.latest {
-            self.subscriber.try_latest()
+            self.subscriber.latest_or(stop.as_fd(), deadline)
         } else {
-            self.subscriber.try_next()
+            self.subscriber.next_or(stop.as_fd(), deadline)
+        }
+    }
+
+    /// Waits until the stream is there, where [`Self::wait`] would wait for its first frame, which has a time of its own.
+    fn await_stream(
+        &mut self,
+        stop: &Stop,
+        deadline: Option<Instant>,
+    ) -> Result<Waited, RecvError> {
+        loop {
+            if let Some(frame) = self.subscriber.try_next()? {
+                return Ok(Waited::Frame(frame));
+            }
+            if self.subscriber.is_connected() {
+                self.awaited = None;
+                let deadline = self.deadline();
+                return self.wait(stop, deadline);
+            }
+            match stop.wait(self.subscriber.as_fd(), deadline)? {
+                Woken::Ready => {}
+                Woken::Stopped => return Ok(Waited::Other),
+                Woken::TimedOut => return Ok(Waited::TimedOut),
+            }
         }
     }
 
     /// Asks for a ring with the next release, and looks again: the release may just have been. `None`: wait for the ring.
-    fn try_after_release(&mut self) -> Result<Option<Frame>, RecvError> {
+    fn try_after_release(&mut self, stop: &Stop) -> Result<Option<Frame>, RecvError> {
         self.releases.expect()?;
-        match self.try_next() {
+        match self.wait(stop, Some(Instant::now())) {
+            Ok(Waited::Frame(frame)) => Ok(Some(frame)),
             Err(RecvError::HoldLimit { .. }) => Ok(None),
             // Released, but nothing new is there: come again at once, to wait for the bus.
-            Ok(None) => {
+            Ok(Waited::Other | Waited::TimedOut) => {
                 self.releases.ring();
                 Ok(None)
             }
-            other => other,
+            Err(why) => Err(why),
         }
     }
 
@@ -169,13 +195,20 @@ impl Inlet {
 
     /// Compares a frame with the one before it and remembers it.
     pub(crate) fn compare(&mut self, frame: &Frame) -> Change {
+        let (session, epoch) = (frame.session(), frame.epoch());
+        let before = self.last.take();
+        let same = |last: &&Last| (last.session, last.epoch) == (session, epoch);
         let now = Last {
-            session: frame.session(),
+            session,
             seq: frame.seq(),
-            epoch: frame.epoch(),
-            format: frame.format().clone(),
+            epoch,
+            // The same object as long as it can't be another format.
+            format: match before.as_ref().filter(same) {
+                Some(last) => Arc::clone(&last.format),
+                None => Arc::new(frame.format().clone()),
+            },
         };
-        let change = now.since(self.last.as_ref());
+        let change = now.since(before.as_ref());
         self.last = Some(now);
         change
     }
@@ -235,7 +268,7 @@ mod tests {
             session,
             seq,
             epoch,
-            format: Format::nv12_memfd(width, 480, (30, 1)),
+            format: Arc::new(Format::nv12_memfd(width, 480, (30, 1))),
         };
         let before = frame(1, 1, 10, 640);
         let cases = [

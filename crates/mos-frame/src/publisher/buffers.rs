@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::state::{Aftermath, Identity, Outgoing, Slot, State};
 use super::subscribers::doom;
-use crate::format::Format;
+use crate::format::{Format, Layout};
+use crate::memory::MemoryId;
 use crate::publisher::{ImportError, SlotId};
 use crate::shm::SLOTS;
 use crate::wire::{Message, Reason};
@@ -49,10 +50,11 @@ impl<K> State<K> {
     }
 
     /// The slot of a buffer that is known already.
-    pub(super) fn find(&self, identity: &Identity) -> Option<SlotId> {
+    pub(super) fn find(&self, memory: &[MemoryId], layout: &Layout) -> Option<SlotId> {
         self.slots.iter().enumerate().find_map(|(index, slot)| {
             let slot = slot.as_ref()?;
-            (!slot.retired && slot.identity == *identity).then_some(SlotId {
+            let is_it = slot.identity.memory == memory && slot.identity.layout == *layout;
+            (!slot.retired && is_it).then_some(SlotId {
                 index: index as u16,
                 generation: slot.generation,
             })
@@ -68,7 +70,7 @@ impl<K> State<K> {
         after: &mut Aftermath<K>,
     ) -> Result<SlotId, ImportError> {
         // Another thread may have entered it since it was looked for.
-        if let Some(known) = self.find(&identity) {
+        if let Some(known) = self.find(&identity.memory, &identity.layout) {
             return Ok(known);
         }
         let live = self.slots.iter().flatten().filter(|s| !s.retired).count();

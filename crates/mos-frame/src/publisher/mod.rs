@@ -35,7 +35,7 @@ use rustix::event::{EventfdFlags, eventfd};
 pub use crate::admission::Budget;
 pub use crate::books::LeaseCounters;
 use crate::format::{Format, FrameMeta, Layout, monotonic_ns};
-use crate::memory;
+use crate::memory::{self, MemoryId};
 use crate::shm::Board;
 use crate::socket::Listener;
 use crate::wire::Message;
@@ -231,24 +231,36 @@ impl<K: Send + 'static> Publisher<K> {
     /// The place of a buffer, by the memory behind its descriptors: found, or made and told to the subscribers. The
     /// descriptors are duplicated, so their numbers may be closed and used again.
     pub fn import(&self, fds: &[BorrowedFd<'_>], layout: &Layout) -> Result<SlotId, ImportError> {
-        let memory = fds
-            .iter()
-            .map(|fd| memory::memory_id(*fd))
-            .collect::<Result<_, _>>()?;
-        let identity = Identity {
-            memory,
-            layout: layout.clone(),
-        };
+        let memory: Result<Vec<_>, _> = fds.iter().map(|fd| memory::memory_id(*fd)).collect();
+        self.import_known(&memory?, fds, layout)
+    }
+
+    /// As [`Self::import`], without a system call for a buffer that has a place: `memory` is what [`memory::memory_id`] said
+    /// of the descriptors, which are still open.
+    pub fn import_known(
+        &self,
+        memory: &[MemoryId],
+        fds: &[BorrowedFd<'_>],
+        layout: &Layout,
+    ) -> Result<SlotId, ImportError> {
         {
             let state = self.shared.lock();
             if state.format.is_none() {
                 return Err(ImportError::NoFormat);
             }
-            if let Some(slot) = state.find(&identity) {
+            if let Some(slot) = state.find(memory, layout) {
                 return Ok(slot);
             }
         }
         check_layout(fds, layout)?;
+        if memory.len() != fds.len() {
+            let text = format!("{} descriptors of {} memories", fds.len(), memory.len());
+            return Err(ImportError::Layout(text));
+        }
+        let identity = Identity {
+            memory: memory.to_vec(),
+            layout: layout.clone(),
+        };
         let writable = fds.iter().position(|fd| !memory::is_read_only(*fd));
         let owned = fds
             .iter()

@@ -206,7 +206,7 @@ impl Subscriber {
     )]
     pub fn next(&mut self) -> Result<Frame, RecvError> {
         loop {
-            if let Some(frame) = self.wait(None)? {
+            if let Waited::Frame(frame) = self.wait(false, None, None)? {
                 return Ok(frame);
             }
         }
@@ -214,7 +214,42 @@ impl Subscriber {
 
     /// As [`Self::next`], but gives `None` after `timeout`.
     pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<Frame>, RecvError> {
-        self.wait(Instant::now().checked_add(timeout))
+        match self.wait(false, None, Instant::now().checked_add(timeout))? {
+            Waited::Frame(frame) => Ok(Some(frame)),
+            Waited::Other | Waited::TimedOut => Ok(None),
+        }
+    }
+
+    /// As [`Self::next`], but also ends when `other` is readable (an eventfd that stops the wait, say) or `deadline` passes.
+    ///
+    /// Two system calls a frame, where [`Self::try_next`] in an event loop takes five: the wait is for the connection itself.
+    /// [`AsFd`] tells nothing from then on, until the next [`Self::try_next`].
+    pub fn next_or(
+        &mut self,
+        other: BorrowedFd<'_>,
+        deadline: Option<Instant>,
+    ) -> Result<Waited, RecvError> {
+        self.wait_without_watch(false, other, deadline)
+    }
+
+    /// As [`Self::next_or`], but the newest frame; older ones are skipped.
+    pub fn latest_or(
+        &mut self,
+        other: BorrowedFd<'_>,
+        deadline: Option<Instant>,
+    ) -> Result<Waited, RecvError> {
+        self.wait_without_watch(true, other, deadline)
+    }
+
+    fn wait_without_watch(
+        &mut self,
+        newest: bool,
+        other: BorrowedFd<'_>,
+        deadline: Option<Instant>,
+    ) -> Result<Waited, RecvError> {
+        self.unwatch();
+        self.polled = false;
+        self.wait(newest, Some(other), deadline)
     }
 
     /// Whether a producer is there now.
@@ -263,25 +298,32 @@ impl Subscriber {
         }
     }
 
-    /// Waits with one system call a frame: the ring itself.
-    fn wait(&mut self, deadline: Option<Instant>) -> Result<Option<Frame>, RecvError> {
+    /// Waits with one system call a frame, the ring itself, where there is nothing else to wait for.
+    fn wait(
+        &mut self,
+        newest: bool,
+        other: Option<BorrowedFd<'_>>,
+        deadline: Option<Instant>,
+    ) -> Result<Waited, RecvError> {
         loop {
             if self.session()?.is_none() {
-                if !wait_readable(self.ready.as_fd(), deadline)? {
-                    return Ok(None);
+                match wait_either(self.ready.as_fd(), other, deadline)? {
+                    Readable::This => continue,
+                    Readable::Other => return Ok(Waited::Other),
+                    Readable::Neither => return Ok(Waited::TimedOut),
                 }
-                continue;
             }
-            if let Some(frame) = self.claim(false)? {
-                return Ok(Some(frame));
+            if let Some(frame) = self.claim(newest)? {
+                return Ok(Waited::Frame(frame));
             }
             let Link::Up(session) = &mut self.link else {
                 continue;
             };
-            if let Err(end) = doze(session, deadline) {
+            if let Err(end) = doze(session, other, deadline) {
                 match end {
                     Doze::End(end) => self.end(end)?,
-                    Doze::Late => return Ok(None),
+                    Doze::Other => return Ok(Waited::Other),
+                    Doze::Late => return Ok(Waited::TimedOut),
                     Doze::Io(error) => return Err(error.into()),
                 }
             }
@@ -390,8 +432,21 @@ impl AsRawFd for Subscriber {
     }
 }
 
+/// What a wait came to.
+#[derive(Debug)]
+pub enum Waited {
+    /// A frame.
+    Frame(Frame),
+    /// The other descriptor is readable.
+    Other,
+    /// The deadline passed.
+    TimedOut,
+}
+
 /// Why a wait for a frame found none.
 enum Doze {
+    /// The other descriptor is readable.
+    Other,
     /// The deadline came.
     Late,
     /// The session is over.
@@ -407,19 +462,28 @@ impl From<End> for Doze {
 }
 
 /// Waits until there may be a frame to claim, or a message was read.
-fn doze(session: &mut Session, deadline: Option<Instant>) -> Result<(), Doze> {
+fn doze(
+    session: &mut Session,
+    other: Option<BorrowedFd<'_>>,
+    deadline: Option<Instant>,
+) -> Result<(), Doze> {
     session.arm();
     if session.has_offer() {
         session.stand_down(&Heard::Nothing)?;
         return Ok(());
     }
-    if deadline.is_some() && !wait_readable(session.fd(), deadline).map_err(Doze::Io)? {
-        let rung = session.stand_down(&Heard::Nothing)?;
-        return if rung { Ok(()) } else { Err(Doze::Late) };
-    }
-    let wait = if deadline.is_none() {
+    let wait = if other.is_none() && deadline.is_none() {
         Wait::Yes
     } else {
+        let end = match wait_either(session.fd(), other, deadline).map_err(Doze::Io)? {
+            Readable::This => None,
+            Readable::Other => Some(Doze::Other),
+            Readable::Neither => Some(Doze::Late),
+        };
+        if let Some(end) = end {
+            let rung = session.stand_down(&Heard::Nothing)?;
+            return if rung { Ok(()) } else { Err(end) };
+        }
         Wait::No
     };
     // A ring is the common case and says all; anything else may have more behind it.
@@ -442,15 +506,37 @@ fn watch(ready: &OwnedFd, fd: BorrowedFd<'_>) -> io::Result<()> {
 
 /// Waits until `fd` is readable; false if the deadline came first.
 pub(crate) fn wait_readable(fd: BorrowedFd<'_>, deadline: Option<Instant>) -> io::Result<bool> {
+    Ok(wait_either(fd, None, deadline)? == Readable::This)
+}
+
+/// Which of two descriptors is readable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Readable {
+    This,
+    /// The other; maybe both.
+    Other,
+    /// The deadline came first.
+    Neither,
+}
+
+fn wait_either(
+    fd: BorrowedFd<'_>,
+    other: Option<BorrowedFd<'_>>,
+    deadline: Option<Instant>,
+) -> io::Result<Readable> {
+    let watched = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
+    let mut fds = [watched(fd), watched(other.unwrap_or(fd))];
+    let watched = if other.is_some() { 2 } else { 1 };
     loop {
         let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
         let left = left.map(|d| Timespec {
             tv_sec: d.as_secs().cast_signed(),
             tv_nsec: i64::from(d.subsec_nanos()),
         });
-        match poll(&mut [PollFd::new(&fd, PollFlags::IN)], left.as_ref()) {
-            Ok(0) => return Ok(false),
-            Ok(_) => return Ok(true),
+        match poll(&mut fds[..watched], left.as_ref()) {
+            Ok(0) => return Ok(Readable::Neither),
+            Ok(_) if other.is_some() && !fds[1].revents().is_empty() => return Ok(Readable::Other),
+            Ok(_) => return Ok(Readable::This),
             Err(Errno::INTR) => {}
             Err(e) => return Err(e.into()),
         }
