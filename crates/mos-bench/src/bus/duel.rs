@@ -194,13 +194,19 @@ fn cost(name: &str, lane: Lane, subscribers: u32, frames: u64, runs: &[Run]) -> 
 }
 
 impl Figures {
-    /// The cost of `name` at `subscribers`; `None` if it was not measured.
-    pub(super) fn us_per_delivery(&self, name: &str, subscribers: u32) -> Option<f64> {
+    fn cost(&self, name: &str, subscribers: u32) -> Option<&Cost> {
         let is = |c: &&Cost| c.name == name && c.subscribers == subscribers;
-        let cost = self.costs.iter().find(is)?;
-        cost.us_per_delivery
-            .is_finite()
-            .then_some(cost.us_per_delivery)
+        self.costs.iter().find(is)
+    }
+
+    /// Cost of `left` / cost of `right`: the median of what each round gave, since a shared machine is twice as fast in one
+    /// minute as in another. `None` if a round of either is missing.
+    pub(super) fn ratio(&self, left: &str, right: &str, subscribers: u32) -> Option<f64> {
+        let runs = |name| Some(&self.cost(name, subscribers)?.runs_us);
+        let (left, right) = (runs(left)?, runs(right)?);
+        let ratios = left.iter().zip(right).map(|(left, right)| left / right);
+        let finite: Vec<f64> = ratios.filter(|ratio| ratio.is_finite()).collect();
+        (left.len() == right.len() && !finite.is_empty()).then(|| median(&finite))
     }
 
     pub(super) fn lines(&self) -> Vec<String> {
@@ -225,6 +231,40 @@ impl Figures {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ratio_is_within_rounds() {
+        let cost = |name: &str, runs_us: &[f64]| Cost {
+            name: name.to_owned(),
+            lane: Lane::Native,
+            subscribers: 1,
+            us_per_delivery: median(runs_us),
+            runs_us: runs_us.to_vec(),
+            delivered: 1.0,
+            wake: None,
+        };
+        let figures = Figures {
+            fps: FPS,
+            size: "1080p",
+            conditions: BTreeMap::new(),
+            costs: vec![
+                cost("slow", &[20.0, 80.0, 30.0]),
+                // The second round was on a machine that was slow for everybody; in the third one nothing was left of it.
+                cost("fast", &[10.0, 40.0, 0.0]),
+                cost("failed", &[10.0]),
+            ],
+            stop_plan: stop_plan(Effort {
+                rounds: 3,
+                frames: 1,
+                stop: [1; 3],
+            }),
+            stops: vec![],
+            absent: vec![],
+        };
+        assert_eq!(figures.ratio("slow", "fast", 1), Some(2.0));
+        assert_eq!(figures.ratio("slow", "failed", 1), None);
+        assert_eq!(figures.ratio("slow", "fast", 4), None);
+    }
 
     #[test]
     fn a_cost_is_the_median_of_its_runs() {

@@ -58,8 +58,8 @@ impl Plan {
         kills: 1.0,
         crowd_s: 20,
         duel: duel::Effort {
-            rounds: 5,
-            frames: 240,
+            rounds: 11,
+            frames: 120,
             stop: [5, 10, 5],
         },
     };
@@ -79,8 +79,8 @@ impl Plan {
         kills: 0.15,
         crowd_s: 8,
         duel: duel::Effort {
-            rounds: 3,
-            frames: 120,
+            rounds: 5,
+            frames: 60,
             stop: [2, 4, 2],
         },
     };
