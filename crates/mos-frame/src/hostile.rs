@@ -295,7 +295,7 @@ fn a_descriptor_that_is_slow_to_close_stalls_nobody() {
     let mut scene = Scene::new();
     let (raw, _page) = scene.started(2, 1);
     if !refuses_descriptors(&raw) {
-        // Before Linux 6.16 there is nothing to be done about it.
+        // Before Linux 6.16 they are closed aside, as the tests there show.
         return;
     }
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -22,6 +22,8 @@ use crate::wire::MAX_LEN;
 
 /// Most descriptors of one packet.
 const MAX_FDS: usize = Layout::MAX_PLANES;
+/// Most descriptors that the kernel lets anybody send with one packet (include/net/scm.h).
+const SCM_MAX_FD: usize = 253;
 
 fn seqpacket() -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -150,9 +152,46 @@ pub(crate) fn receive_with(
     wait: Wait,
     spill: &mut Spill,
 ) -> io::Result<Received> {
-    let mut short = [0; SHORT];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut fds = Vec::new();
+    Ok(
+        match receive_into(socket, wait, spill, &mut space, &mut fds)? {
+            Got::Bytes(bytes) => Received::Packet(Packet { bytes, fds }),
+            Got::Empty => Received::Empty,
+            Got::Gone => Received::Gone,
+        },
+    )
+}
+
+/// What a receive found, besides descriptors.
+#[derive(Debug)]
+pub(crate) enum Got {
+    Bytes(SmallVec<[u8; SHORT]>),
+    Empty,
+    Gone,
+}
+
+/// Receives one packet of a stranger, without waiting. Descriptors go to `fds` however many they are and whatever else is
+/// wrong: what does not fit the kernel closes for the receiver, who may not have the time for that.
+pub(crate) fn receive_from_stranger(
+    socket: BorrowedFd<'_>,
+    fds: &mut Vec<OwnedFd>,
+) -> io::Result<Got> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(SCM_MAX_FD))];
+    receive_into(socket, Wait::No, &mut Spill::default(), &mut space, fds)
+}
+
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as of `receive_with`")]
+fn receive_into(
+    socket: BorrowedFd<'_>,
+    wait: Wait,
+    spill: &mut Spill,
+    space: &mut [MaybeUninit<u8>],
+    fds: &mut Vec<OwnedFd>,
+) -> io::Result<Got> {
+    let mut short = [0; SHORT];
+    let mut control = RecvAncillaryBuffer::new(space);
     let mut flags = RecvFlags::CMSG_CLOEXEC;
     if wait == Wait::No {
         flags |= RecvFlags::DONTWAIT;
@@ -167,14 +206,14 @@ pub(crate) fn receive_with(
         flags,
     ) {
         Ok(got) => got,
-        Err(Errno::AGAIN | Errno::INTR) => return Ok(Received::Empty),
+        Err(Errno::AGAIN | Errno::INTR) => return Ok(Got::Empty),
         Err(Errno::CONNRESET) => {
             // The peer closed with packets of ours unread; what it sent before is still there, after this error.
-            return receive_after_reset(socket, wait, spill);
+            drop(control);
+            return receive_after_reset(socket, wait, spill, space, fds);
         }
         Err(e) => return Err(e.into()),
     };
-    let mut fds = Vec::new();
     for message in control.drain() {
         if let RecvAncillaryMessage::ScmRights(received) = message {
             fds.extend(received);
@@ -190,13 +229,13 @@ pub(crate) fn receive_with(
         ));
     }
     if got.bytes == 0 {
-        return Ok(Received::Gone);
+        return Ok(Got::Gone);
     }
     let mut bytes = SmallVec::from_buf_and_len(short, got.bytes.min(SHORT));
     if let Some(rest) = got.bytes.checked_sub(SHORT) {
         bytes.extend_from_slice(&spill.0[..rest]);
     }
-    Ok(Received::Packet(Packet { bytes, fds }))
+    Ok(Got::Bytes(bytes))
 }
 
 #[cold]
@@ -204,9 +243,11 @@ fn receive_after_reset(
     socket: BorrowedFd<'_>,
     wait: Wait,
     spill: &mut Spill,
-) -> io::Result<Received> {
-    match receive_with(socket, Wait::No, spill) {
-        Ok(Received::Empty) if wait == Wait::No => Ok(Received::Gone),
+    space: &mut [MaybeUninit<u8>],
+    fds: &mut Vec<OwnedFd>,
+) -> io::Result<Got> {
+    match receive_into(socket, Wait::No, spill, space, fds) {
+        Ok(Got::Empty) if wait == Wait::No => Ok(Got::Gone),
         other => other,
     }
 }
@@ -380,11 +421,17 @@ impl Listener {
         rustix::event::poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
+    /// Lets nobody connect any more; who waits can still be accepted.
+    pub(crate) fn shut(&self) {
+        shut(&self.socket);
+    }
+
     /// The next connection, or `None` if none waits.
     pub(crate) fn accept(&self) -> io::Result<Option<OwnedFd>> {
         match rustix::net::accept_with(&self.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
             Ok(socket) => Ok(Some(socket)),
-            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => Ok(None),
+            // After `shut` there is an error where nobody waits.
+            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED | Errno::INVAL) => Ok(None),
             Err(e) => Err(e.into()),
         }
     }
@@ -405,9 +452,16 @@ impl Drop for Listener {
     }
 }
 
+/// Ends both directions, which the peer sees at once, whoever holds copies of the descriptor. What it sent is still there.
+pub(crate) fn shut(socket: &OwnedFd) {
+    if let Err(error) = rustix::net::shutdown(socket, rustix::net::Shutdown::Both) {
+        tracing::trace!(%error, "shutdown");
+    }
+}
+
 /// Has the kernel refuse descriptors that peers send (`SO_PASSRIGHTS`, Linux 6.16, socket(7)); accepted sockets inherit it.
 /// Whoever is sent a descriptor may be the last to close it, and that can take as long as its sender likes: a TCP socket that
-/// lingers, a file of a user's file system. An older kernel takes them, and the receiver closes them unseen.
+/// lingers, a file of a user's file system. An older kernel takes them; see `publisher/aside.rs`.
 fn refuse_descriptors(listener: BorrowedFd<'_>) {
     const SO_PASSRIGHTS: libc::c_int = 83;
     let off: libc::c_int = 0;

@@ -14,12 +14,13 @@ use rustix::io::Errno;
 
 use super::Shared;
 use super::allowance::Allowance;
+use super::aside::Aside;
 use super::greeting::{Applicant, printable};
 use super::inspection::{Outpour, Reports};
 use super::state::Aftermath;
 use super::upkeep::Reaper;
 use crate::admission::Demand;
-use crate::socket::{self, Listener, Peer, Received, Wait};
+use crate::socket::{self, Got, Listener, Peer};
 use crate::wire::{Message, Reason, VERSION};
 
 pub(super) const LISTENER: u64 = u64::MAX;
@@ -30,6 +31,12 @@ pub(super) const BURST: usize = 16;
 /// Messages of an unknown type that a peer may send at once, and how often one more.
 const UNKNOWN: u32 = 64;
 const UNKNOWN_EVERY: Duration = Duration::from_millis(100);
+
+/// What somebody is told whose descriptors others would have to wait for.
+pub(super) const SLOW_TO_CLOSE: &str =
+    "descriptors that this user sent are slow to close; subscribers send none";
+/// More packets than a socket's queue can have left: each takes some hundred bytes of its sender's `SO_SNDBUF` (unix(7)).
+const MOST_LEFT: usize = 4096;
 
 /// One connection.
 pub(super) struct Connection {
@@ -89,6 +96,7 @@ pub(super) struct Control<K: Send + 'static> {
     pub(super) listen_again: Option<Instant>,
     pub(super) reaper: Reaper,
     pub(super) reports: Reports,
+    pub(super) aside: Aside,
 }
 
 /// A connection has two things to watch: its socket and its process.
@@ -125,6 +133,7 @@ impl<K: Send + 'static> Control<K> {
             listen_again: None,
             reaper: Reaper::new(),
             reports: Reports::new(Instant::now()),
+            aside: Aside::default(),
         })
     }
 
@@ -207,14 +216,22 @@ impl<K: Send + 'static> Control<K> {
             let Some(connection) = self.connections.get(&id) else {
                 return;
             };
-            let packet = match socket::receive(connection.socket.as_fd(), Wait::No) {
-                Ok(Received::Packet(packet)) => packet,
-                Ok(Received::Empty) => return,
-                Ok(Received::Gone) => return self.gone(id),
+            let (uid, mut fds) = (connection.peer.uid, Vec::new());
+            let got = socket::receive_from_stranger(connection.socket.as_fd(), &mut fds);
+            // Subscribers send no descriptors.
+            if !fds.is_empty() {
+                self.aside.close(uid, fds);
+                if self.aside.is_full(uid) {
+                    return self.offend(id, Reason::Resources, SLOW_TO_CLOSE);
+                }
+            }
+            let bytes = match got {
+                Ok(Got::Bytes(bytes)) => bytes,
+                Ok(Got::Empty) => return,
+                Ok(Got::Gone) => return self.gone(id),
                 Err(error) => return self.offend(id, Reason::Protocol, &error.to_string()),
             };
-            // Subscribers send no descriptors; any that came are closed with the packet.
-            match Message::decode(&packet.bytes) {
+            match Message::decode(&bytes) {
                 Ok(Some(message)) => {
                     self.act(id, message);
                     self.check();
@@ -320,10 +337,24 @@ impl<K: Send + 'static> Control<K> {
         if let Err(error) = ended {
             tracing::debug!(path = %self.shared.path.display(), %error, "a connection was not watched");
         }
-        // The publishing thread may have the socket in hand for a last ring; the peer sees the end now.
-        if let Err(error) = rustix::net::shutdown(&*connection.socket, rustix::net::Shutdown::Both)
-        {
-            tracing::trace!(path = %self.shared.path.display(), %error, "shutdown");
+        self.part(&connection.socket, connection.peer.uid);
+    }
+
+    /// Ends a connection before its socket is closed, which the publishing thread may do last, with a ring in hand: the peer
+    /// sees the end now, and no descriptor is left in the socket that would be closed with it.
+    pub(super) fn part(&self, socket: &OwnedFd, uid: u32) {
+        socket::shut(socket);
+        // Nothing is added any more.
+        for _ in 0..MOST_LEFT {
+            let mut fds = Vec::new();
+            let got = socket::receive_from_stranger(socket.as_fd(), &mut fds);
+            self.aside.close(uid, fds);
+            match got {
+                Ok(Got::Bytes(_)) => {}
+                // A packet that was too long; others may follow.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
+                Ok(Got::Empty | Got::Gone) | Err(_) => break,
+            }
         }
     }
 }

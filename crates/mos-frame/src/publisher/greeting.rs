@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use rustix::event::epoll::{self, EventData, EventFlags};
 
 use super::Access;
-use super::control::{BURST, Connection, Control, LISTENER, Phase, process_token, socket_token};
+use super::control::{
+    BURST, Connection, Control, LISTENER, Phase, SLOW_TO_CLOSE, process_token, socket_token,
+};
 use super::metrics::Incident;
 use super::state::{Bell, Sub, Tx, WELCOME_FDS};
 use crate::admission::Demand;
@@ -135,7 +137,7 @@ impl<K: Send + 'static> Control<K> {
             Ok(peer) => peer,
             Err(error) => {
                 tracing::warn!(path = %self.shared.path.display(), %error, "a subscriber's identity is not known; refused");
-                return;
+                return self.part(&socket, u32::MAX);
             }
         };
         let allowed = is_allowed(&self.shared.options.access, &peer, || {
@@ -143,14 +145,17 @@ impl<K: Send + 'static> Control<K> {
         });
         if peer.pidfd.is_none() {
             let text = "the producer can't watch the process: it is dead, or the producer is out of descriptors";
-            return self.refuse(&socket, &Applicant::of(&peer), Reason::Resources, text);
+            return self.turn_away(&socket, &peer, Reason::Resources, text);
+        }
+        if self.aside.is_full(peer.uid) {
+            return self.turn_away(&socket, &peer, Reason::Resources, SLOW_TO_CLOSE);
         }
         if !allowed {
             let text = format!(
                 "uid {} (gid {}) is not on this stream's allow list",
                 peer.uid, peer.gid
             );
-            return self.refuse(&socket, &Applicant::of(&peer), Reason::NotAllowed, &text);
+            return self.turn_away(&socket, &peer, Reason::NotAllowed, &text);
         }
         let id = self.next_id;
         self.next_id += 1;
@@ -167,7 +172,7 @@ impl<K: Send + 'static> Control<K> {
         }
         if let Err(error) = watched {
             let text = format!("the producer can't watch the connection: {error}");
-            return self.refuse(&socket, &Applicant::of(&peer), Reason::Resources, &text);
+            return self.turn_away(&socket, &peer, Reason::Resources, &text);
         }
         let since = Instant::now();
         let until = since + self.shared.options.handshake_timeout;
@@ -175,6 +180,12 @@ impl<K: Send + 'static> Control<K> {
         self.connections.insert(id, connection);
         // Its HELLO is there already, unless it is up to something.
         self.read(id);
+    }
+
+    /// Refuses somebody who has no place among the connections.
+    fn turn_away(&self, socket: &OwnedFd, peer: &Peer, reason: Reason, text: &str) {
+        self.refuse(socket, &Applicant::of(peer), reason, text);
+        self.part(socket, peer.uid);
     }
 
     fn refuse(&self, socket: &OwnedFd, applicant: &Applicant, reason: Reason, text: &str) {

@@ -1,6 +1,7 @@
 //! The producer's end of a stream.
 
 mod allowance;
+mod aside;
 mod buffers;
 #[cfg(any(test, fuzzing))]
 mod by_hand;

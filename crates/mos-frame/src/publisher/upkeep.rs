@@ -1,6 +1,6 @@
 //! What the control thread does without being asked: deadlines, evictions, late releases, the end of the stream.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,6 +8,7 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 
 use super::control::{Connection, Control, Phase, socket_token};
 use super::state::{Aftermath, Sub, Tx};
+use crate::socket;
 use crate::wire::{Message, Reason};
 
 /// After ETOOMANYREFS: no event tells when other peers have read their descriptors.
@@ -224,7 +225,13 @@ impl<K: Send + 'static> Control<K> {
     /// Ends the stream for everybody; those who hold frames stay connected until they let go of them.
     pub(super) fn say_goodbye(&mut self) {
         // The path is free for the next producer.
-        self.listener = None;
+        if let Some(listener) = self.listener.take() {
+            listener.shut();
+            while let Ok(Some(socket)) = listener.accept() {
+                let uid = socket::peer(socket.as_fd()).map_or(u32::MAX, |peer| peer.uid);
+                self.part(&socket, uid);
+            }
+        }
         for connection in self.connections.values() {
             self.tell(&connection.socket, &Message::Bye);
         }
