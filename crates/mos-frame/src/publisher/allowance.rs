@@ -43,6 +43,31 @@ impl Allowance {
     }
 }
 
+/// How many lines about its peers a stream's log gets: a peer can come back as often as it likes.
+#[derive(Debug)]
+pub(super) struct Lines {
+    allowance: Allowance,
+    left_out: u64,
+}
+
+impl Lines {
+    pub(super) const fn new(now: Instant) -> Self {
+        Self {
+            allowance: Allowance::new(64, Duration::from_secs(1), now),
+            left_out: 0,
+        }
+    }
+
+    /// Whether the log gets a line now; if so, how many it did not get since the last.
+    pub(super) fn next(&mut self, now: Instant) -> Option<u64> {
+        if self.allowance.take(now) {
+            return Some(std::mem::take(&mut self.left_out));
+        }
+        self.left_out += 1;
+        None
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,5 +84,16 @@ mod tests {
         assert_eq!(taken(second * 5 / 2), 1);
         assert_eq!(taken(second * 3), 1);
         assert_eq!(taken(second * 1000), 3);
+    }
+
+    #[test]
+    fn what_a_log_did_not_get_is_counted_with_the_next_line() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let mut lines = Lines::new(start);
+        let burst: Vec<_> = (0..100).map(|_| lines.next(start)).collect();
+        assert!(burst[..64].iter().all(|line| *line == Some(0)));
+        assert!(burst[64..].iter().all(Option::is_none));
+        assert_eq!(lines.next(start + second), Some(36));
+        assert_eq!(lines.next(start + second), None);
     }
 }

@@ -13,7 +13,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 
 use super::Shared;
-use super::allowance::Allowance;
+use super::allowance::{Allowance, Lines};
 use super::aside::Aside;
 use super::greeting::{Applicant, printable};
 use super::inspection::{Outpour, Reports};
@@ -97,6 +97,7 @@ pub(super) struct Control<K: Send + 'static> {
     pub(super) reaper: Reaper,
     pub(super) reports: Reports,
     pub(super) aside: Aside,
+    pub(super) lines: Lines,
 }
 
 /// A connection has two things to watch: its socket and its process.
@@ -134,6 +135,7 @@ impl<K: Send + 'static> Control<K> {
             reaper: Reaper::new(),
             reports: Reports::new(Instant::now()),
             aside: Aside::default(),
+            lines: Lines::new(Instant::now()),
         })
     }
 

@@ -183,14 +183,16 @@ impl<K: Send + 'static> Control<K> {
     }
 
     /// Refuses somebody who has no place among the connections.
-    fn turn_away(&self, socket: &OwnedFd, peer: &Peer, reason: Reason, text: &str) {
+    fn turn_away(&mut self, socket: &OwnedFd, peer: &Peer, reason: Reason, text: &str) {
         self.refuse(socket, &Applicant::of(peer), reason, text);
         self.part(socket, peer.uid);
     }
 
-    fn refuse(&self, socket: &OwnedFd, applicant: &Applicant, reason: Reason, text: &str) {
+    fn refuse(&mut self, socket: &OwnedFd, applicant: &Applicant, reason: Reason, text: &str) {
         let Applicant { pid, uid, .. } = *applicant;
-        tracing::warn!(path = %self.shared.path.display(), pid, uid, ?reason, text, "subscription refused");
+        if let Some(left_out) = self.lines.next(Instant::now()) {
+            tracing::warn!(path = %self.shared.path.display(), pid, uid, ?reason, text, left_out, "subscription refused");
+        }
         self.shared.lock().refusals.add(Incident {
             at_ns: monotonic_ns(),
             name: applicant.name.clone(),

@@ -8,8 +8,26 @@ use crate::wire::{Message, Reason};
 
 /// Most subscribers of a stream: each costs the producer three descriptors, also where its hold of 0 costs no buffer.
 const MAX_SUBSCRIBERS: usize = 128;
+/// Those of them that the user with most has to leave to others.
+const FOR_OTHERS: usize = 16;
 /// Most descriptors that one subscriber may leave unread.
 pub(super) const MAX_UNACKED: u32 = 64;
+
+/// Whether a stream with `all` subscribers takes one more of a user who has `of_user` of them.
+fn check_places(all: usize, of_user: usize) -> Result<(), String> {
+    if all >= MAX_SUBSCRIBERS {
+        return Err(format!(
+            "{MAX_SUBSCRIBERS} subscribers are the most that a stream has"
+        ));
+    }
+    let most = MAX_SUBSCRIBERS - FOR_OTHERS;
+    if of_user >= most {
+        return Err(format!(
+            "{most} of {MAX_SUBSCRIBERS} subscribers are the most that one user has; the others are for other users"
+        ));
+    }
+    Ok(())
+}
 
 impl<K> State<K> {
     /// Takes a subscriber on, or says why not.
@@ -25,10 +43,8 @@ impl<K> State<K> {
             let text = "a hold of 0 needs frames that subscribers can't write to; ask for a hold of at least 1";
             return Err((Reason::HoldZero, text.to_owned()));
         }
-        if self.subs.len() >= MAX_SUBSCRIBERS {
-            let text = format!("{MAX_SUBSCRIBERS} subscribers are the most that a stream has");
-            return Err((Reason::Resources, text));
-        }
+        let of_user = self.subs.iter().filter(|s| s.uid == sub.uid).count();
+        check_places(self.subs.len(), of_user).map_err(|text| (Reason::Resources, text))?;
         admission::admit(self.budget, self.demands().chain([sub.demand]))
             .map_err(|over| (Reason::OverBudget, over.to_string()))?;
         sub.outbox.push_back(Outgoing::Welcome);
@@ -172,4 +188,26 @@ pub(super) fn doom<K>(
         text: text.to_owned(),
     });
     lose(sub, slots, reason, text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_user_leaves_places_to_others() {
+        let cases = [
+            (0, 0, true),
+            (111, 111, true),
+            (112, 112, false),
+            (112, 0, true),
+            (127, 111, true),
+            (127, 112, false),
+            (128, 0, false),
+        ];
+        for (all, of_user, fits) in cases {
+            let checked = check_places(all, of_user);
+            assert_eq!(checked.is_ok(), fits, "{all}, {of_user}: {checked:?}");
+        }
+    }
 }

@@ -135,7 +135,9 @@ impl<K: Send + 'static> Control<K> {
             state.subs.iter().filter_map(doomed).collect()
         };
         for (id, socket, reason, text) in doomed {
-            tracing::warn!(path = %self.shared.path.display(), subscriber = id, ?reason, text, "subscriber cut off");
+            if let Some(left_out) = self.lines.next(Instant::now()) {
+                tracing::warn!(path = %self.shared.path.display(), subscriber = id, ?reason, text, left_out, "subscriber cut off");
+            }
             self.tell(&socket, &Message::Evict { reason, text });
             self.gone(id);
         }
