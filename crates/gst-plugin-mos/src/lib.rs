@@ -10,6 +10,8 @@
 //! A program links the crate and calls [`plugin_register_static`]; GStreamer's own tools find `libgstmos.so` where
 //! `GST_PLUGIN_PATH` points.
 
+use std::sync::{Mutex, PoisonError};
+
 mod address;
 mod budget;
 mod build;
@@ -62,5 +64,12 @@ mod plugin {
 ///
 /// Fails if GStreamer refuses the registration.
 pub fn plugin_register_static() -> Result<(), gst::glib::BoolError> {
-    plugin::plugin_register_static()
+    static REGISTERED: Mutex<bool> = Mutex::new(false);
+    let mut registered = REGISTERED.lock().unwrap_or_else(PoisonError::into_inner);
+    if !*registered {
+        // Not a second time: GStreamer frees the factories of the first, which its element classes still point to.
+        plugin::plugin_register_static()?;
+        *registered = true;
+    }
+    Ok(())
 }
