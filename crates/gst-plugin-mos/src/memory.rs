@@ -44,7 +44,10 @@ pub(crate) struct Facts {
 
 /// Held while a block's facts are read or changed: two sinks may have the same block, and each copies what it reads.
 static REMEMBERING: Mutex<()> = Mutex::new(());
-static FACTS: LazyLock<glib::Quark> = LazyLock::new(|| glib::Quark::from_str("mos-memory-facts"));
+/// Of this copy of the code alone: a process may have another (a plugin beside a linked one), whose `Facts` may differ.
+static FACTS: LazyLock<glib::Quark> = LazyLock::new(|| {
+    glib::Quark::from_str(format!("mos-memory-facts-{:p}", &raw const REMEMBERING))
+});
 
 /// What was found out about this block before.
 ///
@@ -201,6 +204,7 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn fd_memory_of(fd: OwnedFd, size: usize) -> gst::Memory {
+        gst::init().unwrap();
         // SAFETY: the descriptor is handed over to the memory, which closes it.
         unsafe {
             FdAllocator::new()

@@ -230,6 +230,7 @@ fn caps_that_break_the_contract_are_refused_with_a_reason() {
 
 #[test]
 fn frames_that_break_the_contract_are_refused_with_a_reason() {
+    common::init();
     let small = || gst::Buffer::with_size(1000).unwrap();
     let mixed = || {
         let mut buffer = memfd();

@@ -152,7 +152,12 @@ impl Inlet {
         deadline: Option<Instant>,
     ) -> Result<Waited, RecvError> {
         loop {
-            if let Some(frame) = self.subscriber.try_next()? {
+            let frame = if self.latest {
+                self.subscriber.try_latest()?
+            } else {
+                self.subscriber.try_next()?
+            };
+            if let Some(frame) = frame {
                 return Ok(Waited::Frame(frame));
             }
             if self.subscriber.is_connected() {
