@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, RecvMsg, ReturnFlags,
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
 };
 use smallvec::SmallVec;
@@ -22,8 +22,6 @@ use crate::wire::MAX_LEN;
 
 /// Most descriptors of one packet.
 const MAX_FDS: usize = Layout::MAX_PLANES;
-/// Most descriptors that the kernel lets anybody send with one packet (include/net/scm.h).
-const SCM_MAX_FD: usize = 253;
 
 fn seqpacket() -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -152,46 +150,9 @@ pub(crate) fn receive_with(
     wait: Wait,
     spill: &mut Spill,
 ) -> io::Result<Received> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
-    let mut fds = Vec::new();
-    Ok(
-        match receive_into(socket, wait, spill, &mut space, &mut fds)? {
-            Got::Bytes(bytes) => Received::Packet(Packet { bytes, fds }),
-            Got::Empty => Received::Empty,
-            Got::Gone => Received::Gone,
-        },
-    )
-}
-
-/// What a receive found, besides descriptors.
-#[derive(Debug)]
-pub(crate) enum Got {
-    Bytes(SmallVec<[u8; SHORT]>),
-    Empty,
-    Gone,
-}
-
-/// Receives one packet of a stranger, without waiting. Descriptors go to `fds` however many they are and whatever else is
-/// wrong: what does not fit the kernel closes for the receiver, who may not have the time for that.
-pub(crate) fn receive_from_stranger(
-    socket: BorrowedFd<'_>,
-    fds: &mut Vec<OwnedFd>,
-) -> io::Result<Got> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(SCM_MAX_FD))];
-    receive_into(socket, Wait::No, &mut Spill::default(), &mut space, fds)
-}
-
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "as of `receive_with`")]
-fn receive_into(
-    socket: BorrowedFd<'_>,
-    wait: Wait,
-    spill: &mut Spill,
-    space: &mut [MaybeUninit<u8>],
-    fds: &mut Vec<OwnedFd>,
-) -> io::Result<Got> {
     let mut short = [0; SHORT];
-    let mut control = RecvAncillaryBuffer::new(space);
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut flags = RecvFlags::CMSG_CLOEXEC;
     if wait == Wait::No {
         flags |= RecvFlags::DONTWAIT;
@@ -206,14 +167,14 @@ fn receive_into(
         flags,
     ) {
         Ok(got) => got,
-        Err(Errno::AGAIN | Errno::INTR) => return Ok(Got::Empty),
+        Err(Errno::AGAIN | Errno::INTR) => return Ok(Received::Empty),
         Err(Errno::CONNRESET) => {
             // The peer closed with packets of ours unread; what it sent before is still there, after this error.
-            drop(control);
-            return receive_after_reset(socket, wait, spill, space, fds);
+            return receive_after_reset(socket, wait, spill);
         }
         Err(e) => return Err(e.into()),
     };
+    let mut fds = Vec::new();
     for message in control.drain() {
         if let RecvAncillaryMessage::ScmRights(received) = message {
             fds.extend(received);
@@ -229,13 +190,13 @@ fn receive_into(
         ));
     }
     if got.bytes == 0 {
-        return Ok(Got::Gone);
+        return Ok(Received::Gone);
     }
     let mut bytes = SmallVec::from_buf_and_len(short, got.bytes.min(SHORT));
     if let Some(rest) = got.bytes.checked_sub(SHORT) {
         bytes.extend_from_slice(&spill.0[..rest]);
     }
-    Ok(Got::Bytes(bytes))
+    Ok(Received::Packet(Packet { bytes, fds }))
 }
 
 #[cold]
@@ -243,13 +204,72 @@ fn receive_after_reset(
     socket: BorrowedFd<'_>,
     wait: Wait,
     spill: &mut Spill,
-    space: &mut [MaybeUninit<u8>],
-    fds: &mut Vec<OwnedFd>,
-) -> io::Result<Got> {
-    match receive_into(socket, Wait::No, spill, space, fds) {
-        Ok(Got::Empty) if wait == Wait::No => Ok(Got::Gone),
+) -> io::Result<Received> {
+    match receive_with(socket, Wait::No, spill) {
+        Ok(Received::Empty) if wait == Wait::No => Ok(Received::Gone),
         other => other,
     }
+}
+
+/// What came from a stranger.
+#[derive(Debug)]
+pub(crate) enum Got {
+    Bytes(SmallVec<[u8; SHORT]>),
+    /// A packet with descriptors, which is still in the socket: nothing was taken.
+    Descriptors,
+    Empty,
+    Gone,
+}
+
+/// Receives one packet of somebody who is to send no descriptors, without waiting. One with descriptors stays where it is:
+/// to take them means to close them, for which the caller may not have the time.
+pub(crate) fn receive_from_stranger(socket: BorrowedFd<'_>) -> io::Result<Got> {
+    let mut bytes = [0; MAX_LEN];
+    let peeked = match receive_bytes(socket, &mut bytes, RecvFlags::PEEK) {
+        // With no room for any, the kernel says of descriptors that they were cut off (unix(7)).
+        Ok(peeked) if peeked.flags.contains(ReturnFlags::CTRUNC) => return Ok(Got::Descriptors),
+        Ok(peeked) => peeked,
+        Err(Errno::AGAIN | Errno::INTR) => return Ok(Got::Empty),
+        Err(Errno::CONNRESET) => {
+            // The peer closed with packets of ours unread; what it sent before is still there, after this error.
+            return match receive_from_stranger(socket) {
+                Ok(Got::Empty) => Ok(Got::Gone),
+                other => other,
+            };
+        }
+        Err(e) => return Err(e.into()),
+    };
+    if peeked.bytes == 0 {
+        return Ok(Got::Gone);
+    }
+    // The same packet: nobody else reads from this socket.
+    let got = receive_bytes(socket, &mut bytes, RecvFlags::empty())?;
+    if got.flags.contains(ReturnFlags::TRUNC) {
+        let text = format!("a packet is longer than {MAX_LEN} bytes");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    }
+    Ok(Got::Bytes(SmallVec::from_slice(&bytes[..got.bytes])))
+}
+
+/// Takes a packet out of a socket and has the kernel close its descriptors, however long that takes; false if none is left.
+pub(crate) fn discard(socket: BorrowedFd<'_>) -> io::Result<bool> {
+    match receive_bytes(socket, &mut [0; 1], RecvFlags::empty()) {
+        Ok(got) => Ok(got.bytes > 0),
+        Err(Errno::INTR | Errno::CONNRESET) => Ok(true),
+        Err(Errno::AGAIN) => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// A receive without room for descriptors, which does not wait.
+fn receive_bytes(
+    socket: BorrowedFd<'_>,
+    bytes: &mut [u8],
+    flags: RecvFlags,
+) -> rustix::io::Result<RecvMsg> {
+    let mut control = RecvAncillaryBuffer::default();
+    let flags = flags | RecvFlags::DONTWAIT;
+    rustix::net::recvmsg(socket, &mut [IoSliceMut::new(bytes)], &mut control, flags)
 }
 
 /// Who is at the other end, as the kernel knows it.

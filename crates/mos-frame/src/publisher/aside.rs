@@ -2,63 +2,78 @@
 //!
 //! Nobody sends a producer descriptors that it wants. Since Linux 6.16 the kernel keeps them away; before, whoever is sent
 //! one may be the last to close it, and that takes as long as the sender likes: a TCP socket that lingers (socket(7)), a file
-//! of a user's file system. So none is closed by the control thread, which others wait for.
+//! of a user's file system. So a packet with descriptors is looked at and left where it is, its sender is cut off, and the
+//! socket goes to a thread of its own, which has the kernel close them without ever having them in hand.
 
-use std::collections::HashMap;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-/// Descriptors of one user that may wait to be closed; beyond, he is cut off and refused until they are.
-const MOST: usize = 128;
+use crate::socket::{self, Got};
 
-/// Descriptors that are being closed, by the user who sent them.
+/// Most sockets that are being emptied; while there are as many nobody new is taken in.
+const MOST: usize = 64;
+/// More packets than a socket's queue can have: each takes some hundred bytes of its sender's `SO_SNDBUF` (unix(7)).
+const MOST_PACKETS: usize = 4096;
+
+/// Connections that are over, with descriptors left in them.
 #[derive(Debug, Default)]
 pub(super) struct Aside {
-    open: Mutex<HashMap<u32, Arc<AtomicUsize>>>,
-}
-
-/// Descriptors and their share of the count.
-struct Batch {
-    fds: Vec<OwnedFd>,
     open: Arc<AtomicUsize>,
 }
 
-impl Drop for Batch {
+/// A socket that is being emptied, and its share of the count.
+struct Left {
+    socket: Arc<OwnedFd>,
+    open: Arc<AtomicUsize>,
+}
+
+impl Drop for Left {
     fn drop(&mut self) {
-        let count = self.fds.len();
-        self.fds.clear();
-        self.open.fetch_sub(count, Relaxed);
+        self.open.fetch_sub(1, Relaxed);
     }
 }
 
 impl Aside {
-    /// Closes them on a thread of their own. Where none can be started they are closed here.
-    pub(super) fn close(&self, uid: u32, fds: Vec<OwnedFd>) {
-        if fds.is_empty() {
-            return;
-        }
-        let open = {
-            let mut users = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            users.retain(|user, open| *user == uid || open.load(Relaxed) > 0);
-            Arc::clone(users.entry(uid).or_default())
-        };
-        open.fetch_add(fds.len(), Relaxed);
-        let batch = Batch { fds, open };
-        let thread = thread::Builder::new().name("mos-frame-close".into());
-        if let Err(error) = thread.spawn(move || drop(batch)) {
-            tracing::warn!(uid, %error, "descriptors that a peer sent were closed without a thread of their own");
+    /// Ends a connection before its socket is closed, which the publishing thread may do last, with a ring in hand: the peer
+    /// sees the end now, and no descriptor is left in the socket that would be closed with it.
+    pub(super) fn part(&self, socket: &Arc<OwnedFd>) {
+        // From now on nothing is added.
+        socket::shut(socket);
+        for _ in 0..MOST_PACKETS {
+            match socket::receive_from_stranger(socket.as_fd()) {
+                Ok(Got::Bytes(_)) => {}
+                Ok(Got::Descriptors) => return self.empty(Arc::clone(socket)),
+                Ok(Got::Empty | Got::Gone) | Err(_) => return,
+            }
         }
     }
 
-    /// Whether too many descriptors of this user are slow to close.
-    pub(super) fn is_full(&self, uid: u32) -> bool {
-        let users = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        users
-            .get(&uid)
-            .is_some_and(|open| open.load(Relaxed) >= MOST)
+    fn empty(&self, socket: Arc<OwnedFd>) {
+        self.open.fetch_add(1, Relaxed);
+        let left = Left {
+            socket,
+            open: Arc::clone(&self.open),
+        };
+        let thread = thread::Builder::new().name("mos-frame-close".into());
+        let emptied = thread.spawn(move || {
+            for _ in 0..MOST_PACKETS {
+                match socket::discard(left.socket.as_fd()) {
+                    Ok(true) => {}
+                    Ok(false) | Err(_) => break,
+                }
+            }
+        });
+        if let Err(error) = emptied {
+            tracing::warn!(%error, "descriptors that a peer sent were closed without a thread of their own");
+        }
+    }
+
+    /// Whether so many are slow that nobody new can be taken in.
+    pub(super) fn is_full(&self) -> bool {
+        self.open.load(Relaxed) >= MOST
     }
 }
 
@@ -159,7 +174,7 @@ mod tests {
     /// Others come and go meanwhile, and the stream can end.
     #[test]
     fn a_descriptor_that_is_slow_to_close_stalls_nobody() {
-        // It comes with a message that is read, or is left behind by one who is cut off for what comes before it.
+        // It is come upon, or left behind by one who is cut off for what comes before it.
         for (first, count) in [
             (Message::BufferAck { count: 0 }, 1),
             (Message::Start, 2 * BURST),
@@ -187,26 +202,31 @@ mod tests {
         }
     }
 
+    /// Whoever has none to close is let go of at once; the others are counted until they are through.
     #[test]
-    fn a_user_with_too_many_of_them_is_known_until_they_are_closed() {
+    fn sockets_that_are_being_emptied_are_counted() {
+        let pair = || {
+            let flags = rustix::net::SocketFlags::CLOEXEC;
+            let kind = rustix::net::SocketType::SEQPACKET;
+            rustix::net::socketpair(rustix::net::AddressFamily::UNIX, kind, flags, None).unwrap()
+        };
         let (aside, deadline) = (Aside::default(), Instant::now() + PATIENCE);
-        assert!(!aside.is_full(1));
-        let (mut ends, mut fds) = (Vec::new(), Vec::new());
-        let slow = Slow::new();
-        ends.push(slow.never_reads);
-        fds.push(OwnedFd::from(slow.socket));
-        while fds.len() < MOST {
-            fds.push(crate::memory::memfd("quick", 1).unwrap());
+        let mut ends = Vec::new();
+        for n in 0..MOST {
+            assert!(!aside.is_full(), "{n}");
+            let (ours, theirs) = pair();
+            socket::send(theirs.as_fd(), b"no descriptor", &[]).unwrap();
+            ends.push(Slow::new().give(&theirs, b"slow"));
+            aside.part(&Arc::new(ours));
+            let (ours, theirs) = pair();
+            socket::send(theirs.as_fd(), b"no descriptor", &[]).unwrap();
+            aside.part(&Arc::new(ours));
         }
-        aside.close(1, fds);
-        assert!(aside.is_full(1) && !aside.is_full(2));
+        assert!(aside.is_full());
         ends.clear();
-        while aside.is_full(1) {
+        while aside.open.load(Relaxed) > 0 {
             assert!(Instant::now() < deadline, "they are not closed");
             thread::yield_now();
         }
-        // Who has none left is forgotten.
-        aside.close(2, vec![crate::memory::memfd("quick", 1).unwrap()]);
-        assert!(!aside.open.lock().unwrap().contains_key(&1));
     }
 }

@@ -44,6 +44,7 @@ impl<K> State<K> {
         for slot in self.slots.iter_mut().flatten() {
             slot.retired = true;
         }
+        self.live = 0;
         self.settle_all(after);
         after.wake = true;
         self.epoch
@@ -73,8 +74,7 @@ impl<K> State<K> {
         if let Some(known) = self.find(&identity.memory, &identity.layout) {
             return Ok(known);
         }
-        let live = self.slots.iter().flatten().filter(|s| !s.retired).count();
-        if live >= self.budget.slots as usize {
+        if self.live >= self.budget.slots {
             self.retire_oldest_idle(after);
         }
         let index = self
@@ -84,6 +84,7 @@ impl<K> State<K> {
             .ok_or(ImportError::Full)?;
         self.generation += 1;
         let generation = self.generation;
+        self.live += 1;
         self.slots[index] = Some(Slot {
             generation,
             epoch: self.epoch,
@@ -124,6 +125,7 @@ impl<K> State<K> {
         if let Some((_, index)) = oldest {
             if let Some(slot) = &mut self.slots[index] {
                 slot.retired = true;
+                self.live -= 1;
             }
             self.settle(index, after);
         }

@@ -32,12 +32,6 @@ pub(super) const BURST: usize = 16;
 const UNKNOWN: u32 = 64;
 const UNKNOWN_EVERY: Duration = Duration::from_millis(100);
 
-/// What somebody is told whose descriptors others would have to wait for.
-pub(super) const SLOW_TO_CLOSE: &str =
-    "descriptors that this user sent are slow to close; subscribers send none";
-/// More packets than a socket's queue can have left: each takes some hundred bytes of its sender's `SO_SNDBUF` (unix(7)).
-const MOST_LEFT: usize = 4096;
-
 /// One connection.
 pub(super) struct Connection {
     pub(super) socket: Arc<OwnedFd>,
@@ -97,7 +91,9 @@ pub(super) struct Control<K: Send + 'static> {
     pub(super) reaper: Reaper,
     pub(super) reports: Reports,
     pub(super) aside: Aside,
-    pub(super) lines: Lines,
+    /// Of the log, about who was refused and about who was cut off.
+    pub(super) refusal_lines: Lines,
+    pub(super) eviction_lines: Lines,
 }
 
 /// A connection has two things to watch: its socket and its process.
@@ -135,7 +131,8 @@ impl<K: Send + 'static> Control<K> {
             reaper: Reaper::new(),
             reports: Reports::new(Instant::now()),
             aside: Aside::default(),
-            lines: Lines::new(Instant::now()),
+            refusal_lines: Lines::new(Instant::now()),
+            eviction_lines: Lines::new(Instant::now()),
         })
     }
 
@@ -218,17 +215,11 @@ impl<K: Send + 'static> Control<K> {
             let Some(connection) = self.connections.get(&id) else {
                 return;
             };
-            let (uid, mut fds) = (connection.peer.uid, Vec::new());
-            let got = socket::receive_from_stranger(connection.socket.as_fd(), &mut fds);
-            // Subscribers send no descriptors.
-            if !fds.is_empty() {
-                self.aside.close(uid, fds);
-                if self.aside.is_full(uid) {
-                    return self.offend(id, Reason::Resources, SLOW_TO_CLOSE);
-                }
-            }
-            let bytes = match got {
+            let bytes = match socket::receive_from_stranger(connection.socket.as_fd()) {
                 Ok(Got::Bytes(bytes)) => bytes,
+                Ok(Got::Descriptors) => {
+                    return self.offend(id, Reason::Protocol, "subscribers send no descriptors");
+                }
                 Ok(Got::Empty) => return,
                 Ok(Got::Gone) => return self.gone(id),
                 Err(error) => return self.offend(id, Reason::Protocol, &error.to_string()),
@@ -339,25 +330,7 @@ impl<K: Send + 'static> Control<K> {
         if let Err(error) = ended {
             tracing::debug!(path = %self.shared.path.display(), %error, "a connection was not watched");
         }
-        self.part(&connection.socket, connection.peer.uid);
-    }
-
-    /// Ends a connection before its socket is closed, which the publishing thread may do last, with a ring in hand: the peer
-    /// sees the end now, and no descriptor is left in the socket that would be closed with it.
-    pub(super) fn part(&self, socket: &OwnedFd, uid: u32) {
-        socket::shut(socket);
-        // Nothing is added any more.
-        for _ in 0..MOST_LEFT {
-            let mut fds = Vec::new();
-            let got = socket::receive_from_stranger(socket.as_fd(), &mut fds);
-            self.aside.close(uid, fds);
-            match got {
-                Ok(Got::Bytes(_)) => {}
-                // A packet that was too long; others may follow.
-                Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
-                Ok(Got::Empty | Got::Gone) | Err(_) => break,
-            }
-        }
+        self.aside.part(&connection.socket);
     }
 }
 

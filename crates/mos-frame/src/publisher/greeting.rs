@@ -8,9 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::event::epoll::{self, EventData, EventFlags};
 
 use super::Access;
-use super::control::{
-    BURST, Connection, Control, LISTENER, Phase, SLOW_TO_CLOSE, process_token, socket_token,
-};
+use super::control::{BURST, Connection, Control, LISTENER, Phase, process_token, socket_token};
 use super::metrics::Incident;
 use super::state::{Bell, Sub, Tx, WELCOME_FDS};
 use crate::admission::Demand;
@@ -54,6 +52,11 @@ impl<K: Send + 'static> Control<K> {
     /// Takes callers in, but no more than a few before the others have their turn: a peer that connects as fast as it is
     /// refused would else keep this thread for itself. The listener stays readable while callers wait.
     pub(super) fn accept(&mut self) {
+        if self.aside.is_full() {
+            tracing::warn!(path = %self.shared.path.display(), "too many descriptors that peers sent are slow to close; taking nobody in for a second");
+            self.listen_again = Some(Instant::now() + LISTEN_AGAIN);
+            return self.listen(false);
+        }
         for _ in 0..BURST {
             let is_full = self.greeting_count() >= MAX_GREETING;
             let has_caller = |l: &Listener| l.has_caller();
@@ -133,11 +136,12 @@ impl<K: Send + 'static> Control<K> {
     }
 
     fn greet(&mut self, socket: OwnedFd) {
+        let socket = Arc::new(socket);
         let peer = match socket::peer(socket.as_fd()) {
             Ok(peer) => peer,
             Err(error) => {
                 tracing::warn!(path = %self.shared.path.display(), %error, "a subscriber's identity is not known; refused");
-                return self.part(&socket, u32::MAX);
+                return self.aside.part(&socket);
             }
         };
         let allowed = is_allowed(&self.shared.options.access, &peer, || {
@@ -146,9 +150,6 @@ impl<K: Send + 'static> Control<K> {
         if peer.pidfd.is_none() {
             let text = "the producer can't watch the process: it is dead, or the producer is out of descriptors";
             return self.turn_away(&socket, &peer, Reason::Resources, text);
-        }
-        if self.aside.is_full(peer.uid) {
-            return self.turn_away(&socket, &peer, Reason::Resources, SLOW_TO_CLOSE);
         }
         if !allowed {
             let text = format!(
@@ -159,7 +160,6 @@ impl<K: Send + 'static> Control<K> {
         }
         let id = self.next_id;
         self.next_id += 1;
-        let socket = Arc::new(socket);
         let watch = EventData::new_u64(socket_token(id));
         let mut watched = epoll::add(&self.epoll, &*socket, watch, EventFlags::IN);
         if let Some(pidfd) = &peer.pidfd {
@@ -183,14 +183,14 @@ impl<K: Send + 'static> Control<K> {
     }
 
     /// Refuses somebody who has no place among the connections.
-    fn turn_away(&mut self, socket: &OwnedFd, peer: &Peer, reason: Reason, text: &str) {
+    fn turn_away(&mut self, socket: &Arc<OwnedFd>, peer: &Peer, reason: Reason, text: &str) {
         self.refuse(socket, &Applicant::of(peer), reason, text);
-        self.part(socket, peer.uid);
+        self.aside.part(socket);
     }
 
     fn refuse(&mut self, socket: &OwnedFd, applicant: &Applicant, reason: Reason, text: &str) {
         let Applicant { pid, uid, .. } = *applicant;
-        if let Some(left_out) = self.lines.next(Instant::now()) {
+        if let Some(left_out) = self.refusal_lines.next(Instant::now()) {
             tracing::warn!(path = %self.shared.path.display(), pid, uid, ?reason, text, left_out, "subscription refused");
         }
         self.shared.lock().refusals.add(Incident {

@@ -52,6 +52,12 @@ impl<K> State<K> {
             "{busy} slots have a frame, {} are counted",
             self.busy
         );
+        let live = self.slots.iter().flatten().filter(|s| !s.retired).count();
+        hold!(
+            live == self.live as usize,
+            "{live} buffers can be published, {} are counted",
+            self.live
+        );
         hold!(
             self.spare_low <= self.budget.slots,
             "more buffers were spare than there are"

@@ -7,12 +7,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::metrics::{Drains, Recent};
 use crate::admission::{self, Budget, Demand};
 use crate::books::Book;
-use crate::format::{Format, Layout};
+use crate::format::{Format, Layout, monotonic_ns};
 use crate::memory::MemoryId;
 use crate::shm::{LeasePage, SLOTS};
 use crate::socket::{self, Sent};
@@ -222,6 +222,8 @@ pub(super) struct State<K> {
     pub(super) epoch: u32,
     pub(super) head: u64,
     pub(super) budget: Budget,
+    /// Slots of buffers that can be published again.
+    pub(super) live: u32,
     /// Slots that have a frame on the bus, offered, held or kept for late joiners.
     pub(super) busy: u32,
     /// Least number of buffers without one since the budget was set.
@@ -251,6 +253,7 @@ impl<K> State<K> {
             epoch: 0,
             head: 0,
             budget,
+            live: 0,
             busy: 0,
             spare_low: budget.slots,
             refusals: Recent::default(),
@@ -274,12 +277,23 @@ impl<K> State<K> {
         self.budget.slots.saturating_sub(self.busy)
     }
 
-    /// Whether the source may soon wait for a buffer.
+    /// Whether the source may soon wait for a buffer, as far as it has shown the buffers that it has.
     pub(super) const fn is_short(&self) -> bool {
         let Budget {
-            in_flight, fences, ..
+            slots,
+            in_flight,
+            fences,
         } = self.budget;
-        self.spare() <= in_flight.saturating_add(fences).saturating_add(1)
+        let pool = if self.live < slots { self.live } else { slots };
+        let spare = pool.saturating_sub(self.busy);
+        spare <= in_flight.saturating_add(fences).saturating_add(1)
+    }
+
+    /// Whether the newest frame was published within this time.
+    pub(super) fn published_within(&self, time: Duration) -> bool {
+        let newest = self.newest.and_then(|index| self.slots[index].as_ref());
+        let age = newest.map(|slot| monotonic_ns().saturating_sub(slot.published_ns));
+        age.is_some_and(|age| u128::from(age) <= time.as_nanos())
     }
 
     pub(super) const fn set_budget(&mut self, budget: Budget) {

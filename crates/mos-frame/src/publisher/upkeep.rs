@@ -1,6 +1,6 @@
 //! What the control thread does without being asked: deadlines, evictions, late releases, the end of the stream.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,6 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 
 use super::control::{Connection, Control, Phase, socket_token};
 use super::state::{Aftermath, Sub, Tx};
-use crate::socket;
 use crate::wire::{Message, Reason};
 
 /// After ETOOMANYREFS: no event tells when other peers have read their descriptors.
@@ -19,7 +18,10 @@ const REAP_FIRST: Duration = Duration::from_millis(10);
 /// The longest such wait, and the first while publishing goes on, which looks by itself.
 const REAP_LAST: Duration = Duration::from_millis(100);
 /// The longest wait while publishing goes on and buffers are plenty: to wake the thread costs as much as a frame.
-const REAP_AT_EASE: Duration = Duration::from_millis(1600);
+const REAP_AT_EASE: Duration = Duration::from_millis(800);
+
+/// A frame within this time means that frames flow.
+const FLOWS: Duration = Duration::from_millis(300);
 
 /// When to look for released frames.
 #[derive(Debug)]
@@ -41,9 +43,9 @@ impl Reaper {
         }
     }
 
-    /// Notes that one looked, while `head` was the newest frame.
-    fn looked(&mut self, now: Instant, head: u64) {
-        if std::mem::replace(&mut self.head, head) == head {
+    /// Notes that one looked, while `head` was the newest frame; `flows` says whether it is a recent one.
+    fn looked(&mut self, now: Instant, head: u64, flows: bool) {
+        if std::mem::replace(&mut self.head, head) == head || !flows {
             self.due = now + self.idle;
             self.idle = (self.idle * 2).min(REAP_LAST);
             self.flowing = REAP_LAST;
@@ -135,7 +137,7 @@ impl<K: Send + 'static> Control<K> {
             state.subs.iter().filter_map(doomed).collect()
         };
         for (id, socket, reason, text) in doomed {
-            if let Some(left_out) = self.lines.next(Instant::now()) {
+            if let Some(left_out) = self.eviction_lines.next(Instant::now()) {
                 tracing::warn!(path = %self.shared.path.display(), subscriber = id, ?reason, text, left_out, "subscriber cut off");
             }
             self.tell(&socket, &Message::Evict { reason, text });
@@ -175,16 +177,17 @@ impl<K: Send + 'static> Control<K> {
             // Also between the frames of a stream that flows, or the next publish would have to wake us each time.
             let flows = state.head != self.reaper.head && !state.subs.is_empty();
             state.reaping = flows || state.has_leases();
-            if state.is_short() {
+            if state.is_short() || state.stopping {
                 self.reaper.hurry(now);
-                state.at_ease = false;
             }
+            state.at_ease = self.reaper.is_at_ease(now);
             if !state.reaping || now < self.reaper.due {
                 return;
             }
             let head = state.head;
             state.sweep(head, &mut after);
-            self.reaper.looked(now, head);
+            let flows = state.published_within(FLOWS);
+            self.reaper.looked(now, head, flows);
             if state.is_short() {
                 self.reaper.hurry(now);
             }
@@ -230,8 +233,7 @@ impl<K: Send + 'static> Control<K> {
         if let Some(listener) = self.listener.take() {
             listener.shut();
             while let Ok(Some(socket)) = listener.accept() {
-                let uid = socket::peer(socket.as_fd()).map_or(u32::MAX, |peer| peer.uid);
-                self.part(&socket, uid);
+                self.aside.part(&Arc::new(socket));
             }
         }
         for connection in self.connections.values() {
@@ -262,7 +264,7 @@ mod tests {
     /// Waits of a thread that looks as soon as it is due, in ms; each look finds the head that is given.
     fn waits(reaper: &mut Reaper, now: &mut Instant, heads: &[u64]) -> Vec<u128> {
         let look = |head: &u64| {
-            reaper.looked(*now, *head);
+            reaper.looked(*now, *head, true);
             let wait = reaper.due - *now;
             *now = reaper.due;
             wait.as_millis()
@@ -274,17 +276,20 @@ mod tests {
     fn looks_are_rare_while_frames_flow_and_soon_once_they_stop() {
         let (mut reaper, mut now) = (Reaper::new(), Instant::now());
         let flowing = waits(&mut reaper, &mut now, &[1, 2, 3, 4, 5, 6, 7]);
-        assert_eq!(flowing, [100, 200, 400, 800, 1600, 1600, 1600]);
+        assert_eq!(flowing, [100, 200, 400, 800, 800, 800, 800]);
         let stopped = waits(&mut reaper, &mut now, &[7; 6]);
         assert_eq!(stopped, [10, 20, 40, 80, 100, 100]);
         assert_eq!(waits(&mut reaper, &mut now, &[8, 9]), [100, 200]);
+        // Frames came since the last look, but none of late.
+        reaper.looked(now, 10, false);
+        assert_eq!(reaper.due - now, REAP_FIRST);
     }
 
     #[test]
     fn short_buffers_are_looked_for_at_once() {
         let (mut reaper, mut now) = (Reaper::new(), Instant::now());
         waits(&mut reaper, &mut now, &[1, 2, 3, 4]);
-        reaper.looked(now, 5);
+        reaper.looked(now, 5, true);
         assert!(reaper.is_at_ease(now));
         reaper.hurry(now);
         assert!(!reaper.is_at_ease(now));

@@ -71,6 +71,7 @@ impl<K> Holds<K> {
             shared: Arc::clone(&self.shared),
             slot,
             seq,
+            is_ours: true,
         })
     }
 }
@@ -81,9 +82,15 @@ pub(crate) struct Hold<K> {
     shared: Arc<Shared<K>>,
     slot: usize,
     seq: u64,
+    is_ours: bool,
 }
 
 impl<K> Hold<K> {
+    /// Gives nothing back when it is dropped: it is a copy of another process's hold.
+    pub(crate) const fn disown(&mut self) {
+        self.is_ours = false;
+    }
+
     /// Whether it was not revoked; what was read before is then sound.
     pub(crate) fn stands(&self) -> bool {
         self.shared.leases.still_held(self.slot, self.seq)
@@ -97,6 +104,9 @@ impl<K> Hold<K> {
 
 impl<K> Drop for Hold<K> {
     fn drop(&mut self) {
+        if !self.is_ours {
+            return;
+        }
         // False if it was revoked: then there is nothing left to give back.
         self.shared.leases.release(self.slot, self.seq);
         // Afterwards: whoever claims in its place does so after it.

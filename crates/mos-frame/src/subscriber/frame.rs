@@ -1,7 +1,6 @@
 //! Received frames: owned handles that end their lease on drop.
 
 use std::fmt;
-use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -22,23 +21,20 @@ pub(super) struct Buffer {
 /// The lease itself; released on drop, by the process that claimed it.
 #[derive(Debug)]
 pub(super) struct Claim {
-    hold: ManuallyDrop<Hold<Keep>>,
+    hold: Hold<Keep>,
 }
 
 impl Claim {
     pub(super) const fn new(hold: Hold<Keep>) -> Self {
-        Self {
-            hold: ManuallyDrop::new(hold),
-        }
+        Self { hold }
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
         // A forked child has a copy of the handle, not of the lease: its parent still reads the frame.
-        if self.hold.keep().origin.is_here() {
-            // SAFETY: this is the one place that drops it, and nothing uses it afterwards.
-            unsafe { ManuallyDrop::drop(&mut self.hold) };
+        if !self.hold.keep().origin.is_here() {
+            self.hold.disown();
         }
     }
 }

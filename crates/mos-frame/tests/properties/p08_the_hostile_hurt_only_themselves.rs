@@ -307,7 +307,11 @@ fn hammering() {
             scene.go_on(10);
             assert!(std::time::Instant::now() < deadline, "it was never cut off");
         }
-        assert_eq!(peer.line(), format!("cut off: {}", Reason::BadLease as u16));
+        // More frames marked as held than agreed are an offence of another name, and a swift hand may manage that first.
+        let offences = [Reason::BadLease, Reason::HoldExceeded];
+        let said = offences.map(|reason| format!("cut off: {}", reason as u16));
+        let line = peer.line();
+        assert!(said.contains(&line), "{line}");
         peer.kill();
         scene.stream.wait_for_subscribers(1);
     }
@@ -344,14 +348,8 @@ fn legal_oddities() {
     };
     sealed(&peer.page.fd);
     sealed(&peer.board.fd);
-    // A message of the future that may be skipped, and descriptors that nobody asked for.
-    let gift = [peer.page.fd.as_fd(); 4];
+    // A message of the future that may be skipped.
     peer.raw.send(&skippable());
-    match peer.raw.try_send(&skippable(), &gift, SendFlags::empty()) {
-        // Since Linux 6.16 the kernel refuses them.
-        Ok(()) | Err(Errno::PERM) => {}
-        Err(error) => panic!("{error}"),
-    }
     // An offer that is declined counts as taken.
     scene.go_on(1);
     let (slot, seq) = served(&peer);
