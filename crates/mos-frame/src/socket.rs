@@ -20,6 +20,9 @@ use smallvec::SmallVec;
 use crate::format::Layout;
 use crate::wire::MAX_LEN;
 
+/// Whether a socket takes descriptors (Linux 6.16, include/uapi/asm-generic/socket.h).
+pub(crate) const SO_PASSRIGHTS: libc::c_int = 83;
+
 /// Most descriptors of one packet.
 const MAX_FDS: usize = Layout::MAX_PLANES;
 
@@ -251,13 +254,12 @@ pub(crate) fn receive_from_stranger(socket: BorrowedFd<'_>) -> io::Result<Got> {
     Ok(Got::Bytes(SmallVec::from_slice(&bytes[..got.bytes])))
 }
 
-/// Takes a packet out of a socket and has the kernel close its descriptors, however long that takes; false if none is left.
-pub(crate) fn discard(socket: BorrowedFd<'_>) -> io::Result<bool> {
+/// Takes a packet out of a socket and has the kernel close its descriptors, however long that takes; false if the socket is
+/// empty. True at the end of the connection too, which looks like a packet without a byte.
+pub(crate) fn discard(socket: BorrowedFd<'_>) -> bool {
     match receive_bytes(socket, &mut [0; 1], RecvFlags::empty()) {
-        Ok(got) => Ok(got.bytes > 0),
-        Err(Errno::INTR | Errno::CONNRESET) => Ok(true),
-        Err(Errno::AGAIN) => Ok(false),
-        Err(e) => Err(e.into()),
+        Ok(_) | Err(Errno::INTR | Errno::CONNRESET) => true,
+        Err(_) => false,
     }
 }
 
@@ -483,7 +485,6 @@ pub(crate) fn shut(socket: &OwnedFd) {
 /// Whoever is sent a descriptor may be the last to close it, and that can take as long as its sender likes: a TCP socket that
 /// lingers, a file of a user's file system. An older kernel takes them; see `publisher/aside.rs`.
 fn refuse_descriptors(listener: BorrowedFd<'_>) {
-    const SO_PASSRIGHTS: libc::c_int = 83;
     let off: libc::c_int = 0;
     // SAFETY: the kernel reads one int from `off`, whose size is given.
     let rc = unsafe {
@@ -499,6 +500,23 @@ fn refuse_descriptors(listener: BorrowedFd<'_>) {
         let error = io::Error::last_os_error();
         tracing::debug!(%error, "this kernel can't refuse descriptors that peers send");
     }
+}
+
+/// Whether the kernel refuses descriptors that are sent to this socket; false if it does not know how.
+pub(crate) fn refuses_descriptors(socket: BorrowedFd<'_>) -> bool {
+    let mut takes: libc::c_int = 1;
+    let mut len = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the kernel writes one int into `takes`, whose size `len` gives.
+    let rc = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_PASSRIGHTS,
+            (&raw mut takes).cast(),
+            &raw mut len,
+        )
+    };
+    rc == 0 && takes == 0
 }
 
 /// Whether the peer has received all that was sent to it (`SIOCOUTQ`, unix(7)); false if the kernel does not say.

@@ -5,18 +5,20 @@
 //! of a user's file system. So a packet with descriptors is looked at and left where it is, its sender is cut off, and the
 //! socket goes to a thread of its own, which has the kernel close them without ever having them in hand.
 
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 
-use crate::socket::{self, Got};
+use crate::socket;
 
 /// Most sockets that are being emptied; while there are as many nobody new is taken in.
 const MOST: usize = 64;
-/// More packets than a socket's queue can have: each takes some hundred bytes of its sender's `SO_SNDBUF` (unix(7)).
-const MOST_PACKETS: usize = 4096;
+/// More packets than a socket's queue has: each takes some 700 bytes of its sender's `SO_SNDBUF`, at most twice `wmem_max`
+/// (socket(7), 2 * 212992). As many are asked for, since a packet without a byte looks like the end.
+const MOST_PACKETS: usize = 1024;
 
 /// Connections that are over, with descriptors left in them.
 #[derive(Debug, Default)]
@@ -38,37 +40,28 @@ impl Drop for Left {
 
 impl Aside {
     /// Ends a connection before its socket is closed, which the publishing thread may do last, with a ring in hand: the peer
-    /// sees the end now, and no descriptor is left in the socket that would be closed with it.
-    pub(super) fn part(&self, socket: &Arc<OwnedFd>) {
+    /// sees the end now, and no descriptor is left in the socket that would be closed with it. An error means that there is
+    /// no thread for that.
+    pub(super) fn part(&self, socket: &Arc<OwnedFd>) -> io::Result<()> {
         // From now on nothing is added.
         socket::shut(socket);
-        for _ in 0..MOST_PACKETS {
-            match socket::receive_from_stranger(socket.as_fd()) {
-                Ok(Got::Bytes(_)) => {}
-                Ok(Got::Descriptors) => return self.empty(Arc::clone(socket)),
-                Ok(Got::Empty | Got::Gone) | Err(_) => return,
-            }
+        if socket::refuses_descriptors(socket.as_fd()) {
+            return Ok(());
         }
-    }
-
-    fn empty(&self, socket: Arc<OwnedFd>) {
         self.open.fetch_add(1, Relaxed);
         let left = Left {
-            socket,
+            socket: Arc::clone(socket),
             open: Arc::clone(&self.open),
         };
         let thread = thread::Builder::new().name("mos-frame-close".into());
-        let emptied = thread.spawn(move || {
+        thread.spawn(move || {
             for _ in 0..MOST_PACKETS {
-                match socket::discard(left.socket.as_fd()) {
-                    Ok(true) => {}
-                    Ok(false) | Err(_) => break,
+                if !socket::discard(left.socket.as_fd()) {
+                    break;
                 }
             }
-        });
-        if let Err(error) = emptied {
-            tracing::warn!(%error, "descriptors that a peer sent were closed without a thread of their own");
-        }
+        })?;
+        Ok(())
     }
 
     /// Whether so many are slow that nobody new can be taken in.
@@ -128,14 +121,13 @@ mod tests {
 
     /// Makes the kernel take descriptors for this connection of the producer, as it does for all before Linux 6.16.
     fn take_descriptors(socket: &OwnedFd) {
-        const SO_PASSRIGHTS: libc::c_int = 83;
         let on: libc::c_int = 1;
         // SAFETY: the kernel reads one int from `on`. An older kernel says that it knows no such option: it takes them anyway.
         unsafe {
             libc::setsockopt(
                 socket.as_raw_fd(),
                 libc::SOL_SOCKET,
-                SO_PASSRIGHTS,
+                socket::SO_PASSRIGHTS,
                 (&raw const on).cast(),
                 size_of::<libc::c_int>() as libc::socklen_t,
             );
@@ -175,9 +167,13 @@ mod tests {
     #[test]
     fn a_descriptor_that_is_slow_to_close_stalls_nobody() {
         // It is come upon, or left behind by one who is cut off for what comes before it.
-        for (first, count) in [
-            (Message::BufferAck { count: 0 }, 1),
-            (Message::Start, 2 * BURST),
+        let ack = Message::BufferAck { count: 0 }.encode();
+        let (offence, long, empty) = (Message::Start.encode(), vec![0; 4000], Vec::new());
+        for (first, count, behind) in [
+            (&ack, 1, None),
+            (&offence, 2 * BURST, None),
+            (&offence, 2 * BURST, Some(&long)),
+            (&offence, 2 * BURST, Some(&empty)),
         ] {
             let dir = tempfile::tempdir().unwrap();
             let path = crate::socket_path(dir.path(), "aside");
@@ -187,8 +183,8 @@ mod tests {
                 // The control thread gets as far as this message, so that ours is not the last copy to be closed.
                 let state = publisher.shared.lock();
                 take_descriptors(&state.subs[0].socket);
-                for _ in 0..count {
-                    socket::send(raw.as_fd(), &first.encode(), &[]).unwrap();
+                for packet in std::iter::repeat_n(first, count).chain(behind) {
+                    socket::send(raw.as_fd(), packet, &[]).unwrap();
                 }
                 Slow::new().give(&raw, &Message::Bye.encode())
             };
@@ -202,7 +198,6 @@ mod tests {
         }
     }
 
-    /// Whoever has none to close is let go of at once; the others are counted until they are through.
     #[test]
     fn sockets_that_are_being_emptied_are_counted() {
         let pair = || {
@@ -215,12 +210,8 @@ mod tests {
         for n in 0..MOST {
             assert!(!aside.is_full(), "{n}");
             let (ours, theirs) = pair();
-            socket::send(theirs.as_fd(), b"no descriptor", &[]).unwrap();
             ends.push(Slow::new().give(&theirs, b"slow"));
-            aside.part(&Arc::new(ours));
-            let (ours, theirs) = pair();
-            socket::send(theirs.as_fd(), b"no descriptor", &[]).unwrap();
-            aside.part(&Arc::new(ours));
+            aside.part(&Arc::new(ours)).unwrap();
         }
         assert!(aside.is_full());
         ends.clear();

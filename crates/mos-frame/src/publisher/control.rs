@@ -330,7 +330,14 @@ impl<K: Send + 'static> Control<K> {
         if let Err(error) = ended {
             tracing::debug!(path = %self.shared.path.display(), %error, "a connection was not watched");
         }
-        self.aside.part(&connection.socket);
+        self.part(&connection.socket);
+    }
+
+    /// Ends a connection; see [`Aside::part`].
+    pub(super) fn part(&self, socket: &Arc<OwnedFd>) {
+        if let Err(error) = self.aside.part(socket) {
+            tracing::warn!(path = %self.shared.path.display(), %error, "no thread to close what a peer may have sent; raise the limit on threads");
+        }
     }
 }
 

@@ -141,7 +141,7 @@ impl<K: Send + 'static> Control<K> {
             Ok(peer) => peer,
             Err(error) => {
                 tracing::warn!(path = %self.shared.path.display(), %error, "a subscriber's identity is not known; refused");
-                return self.aside.part(&socket);
+                return self.part(&socket);
             }
         };
         let allowed = is_allowed(&self.shared.options.access, &peer, || {
@@ -185,7 +185,7 @@ impl<K: Send + 'static> Control<K> {
     /// Refuses somebody who has no place among the connections.
     fn turn_away(&mut self, socket: &Arc<OwnedFd>, peer: &Peer, reason: Reason, text: &str) {
         self.refuse(socket, &Applicant::of(peer), reason, text);
-        self.aside.part(socket);
+        self.part(socket);
     }
 
     fn refuse(&mut self, socket: &OwnedFd, applicant: &Applicant, reason: Reason, text: &str) {

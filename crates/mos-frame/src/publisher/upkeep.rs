@@ -233,7 +233,7 @@ impl<K: Send + 'static> Control<K> {
         if let Some(listener) = self.listener.take() {
             listener.shut();
             while let Ok(Some(socket)) = listener.accept() {
-                self.aside.part(&Arc::new(socket));
+                self.part(&Arc::new(socket));
             }
         }
         for connection in self.connections.values() {
