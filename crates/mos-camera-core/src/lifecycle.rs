@@ -26,7 +26,8 @@
 //! - Every pipeline has a generation. Events of another generation than the current one are ignored, so that a late
 //!   message of an old pipeline can't touch its successor.
 //! - A transient fault ([`FaultKind::is_transient`]) leads to `Backoff` and a new attempt; `Unauthorized` and `Failed` wait
-//!   for a changed configuration, a reset or a start. A device that goes away and comes back does not end that wait.
+//!   for a changed configuration, a reset or a start. A device that goes away and comes back ends the wait of `Failed`, not
+//!   that of `Unauthorized`: plugging in mends a camera, not a password.
 //! - The first frame and every later one have watchdogs of their own.
 //! - A pipeline that does not come down within [`TEARDOWN_TIMEOUT`] makes the stream `Failed`, since the device is still
 //!   held: no second pipeline is tried on top. A reset asks for the teardown again; when the pipeline does come down after
@@ -145,6 +146,8 @@ pub enum Input {
     Present,
     /// The device went away.
     Gone,
+    /// What kept the device from being used is gone, such as a missing permission: a stream in `Failed` tries again.
+    Usable,
     /// A pipeline reported something.
     Pipeline {
         /// The generation that [`Action::BuildPipeline`] gave it.

@@ -99,7 +99,8 @@ impl Lifecycle {
             Input::Start => self.start(),
             Input::Stop => self.stop(now, &mut actions),
             Input::Reset => self.reset(now, &mut actions),
-            Input::Present => self.present = true,
+            Input::Present => self.present(),
+            Input::Usable => self.usable(),
             Input::Gone => self.gone(now, &mut actions),
             Input::Pipeline { generation, event } if self.is_current(generation) => {
                 self.pipeline_event(now, event, random, &mut actions);
@@ -279,6 +280,20 @@ impl Lifecycle {
         }
         self.clear_fault();
         self.close(now, false, actions);
+    }
+
+    /// A device that comes back may be another one, or be mended: what it could not do before is tried again. Refused
+    /// credentials are not: cameras lock accounts out.
+    fn present(&mut self) {
+        if !std::mem::replace(&mut self.present, true) {
+            self.usable();
+        }
+    }
+
+    fn usable(&mut self) {
+        if self.wait == Wait::Failed {
+            self.end_wait();
+        }
     }
 
     fn gone(&mut self, now: Duration, actions: &mut Actions) {

@@ -52,6 +52,7 @@ fn stimulus() -> impl Strategy<Value = Stimulus> {
         1 => Just(Input::Reset),
         3 => Just(Input::Present),
         1 => Just(Input::Gone),
+        1 => Just(Input::Usable),
         1 => Just(Input::Tick),
     ];
     prop_oneof![

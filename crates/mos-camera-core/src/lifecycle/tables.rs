@@ -148,6 +148,7 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("reset", Input::Reset),
         ("present", Input::Present),
         ("gone", Input::Gone),
+        ("usable", Input::Usable),
         ("built", pipeline(1, PipelineEvent::Built)),
         ("first frame", first_frame(1)),
         ("frame", frame(1, 990)),
@@ -271,6 +272,7 @@ failed: failed
     stop -> configured
     reset -> starting r +2
     gone -> absent
+    usable -> starting +2
 ";
 
 #[test]
@@ -414,6 +416,34 @@ fn unplugging_ends_the_wait_and_plugging_in_starts_at_once() {
         (70_130, down(2), "starting +3"),
     ]);
     assert!(life.snapshot().wanted);
+}
+
+#[test]
+fn a_camera_that_could_not_be_used_is_tried_again_when_it_is_plugged_in_anew() {
+    let life = streaming_then(&[
+        (1000, fault(1, FaultKind::Disconnected), "backoff -1"),
+        (1010, down(1), "backoff"),
+        (1020, Input::Gone, "absent"),
+        // It comes back with other formats, and then as it was.
+        (2000, Input::Present, "starting +2"),
+        (2100, fault(2, FaultKind::Unsupported), "failed -2"),
+        (2110, down(2), "failed"),
+        (2200, Input::Present, "failed"),
+        (3000, Input::Gone, "absent"),
+        (4000, Input::Present, "starting +3"),
+        (4100, first_frame(3), "streaming"),
+    ]);
+    assert_eq!(life.snapshot().attempt, 0);
+}
+
+#[test]
+fn a_permission_that_is_given_later_is_enough() {
+    streaming_then(&[
+        (1000, fault(1, FaultKind::NoPermission), "failed -1"),
+        (1010, down(1), "failed"),
+        (2000, Input::Usable, "starting +2"),
+        (2010, Input::Usable, "starting"),
+    ]);
 }
 
 #[test]
