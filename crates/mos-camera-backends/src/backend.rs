@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use mos_camera_core::{Device, DeviceId, Fault, StreamConfig, Transport};
+use mos_camera_core::{ControlValues, Device, DeviceId, Fault, FaultKind, StreamConfig, Transport};
 
 /// A transport: finds cameras, builds their sources, explains their faults.
 ///
@@ -16,6 +16,16 @@ pub trait Backend: Send + Sync + fmt::Debug {
 
     /// Builds, but does not start, the source of a stream.
     fn source(&self, device: &DeviceId, config: &StreamConfig) -> Result<Source, Fault>;
+
+    /// Sets camera controls, also while the camera streams. The first that the device refuses is the fault; those before
+    /// it are set. Never called without any.
+    fn set_controls(&self, device: &DeviceId, _values: &ControlValues) -> Result<(), Fault> {
+        Err(Fault::new(
+            FaultKind::Unsupported,
+            format!("{device} has no controls"),
+            "leave `controls` out of the stream's configuration",
+        ))
+    }
 
     /// Turns an error that an element of the source posted into a fault with advice.
     fn classify(&self, device: &DeviceId, error: &gst::message::Error) -> Fault;

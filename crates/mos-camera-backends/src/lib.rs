@@ -21,7 +21,7 @@ pub use pipeline::{BusSettings, CapturePipeline, PipelineEvent, Stats};
 pub use rtsp::RtspBackend;
 #[cfg(feature = "development")]
 pub use test::TestBackend;
-pub use v4l2::V4l2Backend;
+pub use v4l2::{Registry, V4l2Backend};
 
 use std::sync::LazyLock;
 

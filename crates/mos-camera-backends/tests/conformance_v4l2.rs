@@ -15,7 +15,7 @@ use conformance::{Running, Subject};
 use mos_camera_backends::pipeline::Memory;
 use mos_camera_backends::{Backend, V4l2Backend};
 use mos_camera_core::{
-    Capability, Device, DeviceId, FaultKind, Health, Sizes, StreamConfig, V4l2Source,
+    Capability, Device, DeviceId, Fault, FaultKind, Health, Sizes, StreamConfig, V4l2Source,
 };
 
 /// Formats that end as NV12.
@@ -24,8 +24,8 @@ const USABLE: [&str; 4] = ["NV12", "YUY2", "UYVY", "image/jpeg"];
 fn backends() -> [Arc<dyn Backend>; 2] {
     mos_camera_backends::init().unwrap();
     [
-        Arc::new(V4l2Backend::new(Vec::new())),
-        Arc::new(V4l2Backend::usb()),
+        Arc::new(V4l2Backend::new(Vec::new(), Arc::default())),
+        Arc::new(V4l2Backend::usb(Arc::default())),
     ]
 }
 
@@ -140,7 +140,7 @@ fn a_node_that_the_operator_named_is_listed_once() {
         let source = V4l2Source {
             path: PathBuf::from(&device.location),
         };
-        let named = V4l2Backend::new(vec![("gate".to_owned(), source)]);
+        let named = V4l2Backend::new(vec![("gate".to_owned(), source)], Arc::default());
         let found = named.discover().unwrap();
         assert_eq!(
             found
@@ -181,7 +181,7 @@ fn a_path_that_is_not_there_is_absent() {
     let gone = V4l2Source {
         path: PathBuf::from("/dev/no-such-camera"),
     };
-    let backend = V4l2Backend::new(vec![("gate".to_owned(), gone)]);
+    let backend = V4l2Backend::new(vec![("gate".to_owned(), gone)], Arc::default());
     let id: DeviceId = "v4l2:gate".parse().unwrap();
     assert!(backend.discover().unwrap().iter().all(|d| d.id != id));
     let fault = backend
@@ -190,24 +190,49 @@ fn a_path_that_is_not_there_is_absent() {
     assert_eq!(fault.kind, FaultKind::Absent, "{fault}");
 }
 
-#[test]
-fn a_path_that_is_no_camera_is_listed_as_unusable_and_refused() {
+/// A named path, and what the backend makes of it: whether it is listed, and the fault of a stream on it.
+fn named(path: &std::path::Path) -> (Option<Device>, Fault) {
     mos_camera_backends::init().unwrap();
-    let backend = V4l2Backend::new(vec![(
-        "gate".to_owned(),
-        V4l2Source {
-            path: PathBuf::from("/dev/null"),
-        },
-    )]);
+    let source = V4l2Source {
+        path: path.to_owned(),
+    };
+    let backend = V4l2Backend::new(vec![("gate".to_owned(), source)], Arc::default());
     let id: DeviceId = "v4l2:gate".parse().unwrap();
     let found = backend.discover().unwrap();
-    let device = found.iter().find(|d| d.id == id).unwrap();
-    assert!(
-        matches!(&device.health, Health::Unusable(why) if why.contains("/dev/null")),
-        "{device:?}"
-    );
     let fault = backend
         .source(&id, &StreamConfig::new(id.clone()))
         .unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Unsupported, "{fault}");
+    (found.into_iter().find(|device| device.id == id), fault)
+}
+
+#[test]
+fn a_path_that_is_no_camera_is_listed_as_unusable_and_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    let fifo = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    for (path, what) in [
+        (PathBuf::from("/dev/null"), "a device of another kind"),
+        (folder.path().to_owned(), "a directory"),
+        (pipe, "a pipe"),
+    ] {
+        let (device, fault) = named(&path);
+        let health = device.unwrap().health;
+        assert!(
+            matches!(&health, Health::Unusable(why) if why.contains(what)),
+            "{health:?}"
+        );
+        assert_eq!(fault.kind, FaultKind::Unsupported, "{fault}");
+        assert!(fault.message.contains(what), "{fault}");
+    }
+}
+
+#[test]
+fn a_link_to_nowhere_is_a_camera_that_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let link = folder.path().join("camera");
+    std::os::unix::fs::symlink(folder.path().join("nowhere"), &link).unwrap();
+    let (device, fault) = named(&link);
+    assert_eq!(device, None);
+    assert_eq!(fault.kind, FaultKind::Absent, "{fault}");
 }

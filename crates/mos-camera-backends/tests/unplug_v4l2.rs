@@ -34,7 +34,7 @@ fn unplug(device: &Device) {
 #[test]
 fn an_unplugged_node_is_absent_and_streams_again_when_it_is_back() {
     mos_camera_backends::init().unwrap();
-    let backend: Arc<dyn Backend> = Arc::new(V4l2Backend::new(Vec::new()));
+    let backend: Arc<dyn Backend> = Arc::new(V4l2Backend::new(Vec::new(), Arc::default()));
     let devices = vivid(&backend);
     if devices.is_empty() {
         assert!(

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::control::Control;
 use crate::stream::Framerate;
 
 /// How a camera is attached.
@@ -165,6 +166,8 @@ pub struct Device {
     pub location: String,
     /// What it offers; empty where that is only known once a session is open.
     pub capabilities: Vec<Capability>,
+    /// What can be set on it; empty where it has no controls or they are not known.
+    pub controls: Vec<Control>,
     /// Whether it can be used now.
     pub health: Health,
 }
@@ -229,7 +232,7 @@ impl Sizes {
 /// Frame rates that a format comes in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rates {
-    /// These rates.
+    /// These rates; an empty list if the device does not say, so that any may do.
     Discrete(Vec<Framerate>),
     /// Any rate from the first to the second, both included.
     Continuous(Framerate, Framerate),
@@ -239,7 +242,7 @@ impl Rates {
     /// Whether the rate is offered.
     pub fn contains(&self, rate: Framerate) -> bool {
         match self {
-            Self::Discrete(rates) => rates.contains(&rate),
+            Self::Discrete(rates) => rates.is_empty() || rates.contains(&rate),
             Self::Continuous(low, high) => *low <= rate && rate <= *high,
         }
     }
@@ -416,6 +419,7 @@ mod tests {
             assert_eq!(between.contains(rate), inside, "{rate}");
         }
         assert!(Rates::Discrete(vec![fps(30)]).contains(Framerate::new(60, 2).unwrap()));
+        assert!(Rates::Discrete(vec![]).contains(fps(7)), "not known");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub mod backoff;
 pub mod budget;
+pub mod control;
 pub mod device;
 pub mod fault;
 pub mod lifecycle;
@@ -14,6 +15,7 @@ pub mod stream;
 
 pub use backoff::BackoffPolicy;
 pub use budget::Budget;
+pub use control::{Control, ControlKind, ControlValues, MenuItem};
 pub use device::{Capability, Device, DeviceId, Health, Range, Rates, Sizes, Transport};
 pub use fault::{Fault, FaultKind};
 pub use lifecycle::{Action, Lifecycle};

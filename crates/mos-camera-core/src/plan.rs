@@ -4,4 +4,6 @@ mod elements;
 mod validate;
 
 pub use elements::{Chain, Codec, MissingElements, Wanted, choose_converter, choose_decoder};
-pub use validate::{ConfigError, MAX_SIDE, MAX_SUBSCRIBERS, TIMEOUT_RANGE, validate};
+pub use validate::{
+    ConfigError, MAX_SIDE, MAX_SUBSCRIBERS, TIMEOUT_RANGE, validate, validate_controls,
+};

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::control::ControlValues;
 use crate::device::DeviceId;
 
 /// Name of a stream; also the name of its socket on the frame bus.
@@ -180,6 +181,9 @@ pub struct StreamConfig {
     pub steady_timeout: Duration,
     /// Subscribers that the stream's buffer pool is sized for (each holding one frame).
     pub max_subscribers: u32,
+    /// Camera controls to set; all others stay as they are on the device.
+    #[serde(default, skip_serializing_if = "ControlValues::is_empty")]
+    pub controls: ControlValues,
 }
 
 impl StreamConfig {
@@ -199,6 +203,7 @@ impl StreamConfig {
             first_frame_timeout: Self::FIRST_FRAME_TIMEOUT,
             steady_timeout: Self::STEADY_TIMEOUT,
             max_subscribers: Self::MAX_SUBSCRIBERS,
+            controls: ControlValues::new(),
         }
     }
 }

@@ -9,6 +9,16 @@ pub(crate) fn size(text: &str) -> Result<(u32, u32), String> {
         .ok_or_else(|| "expected <width>x<height> in pixels, for example 640x480".to_owned())
 }
 
+/// Parses `brightness=40`.
+pub(crate) fn control(text: &str) -> Result<(String, i64), String> {
+    text.split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .and_then(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))
+        .ok_or_else(|| {
+            "expected a control's name and a whole number, for example brightness=40".to_owned()
+        })
+}
+
 /// Parses `5`, `2.5s`, `500ms` or `2m`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text
@@ -32,6 +42,14 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn controls_are_a_name_and_a_number() {
+        assert_eq!(control("hue=-7"), Ok(("hue".to_owned(), -7)));
+        for bad in ["hue", "hue=", "=7", "hue=7.5", "hue=high", ""] {
+            assert!(control(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn sizes_parse() {

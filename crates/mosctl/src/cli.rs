@@ -106,11 +106,13 @@ pub(crate) struct SomeStreams {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The service saves the configuration before it answers. Saying the same thing again changes nothing; a real change rebuilds the stream's \
-pipeline if it runs, and its subscribers stay connected.
+pipeline if it runs, and its subscribers stay connected. Controls are set on the running camera, without an interruption. What is not given \
+goes back to its default; controls that are not given stay as they are.
 
 Examples:
   mosctl configure front --device test:front
   mosctl configure dock --device usb:046d:0825:4F2A11 --size 1280x720 --framerate 30
+  mosctl configure dock --device usb:046d:0825:4F2A11 --control exposure_auto=1 --control exposure_absolute=120
   mosctl configure door --device rtsp:door --first-frame-timeout 1m")]
 pub(crate) struct Configure {
     /// Name of the stream: letters, digits, `_`, `-` and `.`
@@ -133,6 +135,9 @@ pub(crate) struct Configure {
     /// Subscribers that the stream has buffers for, 1 to 64 [default: 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) max_subscribers: Option<u32>,
+    /// Camera control to set, as `mosctl devices` lists them; may be given several times
+    #[arg(long = "control", value_name = "NAME=VALUE", value_parser = args::control)]
+    pub(crate) controls: Vec<(String, i64)>,
 }
 
 #[derive(Debug, Args)]

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use mos_camera_api::v1::{Capability, Framerate, Size, State, StreamConfig, Transport};
+use mos_camera_api::v1::{
+    Capability, Control, ControlKind, Framerate, Size, State, StreamConfig, Transport,
+};
 
 /// A dash where there is nothing to say.
 pub(crate) const NONE: &str = "-";
@@ -59,6 +61,31 @@ pub(crate) fn capability(capability: &Capability) -> String {
         format!(" at {rates} fps")
     };
     format!("{} {sizes}{rates}", capability.format)
+}
+
+/// A control as `brightness: -64 to 64, default 0`.
+pub(crate) fn control(control: &Control) -> String {
+    let takes = match control.kind() {
+        ControlKind::Boolean => "0 or 1".to_owned(),
+        ControlKind::Menu => control
+            .items
+            .iter()
+            .map(|item| format!("{} ({})", item.value, item.name))
+            .collect::<Vec<_>>()
+            .join(" or "),
+        _ if control.step > 1 => {
+            format!(
+                "{} to {} in steps of {}",
+                control.min, control.max, control.step
+            )
+        }
+        _ => format!("{} to {}", control.min, control.max),
+    };
+    let read_only = if control.read_only { ", read only" } else { "" };
+    format!(
+        "{}: {takes}, default {}{read_only}",
+        control.name, control.default
+    )
 }
 
 fn sizes(capability: &Capability) -> String {
@@ -130,8 +157,13 @@ pub(crate) fn config(config: &StreamConfig) -> String {
             text
         }
     };
+    let mut controls: Vec<_> = config.controls.iter().collect();
+    controls.sort();
+    let controls = controls.iter().fold(String::new(), |text, (name, value)| {
+        format!("{text}, {name} {value}")
+    });
     format!(
-        "device {}, size {}, framerate {}, first frame within {}, then one every {}, {} subscribers",
+        "device {}, size {}, framerate {}, first frame within {}, then one every {}, {} subscribers{controls}",
         config.device,
         or_any(size(config.size.as_ref())),
         or_any(framerate(config.framerate.as_ref())),
@@ -230,10 +262,11 @@ mod tests {
             first_frame_timeout: seconds(45),
             steady_timeout: seconds(5),
             max_subscribers: 8,
+            controls: [("hue".to_owned(), -3), ("gain".to_owned(), 7)].into(),
         };
         assert_eq!(
             super::config(&config),
-            "device test:front, size 640x480, framerate the device's choice, first frame within 45 s, then one every 5 s, 8 subscribers"
+            "device test:front, size 640x480, framerate the device's choice, first frame within 45 s, then one every 5 s, 8 subscribers, gain 7, hue -3"
         );
     }
 

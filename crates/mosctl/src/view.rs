@@ -23,6 +23,7 @@ struct ErrorBody<'a> {
     reason: &'a str,
     field: &'a str,
     supported: Vec<Capability>,
+    control: Option<Control>,
 }
 
 impl<'a> From<&'a Failure> for Error<'a> {
@@ -38,6 +39,7 @@ impl<'a> From<&'a Failure> for Error<'a> {
                 reason: &f.detail.reason,
                 field: &f.detail.field,
                 supported,
+                control: f.detail.control.as_ref().map(Control::from),
             },
         }
     }
@@ -123,6 +125,45 @@ pub(crate) struct Device {
     health_detail: Option<String>,
     stream: Option<String>,
     capabilities: Vec<Capability>,
+    controls: Vec<Control>,
+}
+
+/// A control that a camera has.
+#[derive(Debug, Serialize)]
+pub(crate) struct Control {
+    name: String,
+    kind: String,
+    min: i64,
+    max: i64,
+    step: i64,
+    default: i64,
+    read_only: bool,
+    items: Vec<MenuItem>,
+}
+
+#[derive(Debug, Serialize)]
+struct MenuItem {
+    value: i64,
+    name: String,
+}
+
+impl From<&v1::Control> for Control {
+    fn from(c: &v1::Control) -> Self {
+        let item = |item: &v1::MenuItem| MenuItem {
+            value: item.value,
+            name: item.name.clone(),
+        };
+        Self {
+            name: c.name.clone(),
+            kind: text::enum_name(c.kind().as_str_name(), "CONTROL_KIND_"),
+            min: c.min,
+            max: c.max,
+            step: c.step,
+            default: c.default,
+            read_only: c.read_only,
+            items: c.items.iter().map(item).collect(),
+        }
+    }
 }
 
 impl From<&v1::Device> for Device {
@@ -136,6 +177,7 @@ impl From<&v1::Device> for Device {
             health_detail: non_empty(&d.health_detail),
             stream: non_empty(&d.stream),
             capabilities: d.capabilities.iter().map(Capability::from).collect(),
+            controls: d.controls.iter().map(Control::from).collect(),
         }
     }
 }
@@ -178,6 +220,7 @@ pub(crate) struct Config {
     first_frame_timeout_ms: Option<u64>,
     steady_timeout_ms: Option<u64>,
     max_subscribers: u32,
+    controls: std::collections::BTreeMap<String, i64>,
 }
 
 impl From<&v1::StreamConfig> for Config {
@@ -189,6 +232,7 @@ impl From<&v1::StreamConfig> for Config {
             first_frame_timeout_ms: millis(c.first_frame_timeout.as_ref()),
             steady_timeout_ms: millis(c.steady_timeout.as_ref()),
             max_subscribers: c.max_subscribers,
+            controls: c.controls.clone().into_iter().collect(),
         }
     }
 }
@@ -360,6 +404,8 @@ struct Service {
     frame_dir: String,
     state_saved: bool,
     state_problem: Option<String>,
+    hotplug: String,
+    hotplug_detail: Option<String>,
 }
 
 impl From<&v1::ServiceStatus> for Service {
@@ -371,6 +417,8 @@ impl From<&v1::ServiceStatus> for Service {
             frame_dir: s.frame_dir.clone(),
             state_saved: s.state_saved,
             state_problem: non_empty(&s.state_problem),
+            hotplug: s.hotplug.clone(),
+            hotplug_detail: non_empty(&s.hotplug_detail),
         }
     }
 }

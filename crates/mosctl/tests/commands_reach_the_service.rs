@@ -321,6 +321,10 @@ fn a_configuration_arrives_as_it_was_typed() {
         "250ms",
         "--max-subscribers",
         "3",
+        "--control",
+        "gain=7",
+        "--control",
+        "hue=-3",
         "--json",
     ]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -338,6 +342,7 @@ fn a_configuration_arrives_as_it_was_typed() {
         first_frame_timeout: duration(60, 0),
         steady_timeout: duration(0, 250_000_000),
         max_subscribers: 3,
+        controls: [("gain".to_owned(), 7), ("hue".to_owned(), -3)].into(),
     };
     let got = service.script.configured.lock().unwrap().take().unwrap();
     assert_eq!((got.stream.as_str(), got.config), ("front", Some(expected)));

@@ -35,6 +35,7 @@ const BUILD: &[Package] = &[
         "libgstreamer-plugins-base1.0-dev",
         "GStreamer's video and allocator headers",
     ),
+    package("libudev-dev", "udev's headers, for cameras that are plugged in"),
 ];
 
 const RUN: &[Package] = &[

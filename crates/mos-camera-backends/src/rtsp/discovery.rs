@@ -37,6 +37,7 @@ fn device(camera: &Camera) -> Device {
         model: "RTSP camera".to_owned(),
         location,
         capabilities: Vec::new(),
+        controls: Vec::new(),
         health,
     }
 }

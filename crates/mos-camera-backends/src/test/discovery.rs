@@ -45,6 +45,7 @@ fn device(id: &DeviceId, camera: &TestSource) -> Device {
         model: format!("generated picture ({:?})", camera.pattern).to_lowercase(),
         location: "this process".to_owned(),
         capabilities: capabilities(),
+        controls: Vec::new(),
         health: Health::Ready,
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn read(caps: &gst::CapsRef) -> Vec<Capability> {
 }
 
 /// Adds a capability, joining the sizes of one format and rate.
-fn add(found: &mut Vec<Capability>, new: Capability) {
+pub(super) fn add(found: &mut Vec<Capability>, new: Capability) {
     let same = found
         .iter_mut()
         .find(|c| c.format == new.format && c.rates == new.rates);

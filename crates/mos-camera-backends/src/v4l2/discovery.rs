@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use mos_camera_core::{Device, DeviceId, Fault, FaultKind, Health, Transport, V4l2Source};
 
-use super::V4l2Backend;
-use super::capabilities;
 use super::identity::{self, Node};
+use super::node::{self, Found, Look, Other};
+use super::openers::{Opener, Openers};
 use super::probe::{Probe, probe};
+use super::{V4l2Backend, capabilities};
 
 /// A node to open.
 #[derive(Debug, Clone)]
@@ -19,20 +20,42 @@ pub(super) struct Target {
     pub(super) path: PathBuf,
 }
 
+/// A node, and what it turned out to be.
+struct Seen {
+    node: Node,
+    look: Look,
+}
+
 /// The backend's cameras, sorted by id.
 pub(super) fn devices(backend: &V4l2Backend) -> Result<Vec<Device>, Fault> {
-    let mut devices: Vec<Device> = Vec::new();
-    for (node, id) in nodes(backend)? {
+    let mut devices = Vec::new();
+    let cameras = cameras(backend)?;
+    let named = backend.named.iter();
+    let named: Vec<_> = named
+        .filter_map(|(id, source)| named_seen(id, source))
+        .collect();
+    if cameras.is_empty() && named.is_empty() {
+        return Ok(devices);
+    }
+    let openers = Openers::look();
+    for (Seen { node, look }, id) in cameras {
         if !is_named(backend, &node) {
             let target = Target {
                 id,
                 path: node.path(),
             };
-            devices.extend(device(&target, backend.transport, &node.label)?);
+            devices.push(device(
+                target,
+                backend.transport,
+                &node.label,
+                look,
+                &openers,
+            ));
         }
     }
-    for (id, source) in &backend.named {
-        devices.extend(named_device(id, source)?);
+    for (target, look) in named {
+        let model = target.path.to_string_lossy().into_owned();
+        devices.push(device(target, Transport::V4l2, &model, look, &openers));
     }
     devices.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(devices)
@@ -43,17 +66,39 @@ pub(super) fn find(backend: &V4l2Backend, id: &DeviceId) -> Result<Target, Fault
     if let Some((_, source)) = backend.named.iter().find(|(known, _)| known == id) {
         return named_target(id, source);
     }
-    let found = nodes(backend)?.into_iter().find(|(_, known)| known == id);
-    found
-        .map(|(node, id)| Target {
-            id,
+    if let Some(node) = backend.registry.find(&nodes(backend)?, id) {
+        return Ok(Target {
+            id: id.clone(),
             path: node.path(),
-        })
-        .ok_or_else(|| absent(id))
+        });
+    }
+    let cameras = cameras(backend)?;
+    let found = cameras.iter().find(|(_, known)| known == id);
+    match found {
+        Some((seen, id)) => Ok(Target {
+            id: id.clone(),
+            path: seen.node.path(),
+        }),
+        None => Err(absent(id, cameras.iter().map(|(_, known)| known))),
+    }
 }
 
-/// All nodes of the backend's transport with their ids.
-fn nodes(backend: &V4l2Backend) -> Result<Vec<(Node, DeviceId)>, Fault> {
+/// The cameras of the backend's transport with their ids, and the nodes of which it can't be told whether they are one.
+fn cameras(backend: &V4l2Backend) -> Result<Vec<(Seen, DeviceId)>, Fault> {
+    let ours = nodes(backend)?
+        .into_iter()
+        .filter(|node| node.transport() == backend.transport);
+    let seen: Vec<Seen> = ours
+        .map(|node| see(backend, node))
+        .filter(is_listed)
+        .collect();
+    let nodes: Vec<Node> = seen.iter().map(|seen| seen.node.clone()).collect();
+    let ids = backend.registry.ids(&nodes);
+    Ok(seen.into_iter().zip(ids).collect())
+}
+
+/// All video nodes that are there.
+fn nodes(backend: &V4l2Backend) -> Result<Vec<Node>, Fault> {
     let nodes = identity::nodes(&backend.sysfs).map_err(|error| {
         Fault::new(
             FaultKind::Internal,
@@ -61,11 +106,47 @@ fn nodes(backend: &V4l2Backend) -> Result<Vec<(Node, DeviceId)>, Fault> {
             "the service needs sysfs mounted and readable",
         )
     })?;
-    let ids = identity::ids(&nodes);
-    let all = nodes.into_iter().zip(ids);
-    Ok(all
-        .filter(|(node, _)| node.transport() == backend.transport)
-        .collect())
+    backend.registry.retain(&nodes);
+    Ok(nodes)
+}
+
+fn see(backend: &V4l2Backend, node: Node) -> Seen {
+    if let Some(found) = backend.registry.found(&node) {
+        let look = Look::Camera(found);
+        return Seen { node, look };
+    }
+    let look = look(&DeviceId::new(node.transport(), &node.name), &node.path());
+    if let Look::Camera(found) = &look {
+        backend.registry.keep(&node, found);
+    }
+    Seen { node, look }
+}
+
+/// Asks a node; where its driver does not enumerate, `v4l2src` finds out by trying.
+fn look(id: &DeviceId, path: &Path) -> Look {
+    match node::look(id, path) {
+        Look::Camera(found) if found.capabilities.is_empty() => match probe(id, path) {
+            Ok(Probe::Caps(caps)) => Look::Camera(Found {
+                capabilities: capabilities::read(&caps),
+                ..found
+            }),
+            Ok(Probe::Fault(fault)) | Err(fault) => Look::Fault(fault),
+            Ok(Probe::NoCapture) => Look::Other(Other::NoPictures),
+        },
+        look => look,
+    }
+}
+
+/// Whether a node belongs in a list of cameras. An output does, for people look for their loopback device there.
+///
+/// Of a node that can't be opened nothing is known; the further nodes of a USB camera mostly give metadata.
+fn is_listed(seen: &Seen) -> bool {
+    match &seen.look {
+        Look::Camera(_) => true,
+        Look::Other(other) => *other == Other::Output,
+        Look::Fault(fault) if fault.kind == FaultKind::Absent => false,
+        Look::Fault(_) => seen.node.transport() != Transport::UsbUvc || seen.node.index == 0,
+    }
 }
 
 /// Whether the operator gave a node a name of its own, under which it is listed.
@@ -91,34 +172,47 @@ fn named_target(id: &DeviceId, source: &V4l2Source) -> Result<Target, Fault> {
     }
 }
 
-fn named_device(id: &DeviceId, source: &V4l2Source) -> Result<Option<Device>, Fault> {
-    match named_target(id, source) {
-        Ok(target) => device(&target, Transport::V4l2, &source.path.to_string_lossy()),
-        // Not there today.
-        Err(_) => Ok(None),
+/// What a named path is, whatever that is; `None` if it is not there today.
+fn named_seen(id: &DeviceId, source: &V4l2Source) -> Option<(Target, Look)> {
+    let target = named_target(id, source).ok()?;
+    match look(id, &target.path) {
+        Look::Fault(fault) if fault.kind == FaultKind::Absent => None,
+        look => Some((target, look)),
     }
 }
 
-/// Opens a node to see what it is; `None` if it captures no pictures or went away.
-fn device(target: &Target, transport: Transport, model: &str) -> Result<Option<Device>, Fault> {
-    let (capabilities, health) = match probe(&target.id, &target.path)? {
-        Probe::NoCapture => return Ok(None),
-        Probe::Fault(fault) if fault.kind == FaultKind::Absent => return Ok(None),
-        Probe::Fault(fault) => (Vec::new(), health(&fault)),
-        Probe::Caps(caps) => (capabilities::read(&caps), Health::Ready),
-    };
-    Ok(Some(Device {
-        id: target.id.clone(),
+fn device(
+    target: Target,
+    transport: Transport,
+    label: &str,
+    look: Look,
+    openers: &Openers,
+) -> Device {
+    let mut device = Device {
+        id: target.id,
         transport,
-        model: model.to_owned(),
-        location: location(&target.path),
-        capabilities,
-        health,
-    }))
-}
-
-fn location(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
+        model: label.to_owned(),
+        location: target.path.to_string_lossy().into_owned(),
+        capabilities: Vec::new(),
+        controls: Vec::new(),
+        health: Health::Ready,
+    };
+    match look {
+        Look::Fault(fault) => device.health = health(&fault),
+        Look::Other(other) => {
+            let text = format!("{} {}", target.path.display(), other.text());
+            device.health = Health::Unusable(text);
+        }
+        Look::Camera(found) => {
+            let others = openers.others(&target.path);
+            if !others.is_empty() && node::is_held(&device.id, &target.path, found.planes) {
+                device.health = Health::Busy(in_use(&target.path, others));
+            }
+            device.capabilities = found.capabilities;
+            device.controls = found.controls;
+        }
+    }
+    device
 }
 
 fn health(fault: &Fault) -> Health {
@@ -129,10 +223,78 @@ fn health(fault: &Fault) -> Health {
     }
 }
 
-fn absent(id: &DeviceId) -> Fault {
+/// `/dev/video0 is in use by cheese (process 4711)`.
+fn in_use(path: &Path, by: &[Opener]) -> String {
+    let by: Vec<_> = by
+        .iter()
+        .map(|opener| format!("{} (process {})", opener.name, opener.pid))
+        .collect();
+    format!("{} is in use by {}", path.display(), by.join(", "))
+}
+
+/// The fault of a camera that is not there; `there` are those that are.
+fn absent<'a>(id: &DeviceId, there: impl Iterator<Item = &'a DeviceId>) -> Fault {
+    let namesakes = format!("{id}@");
+    let namesakes: Vec<_> = there
+        .map(DeviceId::as_str)
+        .filter(|other| other.starts_with(&namesakes))
+        .collect();
+    if namesakes.is_empty() {
+        return Fault::new(
+            FaultKind::Absent,
+            format!("{id} is not there"),
+            "plug the camera in, or list the devices to see the ids of those that are there",
+        );
+    }
     Fault::new(
         FaultKind::Absent,
-        format!("{id} is not there"),
-        "plug the camera in, or list the devices to see the ids of those that are there",
+        format!(
+            "{id} could be any of {}, which claim the same serial number",
+            namesakes.join(", ")
+        ),
+        "configure the stream for one of them",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_absent_camera_that_has_namesakes_is_told_of_them() {
+        let id = |rest| DeviceId::new(Transport::UsbUvc, rest);
+        let there = [
+            id("046d:0825:1@1-1"),
+            id("046d:0825:1@1-2"),
+            id("046d:0825:12"),
+        ];
+        let fault = absent(&id("046d:0825:1"), there.iter());
+        assert_eq!(fault.kind, FaultKind::Absent);
+        assert!(
+            fault
+                .message
+                .contains("usb:046d:0825:1@1-1, usb:046d:0825:1@1-2, which"),
+            "{fault}"
+        );
+        assert!(
+            absent(&id("x"), there.iter())
+                .message
+                .ends_with("is not there")
+        );
+    }
+
+    #[test]
+    fn users_of_a_camera_are_named() {
+        let opener = |name: &str, pid| Opener {
+            pid,
+            name: name.to_owned(),
+        };
+        assert_eq!(
+            in_use(
+                Path::new("/dev/video0"),
+                &[opener("cheese", 7), opener("ffmpeg", 8)]
+            ),
+            "/dev/video0 is in use by cheese (process 7), ffmpeg (process 8)"
+        );
+    }
 }

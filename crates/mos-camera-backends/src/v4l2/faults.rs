@@ -3,8 +3,10 @@
 //! Texts of opening were recorded from runs (GStreamer 1.22); those of streaming are the ones of `sys/v4l2` in
 //! gst-plugins-good, with the kernel's error as the last line.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
 
 use gst::prelude::*;
 use mos_camera_core::{DeviceId, Fault, FaultKind};
@@ -22,7 +24,13 @@ pub(super) fn classify(device: &DeviceId, error: &gst::message::Error) -> Fault 
 fn is_gone(error: &gst::message::Error) -> bool {
     let element = error.src().filter(|src| src.has_property("device"));
     let path = element.and_then(|element| element.property::<Option<String>>("device"));
-    let opened = path.map(File::open);
+    // Without waiting, should the path have become a pipe.
+    let opened = path.map(|path| {
+        OpenOptions::new()
+            .read(true)
+            .custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32)
+            .open(path)
+    });
     opened.is_some_and(|opened| opened.is_err_and(|error| says_gone(&error)))
 }
 
@@ -31,6 +39,49 @@ fn says_gone(error: &io::Error) -> bool {
     const ENXIO: i32 = 6;
     const ENODEV: i32 = 19;
     error.kind() == io::ErrorKind::NotFound || matches!(error.raw_os_error(), Some(ENXIO | ENODEV))
+}
+
+/// The fault of a failed system call on a node.
+pub(super) fn of_system(device: &DeviceId, path: &Path, error: &io::Error) -> Fault {
+    use rustix::io::Errno;
+    let message = format!("{device}: {}: {error}", path.display());
+    if says_gone(error) {
+        return Fault::new(ABSENT.0, message, ABSENT.1);
+    }
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    match errno {
+        Some(Errno::ACCESS | Errno::PERM) => {
+            let message = format!("{message}{}", owner(path));
+            Fault::new(PERMISSION.0, message, PERMISSION.1)
+        }
+        Some(Errno::BUSY) => Fault::new(BUSY.0, message, BUSY.1),
+        Some(Errno::NOTTY) => Fault::new(NO_CAMERA.0, message, NO_CAMERA.1),
+        Some(Errno::MFILE | Errno::NFILE) => Fault::new(
+            FaultKind::Internal,
+            message,
+            "raise the limit of open files (LimitNOFILE= of the service's unit)",
+        ),
+        _ => Fault::new(
+            FaultKind::Internal,
+            message,
+            "the kernel's log may say more; unplug the camera and plug it in again",
+        ),
+    }
+}
+
+/// For messages: whom a node belongs to, since that is what a missing permission hangs on.
+fn owner(path: &Path) -> String {
+    std::fs::metadata(path).map_or_else(
+        |_| String::new(),
+        |about| {
+            format!(
+                "; it belongs to user {} and group {}, mode {:o}",
+                about.uid(),
+                about.gid(),
+                about.mode() & 0o777
+            )
+        },
+    )
 }
 
 /// Whether an error says that the node captures no pictures, or is no V4L2 node at all.
@@ -77,21 +128,25 @@ const ABSENT: (FaultKind, &str) = (
     FaultKind::Absent,
     "plug the camera in again; it is taken up by itself",
 );
+const BUSY: (FaultKind, &str) = (
+    FaultKind::Busy,
+    "stop the other program that uses the camera (`fuser -v /dev/video*` names it)",
+);
+const PERMISSION: (FaultKind, &str) = (
+    FaultKind::NoPermission,
+    "put the user of the service into the group `video`, or change the node's permissions",
+);
+const UNSUPPORTED: (FaultKind, &str) = (
+    FaultKind::Unsupported,
+    "list the devices to see which sizes and rates the camera offers",
+);
+const NO_CAMERA: (FaultKind, &str) = (
+    FaultKind::Unsupported,
+    "the path has to be that of a V4L2 capture node",
+);
 
 fn kind(report: &Report) -> Option<(FaultKind, &'static str)> {
     use gst::ResourceError;
-    const BUSY: (FaultKind, &str) = (
-        FaultKind::Busy,
-        "stop the other program that uses the camera (`fuser -v /dev/video*` names it)",
-    );
-    const PERMISSION: (FaultKind, &str) = (
-        FaultKind::NoPermission,
-        "put the user of the service into the group `video`, or change the node's permissions",
-    );
-    const UNSUPPORTED: (FaultKind, &str) = (
-        FaultKind::Unsupported,
-        "list the devices to see which sizes and rates the camera offers",
-    );
     Some(match report.code {
         _ if report.says("Permission denied") || report.says("Operation not permitted") => {
             PERMISSION
@@ -100,10 +155,7 @@ fn kind(report: &Report) -> Option<(FaultKind, &'static str)> {
         _ if report.says("No such device") || report.says("No such file") => ABSENT,
         Code::Resource(ResourceError::Busy) => BUSY,
         Code::Resource(ResourceError::NotFound) => ABSENT,
-        Code::Resource(ResourceError::Settings) if report.says("Inappropriate ioctl") => (
-            FaultKind::Unsupported,
-            "the path has to be that of a V4L2 capture node",
-        ),
+        Code::Resource(ResourceError::Settings) if report.says("Inappropriate ioctl") => NO_CAMERA,
         Code::Resource(ResourceError::Settings) => UNSUPPORTED,
         Code::Stream(gst::StreamError::Failed) if report.says("not-negotiated") => UNSUPPORTED,
         _ => return None,
@@ -239,6 +291,41 @@ mod tests {
         let report = reported(code, "Failed to allocate a buffer", "");
         assert_eq!(fault(&id, &report, || true).kind, FaultKind::Absent);
         assert_eq!(fault(&id, &report, || false).kind, FaultKind::Internal);
+    }
+
+    #[test]
+    fn system_errors_have_classes_of_their_own() {
+        let id = DeviceId::new(Transport::V4l2, "cam");
+        for (errno, kind) in [
+            (2, FaultKind::Absent),
+            (6, FaultKind::Absent),
+            (19, FaultKind::Absent),
+            (13, FaultKind::NoPermission),
+            (1, FaultKind::NoPermission),
+            (16, FaultKind::Busy),
+            (25, FaultKind::Unsupported),
+            (24, FaultKind::Internal),
+            (5, FaultKind::Internal),
+        ] {
+            let error = io::Error::from_raw_os_error(errno);
+            let fault = of_system(&id, Path::new("/dev/null"), &error);
+            assert_eq!(fault.kind, kind, "{fault}");
+            assert!(
+                fault.message.starts_with("v4l2:cam: /dev/null: "),
+                "{fault}"
+            );
+        }
+        let denied = of_system(
+            &id,
+            Path::new("/dev/null"),
+            &io::Error::from_raw_os_error(13),
+        );
+        assert!(
+            denied
+                .message
+                .ends_with("belongs to user 0 and group 0, mode 666"),
+            "{denied}"
+        );
     }
 
     #[test]

@@ -4,15 +4,24 @@
 //! lists the nodes on USB, another all others and those that the operator named.
 
 mod capabilities;
+mod controls;
 mod discovery;
 mod faults;
 mod identity;
+mod node;
+mod openers;
 mod probe;
+mod registry;
 mod source;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use mos_camera_core::{Device, DeviceId, Fault, StreamConfig, Transport, V4l2Source};
+use mos_camera_core::{
+    ControlValues, Device, DeviceId, Fault, StreamConfig, Transport, V4l2Source,
+};
+
+pub use registry::Registry;
 
 use crate::backend::{Backend, Source};
 
@@ -24,16 +33,18 @@ const SYSFS: &str = "/sys/class/video4linux";
 pub struct V4l2Backend {
     transport: Transport,
     sysfs: PathBuf,
+    registry: Arc<Registry>,
     named: Vec<(DeviceId, V4l2Source)>,
 }
 
 impl V4l2Backend {
     /// Capture nodes that are not on USB, and nodes `v4l2:<name>` that the operator named, wherever they are.
-    pub fn new(named: Vec<(String, V4l2Source)>) -> Self {
+    pub fn new(named: Vec<(String, V4l2Source)>, registry: Arc<Registry>) -> Self {
         let id = |name: &str| DeviceId::new(Transport::V4l2, name);
         Self {
             transport: Transport::V4l2,
             sysfs: SYSFS.into(),
+            registry,
             named: named
                 .into_iter()
                 .map(|(name, source)| (id(&name), source))
@@ -42,10 +53,11 @@ impl V4l2Backend {
     }
 
     /// Capture nodes of USB cameras, `usb:<vendor>:<product>:<serial or port path>`.
-    pub fn usb() -> Self {
+    pub fn usb(registry: Arc<Registry>) -> Self {
         Self {
             transport: Transport::UsbUvc,
             sysfs: SYSFS.into(),
+            registry,
             named: Vec::new(),
         }
     }
@@ -63,6 +75,11 @@ impl Backend for V4l2Backend {
     fn source(&self, device: &DeviceId, config: &StreamConfig) -> Result<Source, Fault> {
         let node = discovery::find(self, device)?;
         source::build(&node, config)
+    }
+
+    fn set_controls(&self, device: &DeviceId, values: &ControlValues) -> Result<(), Fault> {
+        let target = discovery::find(self, device)?;
+        controls::set(&target.id, &target.path, values)
     }
 
     fn classify(&self, device: &DeviceId, error: &gst::message::Error) -> Fault {

@@ -5,7 +5,7 @@ use std::path::Path;
 use gst::prelude::*;
 use mos_camera_core::{DeviceId, Fault};
 
-use super::faults;
+use super::{faults, node};
 use crate::elements::make;
 
 /// What became of opening a node.
@@ -21,6 +21,11 @@ pub(super) enum Probe {
 
 /// Opens a node, reads its caps and closes it again.
 pub(super) fn probe(device: &DeviceId, path: &Path) -> Result<Probe, Fault> {
+    // `v4l2src` tells less well what is wrong with a path.
+    match node::open(device, path) {
+        Ok(node) => drop(node),
+        Err(fault) => return Ok(Probe::Fault(fault)),
+    }
     let element = make("v4l2src")?;
     element.set_property("device", path.to_string_lossy().as_ref());
     let bus = gst::Bus::new();

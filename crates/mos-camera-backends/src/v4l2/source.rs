@@ -5,6 +5,7 @@ use mos_camera_core::plan::{Chain, Codec, choose_converter, choose_decoder, vali
 use mos_camera_core::{Capability, DeviceId, Fault, FaultKind, Range, Sizes, StreamConfig};
 
 use super::capabilities;
+use super::controls;
 use super::discovery::Target;
 use super::probe::{Probe, probe};
 use crate::backend::Source;
@@ -46,6 +47,7 @@ pub(super) fn build(target: &Target, config: &StreamConfig) -> Result<Source, Fa
         )
     })?;
     let (capture, chain) = choose(&target.id, &capabilities, offers_dma_drm(&caps), config)?;
+    controls::set(&target.id, &target.path, &config.controls)?;
     let source = make("v4l2src")?;
     source.set_property("device", target.path.to_string_lossy().as_ref());
     source.set_property_from_str("io-mode", "dmabuf");

@@ -58,6 +58,25 @@ pub(super) struct CameraTable {
     first_frame_timeout_ms: Option<Spanned<u64>>,
     steady_timeout_ms: Option<Spanned<u64>>,
     max_subscribers: Option<Spanned<u32>>,
+    #[serde(default)]
+    controls: BTreeMap<String, ControlValue>,
+}
+
+/// A control's value: a number, or `true` and `false` for 1 and 0.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(untagged)]
+enum ControlValue {
+    Switch(bool),
+    Number(i64),
+}
+
+impl From<ControlValue> for i64 {
+    fn from(value: ControlValue) -> Self {
+        match value {
+            ControlValue::Switch(on) => on.into(),
+            ControlValue::Number(number) => number,
+        }
+    }
 }
 
 /// `[cameras.NAME.test]`.
@@ -310,6 +329,11 @@ impl CameraTable {
                 source,
             )?,
             max_subscribers: self.max_subscribers(default.max_subscribers, source)?,
+            controls: self
+                .controls
+                .iter()
+                .map(|(name, value)| (name.clone(), i64::from(*value)))
+                .collect(),
             ..default
         })
     }

@@ -5,12 +5,15 @@ use std::time::{Duration, SystemTime};
 use mos_camera_api::v1;
 use mos_camera_core::lifecycle::State;
 use mos_camera_core::{
-    Capability, Device, DeviceId, Fault, FaultKind, Framerate, Health, Rates, Sizes,
+    Capability, Control, Device, DeviceId, Fault, FaultKind, Framerate, Health, MenuItem, Rates,
+    Sizes,
 };
 use mos_camera_core::{StreamConfig, StreamName, Transport};
 
 use super::fail::BadField;
-use crate::engine::{Event, EventKind, Memory, StreamStats, StreamStatus, SubscriberStats};
+use crate::engine::{
+    Event, EventKind, Hotplug, Memory, StreamStats, StreamStatus, SubscriberStats,
+};
 
 /// A stream's name as a request gives it in `field`.
 pub fn stream_name(field: &'static str, text: &str) -> Result<StreamName, BadField> {
@@ -108,6 +111,7 @@ pub fn config_from(config: Option<v1::StreamConfig>) -> Result<StreamConfig, Bad
         } else {
             config.max_subscribers
         },
+        controls: config.controls.into_iter().collect(),
         ..default
     })
 }
@@ -147,6 +151,7 @@ pub fn config(config: &StreamConfig) -> v1::StreamConfig {
         first_frame_timeout: Some(proto_duration(config.first_frame_timeout)),
         steady_timeout: Some(proto_duration(config.steady_timeout)),
         max_subscribers: config.max_subscribers,
+        controls: config.controls.clone().into_iter().collect(),
     }
 }
 
@@ -200,6 +205,40 @@ pub fn capability(capability: &Capability) -> v1::Capability {
     out
 }
 
+/// A control that a device has.
+pub fn control(control: &Control) -> v1::Control {
+    use mos_camera_core::ControlKind as Kind;
+    let item = |item: &MenuItem| v1::MenuItem {
+        value: item.value,
+        name: item.name.clone(),
+    };
+    let (kind, items) = match &control.kind {
+        Kind::Integer => (v1::ControlKind::Integer, Vec::new()),
+        Kind::Boolean => (v1::ControlKind::Boolean, Vec::new()),
+        Kind::Menu(items) => (v1::ControlKind::Menu, items.iter().map(item).collect()),
+    };
+    v1::Control {
+        name: control.name.clone(),
+        kind: kind.into(),
+        min: control.min,
+        max: control.max,
+        step: control.step,
+        default: control.default,
+        read_only: control.read_only,
+        items,
+    }
+}
+
+/// How plugging in is noticed: the word for it, and why it is not the best one.
+pub fn hotplug(hotplug: Hotplug) -> (String, String) {
+    let (word, detail) = match hotplug {
+        Hotplug::Udev => ("udev", String::new()),
+        Hotplug::Inotify(why) => ("inotify", why),
+        Hotplug::Off(why) => ("off", why),
+    };
+    (word.to_owned(), detail)
+}
+
 /// A device, and the stream that it feeds.
 pub fn device(device: &Device, stream: Option<&StreamName>) -> v1::Device {
     let (health, health_detail) = match &device.health {
@@ -218,6 +257,7 @@ pub fn device(device: &Device, stream: Option<&StreamName>) -> v1::Device {
         health: health.into(),
         health_detail: health_detail.to_owned(),
         stream: stream.map(ToString::to_string).unwrap_or_default(),
+        controls: device.controls.iter().map(control).collect(),
     }
 }
 

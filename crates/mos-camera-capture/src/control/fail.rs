@@ -54,7 +54,7 @@ impl From<EngineError> for Status {
 const fn code(error: &EngineError) -> Code {
     match error {
         EngineError::UnknownDevice { .. } | EngineError::UnknownStream { .. } => Code::NotFound,
-        EngineError::Config { .. } => Code::InvalidArgument,
+        EngineError::Config { .. } | EngineError::ControlRefused { .. } => Code::InvalidArgument,
         EngineError::DeviceInUse { .. } | EngineError::NotConfigured { .. } => {
             Code::FailedPrecondition
         }
@@ -66,11 +66,12 @@ const fn code(error: &EngineError) -> Code {
 }
 
 /// Stable words for programs; never change one.
-const fn reason(error: &EngineError) -> &'static str {
+fn reason(error: &EngineError) -> &'static str {
     match error {
         EngineError::UnknownDevice { .. } => "UNKNOWN_DEVICE",
         EngineError::UnknownStream { .. } => "UNKNOWN_STREAM",
         EngineError::Config { error, .. } => error.reason(),
+        EngineError::ControlRefused { .. } => "CONTROL_REFUSED",
         EngineError::DeviceInUse { .. } => "DEVICE_IN_USE",
         EngineError::NotConfigured { .. } => "NOT_CONFIGURED",
         EngineError::DeviceUnavailable { .. } => "DEVICE_UNAVAILABLE",
@@ -91,7 +92,8 @@ fn hint(error: &EngineError) -> &str {
             "configure that stream for another device first; a device feeds one stream"
         }
         EngineError::NotConfigured { .. } => "configure the stream first",
-        EngineError::DeviceUnavailable { fault, .. } => &fault.hint,
+        EngineError::DeviceUnavailable { fault, .. }
+        | EngineError::ControlRefused { fault, .. } => &fault.hint,
         EngineError::Stopping => "try again after the service is back",
         EngineError::StuckTeardown { .. } => {
             "a driver or the camera hangs: unplug or power-cycle it, then reset the stream"
@@ -115,6 +117,10 @@ fn detail(error: EngineError) -> ErrorDetail {
             "config.device".clone_into(&mut detail.field);
             detail.device = device.to_string();
         }
+        EngineError::ControlRefused { stream, device, .. } => {
+            "config.controls".clone_into(&mut detail.field);
+            (detail.stream, detail.device) = (stream.to_string(), device.to_string());
+        }
         EngineError::DeviceUnavailable { device, .. } => detail.device = device.to_string(),
         EngineError::Config {
             stream,
@@ -124,6 +130,7 @@ fn detail(error: EngineError) -> ErrorDetail {
             detail.field = format!("config.{}", error.field());
             (detail.stream, detail.device) = (stream.to_string(), device.to_string());
             detail.supported = error.supported().iter().map(convert::capability).collect();
+            detail.control = error.control().map(convert::control);
         }
         EngineError::DeviceInUse {
             device,

@@ -113,6 +113,7 @@ impl CaptureControlService for Control {
 impl Control {
     fn service_status(&self) -> v1::ServiceStatus {
         let status = self.engine.service_status();
+        let (hotplug, hotplug_detail) = convert::hotplug(status.hotplug);
         v1::ServiceStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             build: BUILD.to_owned(),
@@ -120,6 +121,8 @@ impl Control {
             frame_dir: status.frame_dir.display().to_string(),
             state_saved: status.state_problem.is_none(),
             state_problem: status.state_problem.unwrap_or_default(),
+            hotplug,
+            hotplug_detail,
         }
     }
 }

@@ -31,6 +31,8 @@ pub(super) enum Message {
     Ping(oneshot::Sender<()>),
     /// The device came or went.
     Present(bool),
+    /// What kept the device from being used is gone.
+    Usable,
     /// A pipeline reported something.
     Pipeline {
         /// Which pipeline.
@@ -189,6 +191,7 @@ impl Actor {
             }
             Message::Present(true) => self.step(Input::Present),
             Message::Present(false) => self.step(Input::Gone),
+            Message::Usable => self.step(Input::Usable),
             Message::Pipeline { generation, event } => {
                 self.step(Input::Pipeline { generation, event });
             }
@@ -222,6 +225,16 @@ impl Actor {
                 .as_ref()
                 .is_none_or(|old| needs_rebuild(old, &config));
         let timeouts = Timeouts::from(&config);
+        let new_controls = self
+            .config
+            .as_ref()
+            .is_some_and(|old| old.controls != config.controls);
+        if new_controls && !changed && !config.controls.is_empty() {
+            self.around.worker.order(Job::SetControls {
+                device: config.device.clone(),
+                values: config.controls.clone(),
+            });
+        }
         self.config = Some(config);
         self.step(Input::Configure { changed, timeouts });
     }

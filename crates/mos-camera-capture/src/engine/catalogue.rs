@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use mos_camera_backends::{Backend, RtspBackend, V4l2Backend};
-use mos_camera_core::{Device, DeviceId, Fault, FaultKind, SourceConfig, TestSource, Transport};
+use mos_camera_backends::{Backend, Registry, RtspBackend, V4l2Backend};
+use mos_camera_core::{
+    ControlValues, Device, DeviceId, Fault, FaultKind, Health, SourceConfig, TestSource, Transport,
+};
 
 use crate::config::Config;
 
@@ -14,6 +16,8 @@ use crate::config::Config;
 #[derive(Debug)]
 pub(super) struct Catalogue {
     backends: RwLock<Backends>,
+    /// What is known of V4L2 nodes; it outlives the backends.
+    v4l2: Arc<Registry>,
     found: Mutex<Found>,
     /// One look at a time.
     looking: tokio::sync::Mutex<()>,
@@ -57,13 +61,17 @@ pub(super) struct Changes {
     pub added: Vec<Device>,
     /// Devices that are not there any more.
     pub removed: Vec<DeviceId>,
+    /// Devices that could not be used and now can.
+    pub mended: Vec<DeviceId>,
 }
 
 impl Catalogue {
     /// Knows the cameras of the file; nothing was looked for yet.
     pub(super) fn new(config: &Config) -> Self {
+        let v4l2 = Arc::default();
         Self {
-            backends: RwLock::new(backends(config)),
+            backends: RwLock::new(backends(config, &v4l2)),
+            v4l2,
             found: Mutex::default(),
             looking: tokio::sync::Mutex::default(),
             busy: Mutex::default(),
@@ -75,7 +83,7 @@ impl Catalogue {
         *self
             .backends
             .write()
-            .unwrap_or_else(PoisonError::into_inner) = backends(config);
+            .unwrap_or_else(PoisonError::into_inner) = backends(config, &self.v4l2);
     }
 
     /// The backend of a device.
@@ -90,6 +98,30 @@ impl Catalogue {
                 "test cameras need a development build; other transports are not built yet",
             )
         })
+    }
+
+    /// Sets controls of a camera.
+    pub(super) async fn set_controls(
+        &self,
+        device: &DeviceId,
+        values: &ControlValues,
+    ) -> Result<(), Fault> {
+        let backend = self.backend(device)?;
+        let (device, values) = (device.clone(), values.clone());
+        let setting = tokio::task::spawn_blocking(move || backend.set_controls(&device, &values));
+        match tokio::time::timeout(PATIENCE, setting).await {
+            Ok(Ok(done)) => done,
+            Ok(Err(error)) => Err(Fault::new(
+                FaultKind::Internal,
+                format!("setting controls broke down: {error}"),
+                "please report this with the log",
+            )),
+            Err(_) => Err(Fault::new(
+                FaultKind::Internal,
+                "the camera does not answer".to_owned(),
+                "unplug or power-cycle it; the kernel's log may say more",
+            )),
+        }
     }
 
     /// Asks every backend what is there now.
@@ -169,13 +201,25 @@ impl Found {
             .filter(|d| !old.devices.contains_key(&d.id))
             .cloned()
             .collect();
+        let was_broken = |id: &DeviceId| old.devices.get(id).is_some_and(is_broken);
+        let mended = self.devices.values().filter(|d| !is_broken(d));
+        let mended = mended.map(|d| d.id.clone()).filter(was_broken).collect();
         let removed = old
             .devices
             .into_keys()
             .filter(|id| !self.devices.contains_key(id))
             .collect();
-        Changes { added, removed }
+        Changes {
+            added,
+            removed,
+            mended,
+        }
     }
+}
+
+/// Whether opening the device is of no use.
+fn is_broken(device: &Device) -> bool {
+    matches!(device.health, Health::NoPermission(_) | Health::Unusable(_))
 }
 
 /// Asks a backend, for as long as `patience` lasts. One that did not answer is left alone until it has.
@@ -222,7 +266,7 @@ fn hangs(transport: Transport) -> Fault {
 }
 
 /// One backend for each transport, each with the cameras of the file that are its own.
-fn backends(config: &Config) -> Backends {
+fn backends(config: &Config, registry: &Arc<Registry>) -> Backends {
     let (mut test, mut rtsp, mut v4l2) = (Vec::new(), Vec::new(), Vec::new());
     for (name, camera) in &config.cameras {
         let name = name.to_string();
@@ -235,8 +279,8 @@ fn backends(config: &Config) -> Backends {
     let all: [Option<Arc<dyn Backend>>; 4] = [
         test_backend(test),
         Some(Arc::new(RtspBackend::new(rtsp))),
-        Some(Arc::new(V4l2Backend::new(v4l2))),
-        Some(Arc::new(V4l2Backend::usb())),
+        Some(Arc::new(V4l2Backend::new(v4l2, Arc::clone(registry)))),
+        Some(Arc::new(V4l2Backend::usb(Arc::clone(registry)))),
     ];
     all.into_iter()
         .flatten()
@@ -264,8 +308,6 @@ fn test_backend(cameras: Vec<(String, TestSource)>) -> Option<Arc<dyn Backend>> 
 
 #[cfg(test)]
 mod tests {
-    use mos_camera_core::Health;
-
     use super::*;
 
     fn device(transport: Transport, rest: &str) -> Device {
@@ -275,6 +317,7 @@ mod tests {
             model: String::new(),
             location: String::new(),
             capabilities: Vec::new(),
+            controls: Vec::new(),
             health: Health::Ready,
         }
     }
@@ -306,6 +349,27 @@ mod tests {
         );
         let third = found.take_in(vec![(Transport::V4l2, Ok(vec![b]))]);
         assert_eq!((third.added, third.removed), (vec![], vec![]));
+    }
+
+    #[test]
+    fn a_device_that_can_be_used_at_last_is_told() {
+        let with = |health| Device {
+            health,
+            ..device(Transport::V4l2, "a")
+        };
+        let denied = || Health::NoPermission("no".to_owned());
+        let mut found = Found::default();
+        for (health, mended) in [
+            (denied(), false),
+            (denied(), false),
+            (Health::Ready, true),
+            (Health::Busy("x".to_owned()), false),
+            (Health::Unusable("x".to_owned()), false),
+            (Health::Busy("x".to_owned()), true),
+        ] {
+            let changes = found.take_in(vec![(Transport::V4l2, Ok(vec![with(health.clone())]))]);
+            assert_eq!(changes.mended.len(), usize::from(mended), "{health:?}");
+        }
     }
 
     #[test]

@@ -92,14 +92,16 @@ fn file_start(config: &Config, name: &StreamName) -> bool {
         .is_some_and(|stream| stream.start)
 }
 
-/// Whether going from one configuration to the other needs another pipeline; watchdogs do not.
+/// Whether going from one configuration to the other needs another pipeline; watchdogs do not, and controls are set on
+/// the running camera.
 pub(super) fn needs_rebuild(old: &StreamConfig, new: &StreamConfig) -> bool {
-    let watchdogs = |c: &StreamConfig| StreamConfig {
+    let built = |c: &StreamConfig| StreamConfig {
         first_frame_timeout: new.first_frame_timeout,
         steady_timeout: new.steady_timeout,
+        controls: new.controls.clone(),
         ..c.clone()
     };
-    watchdogs(old) != *new
+    built(old) != *new
 }
 
 #[cfg(test)]

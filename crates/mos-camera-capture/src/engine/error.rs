@@ -29,7 +29,17 @@ pub enum EngineError {
         /// The device.
         device: DeviceId,
         /// What is wrong, and what would be right.
-        error: ConfigError,
+        error: Box<ConfigError>,
+    },
+    /// The camera does not take a control's value now; controls before it are set.
+    #[error("stream {stream}: {}", fault.message)]
+    ControlRefused {
+        /// The stream.
+        stream: StreamName,
+        /// The device.
+        device: DeviceId,
+        /// Which control, why, and what to do.
+        fault: Fault,
     },
     /// The device feeds another stream.
     #[error("device {device} already feeds stream {stream}, which is {}", state.name())]

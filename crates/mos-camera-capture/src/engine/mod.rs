@@ -18,15 +18,16 @@ mod worker;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::SystemTime;
 
-use mos_camera_core::{Device, DeviceId, StreamConfig, StreamName, Transport, plan};
+use mos_camera_core::{Device, DeviceId, FaultKind, StreamConfig, StreamName, Transport, plan};
 use tokio::sync::{broadcast, watch};
 
 pub use catalogue::{Listing, Problem};
 pub use error::EngineError;
 pub use event::{Event, EventKind};
+pub use hotplug::Hotplug;
 pub use meter::Lost;
 pub use status::{Memory, SeenFormat, StreamStats, StreamStatus, SubscriberStats};
 
@@ -56,6 +57,7 @@ struct Shared {
     /// Held from the save of a start or a stop until its stream knows. Locks are taken in the order turn, claim, this.
     starts: tokio::sync::Mutex<()>,
     events: broadcast::Sender<Event>,
+    hotplug: watch::Sender<Hotplug>,
     stopping: AtomicBool,
     /// Turns true when every stream has ended.
     down: watch::Sender<bool>,
@@ -79,6 +81,8 @@ pub struct ServiceStatus {
     pub frame_dir: PathBuf,
     /// Why the last save of the wanted state failed; none if it did not.
     pub state_problem: Option<String>,
+    /// How cameras that are plugged in are noticed.
+    pub hotplug: Hotplug,
 }
 
 impl Engine {
@@ -101,13 +105,17 @@ impl Engine {
             roster,
             starts: tokio::sync::Mutex::default(),
             events,
+            hotplug: watch::Sender::new(Hotplug::default()),
             stopping: AtomicBool::new(false),
             down: watch::Sender::new(false),
         };
         let engine = Self(Arc::new(shared));
+        // Before the first look, so that no camera comes unseen between the two.
+        let changes = hotplug::watch();
+        engine.0.hotplug.send_replace(changes.source().clone());
         engine.refresh_devices().await;
         engine.settle(&[]).await;
-        hotplug::watch(Arc::downgrade(&engine.0));
+        tokio::spawn(follow(changes, Arc::downgrade(&engine.0)));
         engine
     }
 
@@ -188,13 +196,16 @@ impl Engine {
             });
         }
         let device = self.find_device(&config.device).await?;
-        plan::validate(&config, &device.capabilities).map_err(|error| EngineError::Config {
-            stream: name.clone(),
-            device: config.device.clone(),
-            error,
-        })?;
+        plan::validate(&config, &device.capabilities)
+            .and_then(|()| plan::validate_controls(&config, &device.controls))
+            .map_err(|error| EngineError::Config {
+                stream: name.clone(),
+                device: config.device.clone(),
+                error: Box::new(error),
+            })?;
         let _claim = self.0.roster.claim().await;
         self.check_unclaimed(name, &config.device)?;
+        self.try_controls(name, &config).await?;
         let override_file =
             (self.file_config(name).as_ref() != Some(&config)).then(|| config.clone());
         self.0
@@ -208,6 +219,38 @@ impl Engine {
         })
     }
 
+    /// Sets the controls that are asked for: whether the camera takes them now only it can tell.
+    async fn try_controls(
+        &self,
+        name: &StreamName,
+        config: &StreamConfig,
+    ) -> Result<(), EngineError> {
+        let before = self
+            .0
+            .roster
+            .config(name)
+            .unwrap_or_else(|| StreamConfig::new(config.device.clone()));
+        if config.controls.is_empty()
+            || (before.device == config.device && before.controls == config.controls)
+        {
+            return Ok(());
+        }
+        let device = config.device.clone();
+        let set = self
+            .0
+            .catalogue
+            .set_controls(&device, &config.controls)
+            .await;
+        set.map_err(|fault| match fault.kind {
+            FaultKind::Unsupported => EngineError::ControlRefused {
+                stream: name.clone(),
+                device,
+                fault,
+            },
+            _ => EngineError::DeviceUnavailable { device, fault },
+        })
+    }
+
     fn file_config(&self, name: &StreamName) -> Option<StreamConfig> {
         self.config()
             .cameras
@@ -218,7 +261,7 @@ impl Engine {
     }
 
     async fn find_device(&self, id: &DeviceId) -> Result<Device, EngineError> {
-        use mos_camera_core::{Fault, FaultKind, Health};
+        use mos_camera_core::{Fault, Health};
         self.refresh_devices().await;
         let listing = self.0.catalogue.listing();
         let unavailable = |fault| EngineError::DeviceUnavailable {
@@ -377,6 +420,7 @@ impl Engine {
             started_at: self.0.clock.started_at(),
             frame_dir: self.0.roster.frame_dir().to_owned(),
             state_problem: self.0.keeper.problem(),
+            hotplug: self.0.hotplug.borrow().clone(),
         }
     }
 
@@ -413,6 +457,21 @@ impl Engine {
     }
 }
 
+/// Looks for devices whenever the kernel says that some came, went or changed, until the engine is gone.
+async fn follow(mut changes: hotplug::Changes, engine: Weak<Shared>) {
+    loop {
+        let change = changes.next().await;
+        let Some(engine) = engine.upgrade() else {
+            return;
+        };
+        engine.hotplug.send_replace(changes.source().clone());
+        match change {
+            Some(()) => engine.refresh_devices().await,
+            None => return,
+        }
+    }
+}
+
 impl Shared {
     async fn refresh_devices(&self) {
         let changes = self.catalogue.refresh().await;
@@ -420,12 +479,19 @@ impl Shared {
             tracing::info!(%device, "device removed");
             self.emit(EventKind::DeviceRemoved { id: device.clone() });
         }
-        for device in changes.added {
+        for device in &changes.added {
             tracing::info!(device = %device.id, model = device.model, location = device.location, "device added");
             let stream = self.roster.owner(&device.id).map(|(name, _)| name);
-            self.emit(EventKind::DeviceAdded { device, stream });
+            self.emit(EventKind::DeviceAdded {
+                device: device.clone(),
+                stream,
+            });
         }
         self.roster.tell_presence();
+        for device in &changes.mended {
+            tracing::info!(%device, "device can be used now");
+            self.roster.tell_usable(device);
+        }
     }
 
     fn emit(&self, kind: EventKind) {

@@ -262,6 +262,14 @@ impl Roster {
         }
     }
 
+    /// Tells the stream of a device that what kept it from being used is gone.
+    pub(super) fn tell_usable(&self, device: &DeviceId) {
+        let of = |stream: &Arc<Stream>| stream.config().is_some_and(|c| c.device == *device);
+        for (_, stream) in self.all().into_iter().filter(|(_, stream)| of(stream)) {
+            stream.tell_usable();
+        }
+    }
+
     /// Returns once every actor has answered.
     pub(super) async fn ping(&self) {
         let pings = self

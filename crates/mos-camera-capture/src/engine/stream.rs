@@ -55,6 +55,12 @@ impl Stream {
         let _ = self.inbox.send(Message::Present(present));
     }
 
+    /// Says that what kept the device from being used is gone.
+    pub(super) fn tell_usable(&self) {
+        // An actor that has ended needs no telling.
+        let _ = self.inbox.send(Message::Usable);
+    }
+
     /// Returns once the actor has answered, or is gone.
     pub(super) async fn ping(&self) {
         let (taken, answer) = oneshot::channel();

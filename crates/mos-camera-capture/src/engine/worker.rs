@@ -11,7 +11,7 @@ use std::sync::mpsc as sync_mpsc;
 use gstmos::mosframesink::StreamAccess;
 use mos_camera_backends::{self as backends, CapturePipeline};
 use mos_camera_core::lifecycle::PipelineEvent;
-use mos_camera_core::{DeviceId, Fault, FaultKind, StreamConfig, StreamName};
+use mos_camera_core::{ControlValues, DeviceId, Fault, FaultKind, StreamConfig, StreamName};
 use tokio::sync::mpsc;
 
 use super::actor::Message;
@@ -58,6 +58,13 @@ pub(super) enum Job {
     TearDown {
         /// Its number.
         generation: u64,
+    },
+    /// Set controls of the camera; a pipeline that is built later sets them by itself.
+    SetControls {
+        /// The device.
+        device: DeviceId,
+        /// The controls.
+        values: ControlValues,
     },
     /// Reset the device.
     ResetDevice {
@@ -116,7 +123,7 @@ impl Worker {
             }
             // The thread brought its pipeline down when it ended.
             Job::TearDown { generation } => tell(&self.inbox, generation, PipelineEvent::Down),
-            Job::ResetDevice { .. } => {}
+            Job::SetControls { .. } | Job::ResetDevice { .. } => {}
         }
     }
 }
@@ -146,6 +153,7 @@ impl Hands {
             match job {
                 Job::Build { generation, config } => self.build(generation, &config),
                 Job::TearDown { generation } => self.tear_down(generation),
+                Job::SetControls { device, values } => self.set_controls(&device, &values),
                 Job::ResetDevice { device } => self.reset(&device),
             }
         }
@@ -196,6 +204,17 @@ impl Hands {
             .and_then(|backend| backend.reset(device));
         if let Err(fault) = done {
             tracing::warn!(stream = %self.name, %device, %fault, "the device could not be reset");
+        }
+    }
+
+    /// A control that could not be set is only logged: the request that asked for it was refused for it already.
+    fn set_controls(&self, device: &DeviceId, values: &ControlValues) {
+        let done = self
+            .catalogue
+            .backend(device)
+            .and_then(|backend| backend.set_controls(device, values));
+        if let Err(fault) = done {
+            tracing::warn!(stream = %self.name, %device, %fault, "the controls could not be set");
         }
     }
 

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::control::{Control, ControlError, check_controls};
 use crate::device::{Capability, DeviceId};
 use crate::stream::{Framerate, StreamConfig};
 
@@ -67,6 +68,14 @@ pub enum ConfigError {
         /// The value.
         value: u32,
     },
+    /// A control can't have the value asked for.
+    #[error("{device}: {error}")]
+    Control {
+        /// The device.
+        device: DeviceId,
+        /// Which control, and why not.
+        error: ControlError,
+    },
 }
 
 impl ConfigError {
@@ -79,11 +88,12 @@ impl ConfigError {
             Self::UnsupportedRate { .. } => "framerate",
             Self::TimeoutOutOfRange { field, .. } => field,
             Self::SubscribersOutOfRange { .. } => "max_subscribers",
+            Self::Control { .. } => "controls",
         }
     }
 
     /// A stable word for programs.
-    pub const fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> &'static str {
         match self {
             Self::OddSize { .. } => "ODD_SIZE",
             Self::SizeOutOfRange { .. } => "SIZE_OUT_OF_RANGE",
@@ -91,6 +101,19 @@ impl ConfigError {
             Self::UnsupportedRate { .. } => "UNSUPPORTED_FRAMERATE",
             Self::TimeoutOutOfRange { .. } => "TIMEOUT_OUT_OF_RANGE",
             Self::SubscribersOutOfRange { .. } => "MAX_SUBSCRIBERS_OUT_OF_RANGE",
+            Self::Control { error, .. } => match error {
+                ControlError::Unknown { .. } => "UNKNOWN_CONTROL",
+                ControlError::ReadOnly { .. } => "READ_ONLY_CONTROL",
+                ControlError::OutOfRange { .. } => "CONTROL_OUT_OF_RANGE",
+            },
+        }
+    }
+
+    /// The control with its range, where that is the answer.
+    pub fn control(&self) -> Option<&Control> {
+        match self {
+            Self::Control { error, .. } => error.control(),
+            _ => None,
         }
     }
 
@@ -119,7 +142,15 @@ fn at_size(size: Option<(u32, u32)>) -> String {
     })
 }
 
-/// Checks a configuration against what the device offers.
+/// Checks the controls that a configuration asks for against those that the device has.
+pub fn validate_controls(config: &StreamConfig, controls: &[Control]) -> Result<(), ConfigError> {
+    check_controls(&config.controls, controls).map_err(|error| ConfigError::Control {
+        device: config.device.clone(),
+        error,
+    })
+}
+
+/// Checks a configuration against what the device offers, except its controls ([`validate_controls`]).
 ///
 /// No capabilities mean that they are not known before a session is open: then any sane size and rate passes, and the
 /// pipeline finds out.

@@ -47,6 +47,7 @@ fn config(args: &Configure) -> Result<v1::StreamConfig> {
         first_frame_timeout: args.first_frame_timeout.map(proto_duration).transpose()?,
         steady_timeout: args.steady_timeout.map(proto_duration).transpose()?,
         max_subscribers: args.max_subscribers.unwrap_or_default(),
+        controls: args.controls.iter().cloned().collect(),
     })
 }
 

@@ -81,16 +81,24 @@ fn offers(devices: &[Device]) -> String {
     let mut text = String::new();
     for d in devices.iter().filter(|d| !d.capabilities.is_empty()) {
         text.push_str(&format!("\n{} offers\n", d.id));
-        d.capabilities
-            .iter()
-            .for_each(|c| text.push_str(&format!("  {}\n", text::capability(c))));
+        for capability in &d.capabilities {
+            text.push_str(&format!("  {}\n", text::capability(capability)));
+        }
+        if !d.controls.is_empty() {
+            text.push_str("and has the controls\n");
+        }
+        for control in &d.controls {
+            text.push_str(&format!("  {}\n", text::control(control)));
+        }
     }
     text
 }
 
 #[cfg(test)]
 mod tests {
-    use mos_camera_api::v1::{Capability, DiscoveryProblem, Framerate, Size, Transport};
+    use mos_camera_api::v1::{
+        Capability, Control, ControlKind, DiscoveryProblem, Framerate, Size, Transport,
+    };
 
     use super::*;
 
@@ -102,6 +110,18 @@ mod tests {
             health: health.into(),
             health_detail: detail.into(),
             ..Device::default()
+        }
+    }
+
+    fn control(name: &str, kind: ControlKind) -> Control {
+        Control {
+            name: name.into(),
+            kind: kind.into(),
+            min: 0,
+            max: 255,
+            step: 5,
+            default: 10,
+            ..Control::default()
         }
     }
 
@@ -122,6 +142,10 @@ mod tests {
         let used = Device {
             stream: "front".into(),
             capabilities: vec![capability],
+            controls: vec![
+                control("gain", ControlKind::Integer),
+                control("focus_auto", ControlKind::Boolean),
+            ],
             ..device("test:front", Health::Ready, "")
         };
         let problem = DiscoveryProblem {
@@ -147,6 +171,9 @@ v4l2:x      Model  /dev/video0  no permission: group video  -
 
 test:front offers
   NV12 640x480 at 30 fps
+and has the controls
+  gain: 0 to 255 in steps of 5, default 10
+  focus_auto: 0 or 1, default 10
 
 Could not look for v4l2 cameras: no permission (join `video`)
 "

@@ -57,6 +57,17 @@ fn service_line(service: &ServiceStatus) -> String {
             service.state_problem
         ));
     }
+    match service.hotplug.as_str() {
+        "inotify" => line.push_str(&format!(
+            "Cameras that are plugged in are noticed by inotify: {}\n",
+            service.hotplug_detail
+        )),
+        "off" => line.push_str(&format!(
+            "Cameras that are plugged in are noticed only when devices are listed: {}\n",
+            service.hotplug_detail
+        )),
+        _ => {}
+    }
     line.push('\n');
     line
 }
