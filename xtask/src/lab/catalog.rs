@@ -21,6 +21,8 @@ pub(crate) struct LabTest {
     pub(crate) about: String,
     /// Host-built test programs that it runs: package and test target.
     pub(crate) needs: Vec<(String, String)>,
+    /// Host-built programs of the workspace that it runs: package and binary.
+    pub(crate) programs: Vec<(String, String)>,
     /// How long it may take in the guest, which is some fifteen times slower than the host without KVM.
     pub(crate) limit: Duration,
 }
@@ -59,14 +61,12 @@ fn parse(script: &Path, text: &str) -> Result<LabTest, String> {
         .ok_or("it has no name")?
         .to_string_lossy()
         .into_owned();
-    let (mut needs, mut limit) = (Vec::new(), DEFAULT_LIMIT);
+    let (mut needs, mut programs, mut limit) = (Vec::new(), Vec::new(), DEFAULT_LIMIT);
     for line in &header[1..] {
         if let Some(need) = line.strip_prefix("Needs: ") {
-            let (package, target) = need
-                .trim()
-                .split_once(' ')
-                .ok_or("Needs: takes a package and a test target")?;
-            needs.push((package.to_owned(), target.trim().to_owned()));
+            needs.push(pair(need).ok_or("Needs: takes a package and a test target")?);
+        } else if let Some(program) = line.strip_prefix("Program: ") {
+            programs.push(pair(program).ok_or("Program: takes a package and a binary")?);
         } else if let Some(seconds) = line.strip_prefix("Limit: ") {
             limit =
                 Duration::from_secs(seconds.trim().parse().map_err(|_| "Limit: takes seconds")?);
@@ -77,8 +77,15 @@ fn parse(script: &Path, text: &str) -> Result<LabTest, String> {
         script: script.to_owned(),
         about,
         needs,
+        programs,
         limit,
     })
+}
+
+/// A package and what of it.
+fn pair(text: &str) -> Option<(String, String)> {
+    let (package, target) = text.trim().split_once(' ')?;
+    Some((package.to_owned(), target.trim().to_owned()))
 }
 
 /// The named tests, or all.
@@ -105,15 +112,16 @@ mod tests {
 
     #[test]
     fn headers_are_read() {
-        let text = "# Shows a thing.\n# Needs: crate-a test_a\n# Needs: crate-b test_b\n# Limit: 7\nset -e\n# Limit: 9\n";
+        let text = "# Shows a thing.\n# Needs: crate-a test_a\n# Needs: crate-b test_b\n# Program: crate-c c\n# Limit: 7\nset -e\n# Limit: 9\n";
         let test = parse(Path::new("x/thing.sh"), text).unwrap();
         assert_eq!(
             (test.name.as_str(), test.about.as_str()),
             ("thing", "Shows a thing.")
         );
-        let needs = [("crate-a", "test_a"), ("crate-b", "test_b")]
-            .map(|(p, t)| (p.to_owned(), t.to_owned()));
-        assert_eq!(test.needs, needs);
+        let owned = |(package, target): (&str, &str)| (package.to_owned(), target.to_owned());
+        let needs = [("crate-a", "test_a"), ("crate-b", "test_b")];
+        assert_eq!(test.needs, needs.map(owned));
+        assert_eq!(test.programs, [owned(("crate-c", "c"))]);
         assert_eq!(test.limit, Duration::from_secs(7));
     }
 
@@ -123,6 +131,7 @@ mod tests {
             "",
             "set -e\n",
             "# About\n# Needs: alone\n",
+            "# About\n# Program: alone\n",
             "# About\n# Limit: soon\n",
         ] {
             assert!(parse(Path::new("thing.sh"), text).is_err(), "{text:?}");

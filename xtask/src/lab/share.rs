@@ -41,7 +41,9 @@ impl Share {
         }
         let guest = paths::root().join("lab/guest");
         copy(&guest.join(job), &folder.join("job"))?;
-        copy(&guest.join("load-vivid"), &folder.join("bin/load-vivid"))?;
+        for tool in ["load-vivid", "load-uvc"] {
+            copy(&guest.join(tool), &folder.join("bin").join(tool))?;
+        }
         Ok(Self {
             folder: folder.to_owned(),
             _lock: lock,

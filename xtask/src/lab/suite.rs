@@ -30,7 +30,10 @@ pub(crate) fn run(
     let share = Share::new(&paths::artifacts().join("lab/share"), "job", tick)?;
     share.add_tests(tests)?;
     for (package, target) in tests.iter().flat_map(|test| &test.needs) {
-        share.add_program(target, &test_program(package, target, tick)?)?;
+        share.add_program(target, &built(Kind::Test, package, target, tick)?)?;
+    }
+    for (package, target) in tests.iter().flat_map(|test| &test.programs) {
+        share.add_program(target, &built(Kind::Program, package, target, tick)?)?;
     }
     let limit = BOOT_LIMIT + tests.iter().map(|test| test.limit).sum();
     let console = paths::artifacts().join("lab/console.log");
@@ -93,24 +96,39 @@ fn count(outcome: &Outcome) -> Tally {
     }
 }
 
-/// Builds a test target on the host and answers the program's path.
-fn test_program(package: &str, target: &str, tick: &mut dyn FnMut(&str)) -> Result<PathBuf, Error> {
-    let mut command = cargo("test");
-    command.args([
-        "--package",
-        package,
-        "--test",
-        target,
-        "--no-run",
-        "--message-format=json-render-diagnostics",
-    ]);
+/// What is built for the guest.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// An integration test.
+    Test,
+    /// A program of the workspace.
+    Program,
+}
+
+/// Builds a target on the host and answers the program's path.
+fn built(
+    kind: Kind,
+    package: &str,
+    target: &str,
+    tick: &mut dyn FnMut(&str),
+) -> Result<PathBuf, Error> {
+    let (subcommand, options, name) = match kind {
+        Kind::Test => ("test", &["--no-run", "--test"][..], "test"),
+        Kind::Program => ("build", &["--bin"][..], "program"),
+    };
+    let mut command = cargo(subcommand);
+    command
+        .args(["--package", package])
+        .arg("--message-format=json-render-diagnostics")
+        .args(options)
+        .arg(target);
     let log = paths::artifacts()
         .join("lab")
         .join(format!("build-{target}.log"));
     tick(&format!("building {target}"));
     let mut program = None;
     let on_line = |line: &str| program = executable(line, target).or(program.take());
-    let what = format!("building the test {target} of {package}");
+    let what = format!("building the {name} {target} of {package}");
     let on_tick = |_: &str| tick(&what);
     run_logged(&what, &mut command, &log, BUILD_LIMIT, on_line, on_tick)?.require(&what)?;
     program.ok_or_else(|| Error::Unexpected {
