@@ -31,14 +31,17 @@ fn crc16(bytes: &[u8]) -> u16 {
     })
 }
 
-/// Reads the number from luma samples, `sample(x, y)`; `None` if there is none.
-#[cfg(test)]
-pub(crate) fn read(sample: impl Fn(usize, usize) -> u8) -> Option<u32> {
+/// Reads the number from a picture whose luma samples lie `step` bytes apart (1 in NV12, 2 in YUYV) in rows of `stride` bytes.
+///
+/// `None` if there is none, or if it is damaged.
+pub fn read(luma: &[u8], stride: usize, step: usize) -> Option<u32> {
     let middle = BLOCK / 2;
-    let word = (0..ROWS * COLUMNS).fold(0_u64, |word, i| {
+    let mut word = 0_u64;
+    for i in 0..ROWS * COLUMNS {
         let (x, y) = (i % COLUMNS * BLOCK + middle, i / COLUMNS * BLOCK + middle);
-        word << 1 | u64::from(sample(x, y) > 128)
-    });
+        let sample = luma.get(y * stride + x * step)?;
+        word = word << 1 | u64::from(*sample > 128);
+    }
     let number = (word >> 16) as u32;
     (u64::from(crc16(&number.to_be_bytes())) == word & 0xffff).then_some(number)
 }
@@ -46,6 +49,8 @@ pub(crate) fn read(sample: impl Fn(usize, usize) -> u8) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const STRIDE: usize = COLUMNS * BLOCK;
 
     /// The check value of the CRC's catalogue entry.
     #[test]
@@ -57,16 +62,20 @@ mod tests {
     fn numbers_read_back() {
         for number in [0, 1, 0x5555_5555, 0xdead_beef, u32::MAX] {
             let blocks: Vec<bool> = blocks(number).collect();
-            let sample = |x: usize, y: usize| {
+            let sample = |i: usize| {
+                let (x, y) = (i % STRIDE, i / STRIDE);
                 if blocks[y / BLOCK * COLUMNS + x / BLOCK] {
                     WHITE
                 } else {
                     BLACK
                 }
             };
-            assert_eq!(read(sample), Some(number));
+            let luma: Vec<u8> = (0..STRIDE * ROWS * BLOCK).map(sample).collect();
+            assert_eq!(read(&luma, STRIDE, 1), Some(number));
+            assert_eq!(read(&luma[..luma.len() / 2], STRIDE, 1), None);
         }
-        assert_eq!(read(|_, _| BLACK), None);
-        assert_eq!(read(|_, _| WHITE), None);
+        for luma in [BLACK, WHITE] {
+            assert_eq!(read(&[luma; STRIDE * ROWS * BLOCK], STRIDE, 1), None);
+        }
     }
 }

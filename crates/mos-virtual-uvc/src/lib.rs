@@ -52,7 +52,7 @@
 mod camera;
 mod config;
 mod control;
-mod counter;
+pub mod counter;
 mod descriptors;
 mod device;
 mod error;

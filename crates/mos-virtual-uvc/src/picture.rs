@@ -113,7 +113,7 @@ mod tests {
                 let bytes = painter.bytes();
                 assert_eq!(bytes.len(), kind.frame_size(size) as usize);
                 let luma = |x: usize, y: usize| bytes[(y * 320 + x) * step];
-                assert_eq!(counter::read(luma), Some(number));
+                assert_eq!(counter::read(bytes, 320 * step, step), Some(number));
                 assert_eq!(luma(310, 200), gradient((310, 200), size, 77)[0]);
             }
             // V is at the end of both.

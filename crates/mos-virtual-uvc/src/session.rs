@@ -222,3 +222,220 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::ControlId;
+    use crate::usbip::Reply;
+
+    const GET_STATUS: [u8; 8] = [0x80, 0, 0, 0, 0, 0, 2, 0];
+    const CLEAR_HALT: [u8; 8] = [2, 1, 0, 0, 0x81, 0, 0, 0];
+    const MS: Duration = Duration::from_millis(1);
+    const NOW: Duration = Duration::ZERO;
+
+    fn session(faults: &[Fault]) -> Session {
+        Session::new(&CameraConfig {
+            faults: faults.to_vec(),
+            ..CameraConfig::default()
+        })
+    }
+
+    fn control(seq: u32, setup: [u8; 8], data: &[u8]) -> Request {
+        let direction = if setup[0] & 0x80 == 0 {
+            Direction::Out
+        } else {
+            Direction::In
+        };
+        Request::Submit(Submit {
+            seq,
+            direction,
+            endpoint: 0,
+            length: data.len() as u32,
+            setup,
+            data: data.to_vec(),
+        })
+    }
+
+    fn room(seq: u32) -> Request {
+        Request::Submit(Submit {
+            seq,
+            direction: Direction::In,
+            endpoint: 1,
+            length: 16_384,
+            setup: [0; 8],
+            data: Vec::new(),
+        })
+    }
+
+    /// Commits to the second format, NV12 at 320x240 and 30 fps, and takes the answer.
+    fn commit(session: &mut Session) {
+        let mut wish = vec![1, 0, 2, 1];
+        wish.extend(333_333_u32.to_le_bytes());
+        wish.resize(34, 0);
+        session.request(control(1, [0x21, 1, 0, 2, 1, 0, 34, 0], &wish), NOW);
+        assert_eq!(sent(session, NOW).unwrap(), (1, usbip::OK, 34));
+    }
+
+    /// Number, status and length of the answer that is due.
+    fn sent(session: &mut Session, now: Duration) -> Option<(u32, i32, u32)> {
+        match session.step(now) {
+            Step::Send(head, body) => {
+                let reply = Reply::decode(head.first_chunk().unwrap());
+                let more = head.len() - usbip::HEADER + body.len();
+                assert!(more == 0 || more == reply.length as usize);
+                Some((reply.seq, reply.status, reply.length))
+            }
+            Step::Wait(_) | Step::Vanish => None,
+        }
+    }
+
+    #[test]
+    fn requests_are_answered_in_their_order() {
+        let mut session = session(&[]);
+        session.request(control(7, GET_STATUS, &[]), NOW);
+        session.request(control(8, [0x80, 6, 0, 0x0f, 0, 0, 9, 0], &[]), NOW);
+        assert_eq!(sent(&mut session, NOW), Some((7, usbip::OK, 2)));
+        assert_eq!(sent(&mut session, NOW), Some((8, usbip::STALLED, 0)));
+        assert_eq!(session.step(NOW), Step::Wait(None));
+        assert_eq!(session.stats().control_requests, 2);
+    }
+
+    #[test]
+    fn pictures_go_out_once_committed_and_until_the_host_stops() {
+        let mut session = session(&[]);
+        session.request(room(2), NOW);
+        assert_eq!(session.step(NOW), Step::Wait(None), "not committed yet");
+        commit(&mut session);
+        assert_eq!(session.stats().streaming, None, "no request since");
+        for seq in 3..10 {
+            session.request(room(seq), NOW);
+        }
+        let lengths: Vec<_> = (2..10)
+            .map(|seq| {
+                let (answered, status, length) = sent(&mut session, NOW).unwrap();
+                assert_eq!((answered, status), (seq, usbip::OK));
+                length
+            })
+            .collect();
+        let whole = 320 * 240 * 3 / 2;
+        assert_eq!(lengths[..7], [16_384; 7]);
+        assert_eq!(lengths.iter().sum::<u32>(), whole + 8 * 2);
+        let stats = session.stats();
+        assert_eq!(stats.frames, 1);
+        assert_eq!(
+            stats.streaming.unwrap().to_string(),
+            "nv12 320x240 at 30.0 fps"
+        );
+
+        session.request(room(10), NOW);
+        assert_eq!(
+            session.step(NOW),
+            Step::Wait(Some(Duration::from_nanos(33_333_300)))
+        );
+        session.request(control(11, CLEAR_HALT, &[]), NOW);
+        assert_eq!(sent(&mut session, NOW), Some((11, usbip::OK, 0)));
+        assert_eq!(session.step(MS * 1000), Step::Wait(None));
+        assert_eq!(session.stats().streaming, None);
+    }
+
+    #[test]
+    fn what_is_taken_back_is_answered_once() {
+        let mut session = session(&[]);
+        commit(&mut session);
+        session.set_fault(Fault::Stall);
+        session.request(room(2), NOW);
+        session.request(room(3), NOW);
+        session.request(Request::Unlink { seq: 4, target: 2 }, NOW);
+        assert_eq!(sent(&mut session, NOW), Some((4, usbip::UNLINKED, 0)));
+        assert!(session.stats().streaming.is_some(), "one request is left");
+        session.request(Request::Unlink { seq: 5, target: 3 }, NOW);
+        session.request(Request::Unlink { seq: 6, target: 1 }, NOW);
+        let mut answers = [
+            sent(&mut session, NOW).unwrap(),
+            sent(&mut session, NOW).unwrap(),
+        ];
+        answers.sort_unstable();
+        // The commitment was answered before.
+        assert_eq!(answers, [(5, usbip::UNLINKED, 0), (6, usbip::OK, 0)]);
+        assert_eq!(session.stats().streaming, None);
+        session.clear_faults();
+        assert_eq!(session.step(NOW), Step::Wait(None));
+    }
+
+    #[test]
+    fn a_frame_that_was_cut_off_is_not_gone_on_with() {
+        let mut session = session(&[]);
+        commit(&mut session);
+        session.request(room(2), NOW);
+        let parity = |session: &mut Session, now| match session.step(now) {
+            Step::Send(head, _) => head[49] & 1,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(parity(&mut session, NOW), 0);
+        session.request(room(3), NOW);
+        session.request(Request::Unlink { seq: 4, target: 3 }, NOW);
+        sent(&mut session, NOW);
+        session.request(room(5), MS * 50);
+        assert_eq!(parity(&mut session, MS * 50), 1, "a new frame");
+    }
+
+    #[test]
+    fn slow_controls_are_late_and_pictures_are_not() {
+        let mut session = session(&[Fault::SlowControls { delay: MS * 5 }]);
+        session.request(control(7, GET_STATUS, &[]), MS);
+        assert_eq!(session.step(MS), Step::Wait(Some(MS * 6)));
+        session.request(Request::Unlink { seq: 8, target: 6 }, MS);
+        assert_eq!(sent(&mut session, MS), Some((8, usbip::OK, 0)));
+        assert_eq!(sent(&mut session, MS * 6), Some((7, usbip::OK, 2)));
+        session.request(control(9, GET_STATUS, &[]), MS);
+        session.request(Request::Unlink { seq: 10, target: 9 }, MS);
+        assert_eq!(sent(&mut session, MS), Some((10, usbip::UNLINKED, 0)));
+        assert_eq!(session.step(MS * 99), Step::Wait(None));
+    }
+
+    #[test]
+    fn it_vanishes_when_told_to() {
+        let mut session = session(&[Fault::VanishDuringEnumeration { after_requests: 1 }]);
+        session.request(control(7, GET_STATUS, &[]), NOW);
+        assert_eq!(sent(&mut session, NOW), Some((7, usbip::OK, 2)));
+        session.request(control(8, GET_STATUS, &[]), NOW);
+        assert_eq!(session.step(NOW), Step::Vanish);
+        assert!(!session.stats().attached);
+    }
+
+    #[test]
+    fn endpoints_that_there_are_not_stall() {
+        let mut session = session(&[]);
+        let Request::Submit(picture) = room(7) else {
+            panic!()
+        };
+        let cases = [
+            Submit {
+                endpoint: 2,
+                ..picture.clone()
+            },
+            Submit {
+                direction: Direction::Out,
+                ..picture.clone()
+            },
+            // Not even a header fits.
+            Submit {
+                length: 2,
+                ..picture
+            },
+        ];
+        for submit in cases {
+            session.request(Request::Submit(submit), NOW);
+            assert_eq!(sent(&mut session, NOW), Some((7, usbip::STALLED, 0)));
+        }
+    }
+
+    #[test]
+    fn values_are_in_the_stats() {
+        let mut session = session(&[]);
+        session.request(control(1, [0x21, 1, 0, 2, 0, 2, 2, 0], &[9, 0]), NOW);
+        assert_eq!(sent(&mut session, NOW), Some((1, usbip::OK, 2)));
+        assert_eq!(session.stats().controls[&ControlId::Brightness], 9);
+    }
+}
