@@ -438,4 +438,40 @@ mod tests {
         assert_eq!(sent(&mut session, NOW), Some((1, usbip::OK, 2)));
         assert_eq!(session.stats().controls[&ControlId::Brightness], 9);
     }
+
+    proptest::proptest! {
+        /// Whatever the host asks for, it is answered once, and the camera goes on.
+        #[test]
+        fn any_request_is_answered(
+            setups in proptest::collection::vec(proptest::array::uniform8(proptest::num::u8::ANY), 1..60),
+            data in proptest::collection::vec(proptest::num::u8::ANY, 0..40),
+            format in 0_u8..5,
+        ) {
+            let mut session = session(&[]);
+            for (seq, mut setup) in (1..).zip(setups) {
+                // Half of them to the video function, most of these to entities and selectors that there are.
+                if setup[0] & 1 == 1 {
+                    setup = [
+                        if setup[1] & 1 == 1 { 0x21 } else { 0xa1 },
+                        if setup[1] & 1 == 1 { 1 } else { 0x80 | setup[2] & 7 },
+                        0, setup[3] & 15, setup[4] & 1, setup[5] & 3, setup[6], 0,
+                    ];
+                }
+                let body = if setup[0] & 0x80 == 0 { &data[..] } else { &[] };
+                session.request(control(seq, setup, body), NOW);
+                let (answered, status, length) = sent(&mut session, NOW).unwrap();
+                proptest::prop_assert_eq!(answered, seq);
+                proptest::prop_assert!(matches!(status, usbip::OK | usbip::STALLED));
+                if setup[0] & 0x80 != 0 {
+                    proptest::prop_assert!(length <= u32::from(u16::from_le_bytes([setup[6], setup[7]])));
+                }
+            }
+            let mut wish = vec![1, 0, format, 1];
+            wish.extend(333_333_u32.to_le_bytes());
+            wish.resize(34, 0);
+            session.request(control(100, [0x21, 1, 0, 2, 1, 0, 34, 0], &wish), NOW);
+            let (_, status, _) = sent(&mut session, NOW).unwrap();
+            proptest::prop_assert_eq!(status == usbip::OK, (1..=3).contains(&format));
+        }
+    }
 }
