@@ -41,6 +41,8 @@ mod hostile;
 #[cfg(not(mos_loom))]
 mod inspect;
 #[cfg(not(mos_loom))]
+pub mod mappings;
+#[cfg(not(mos_loom))]
 pub mod memory;
 #[cfg(mos_loom)]
 mod model;

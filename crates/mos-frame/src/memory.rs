@@ -15,6 +15,22 @@ pub struct MemoryId {
     inode: u64,
 }
 
+impl MemoryId {
+    pub(crate) const fn new(device: u64, inode: u64) -> Self {
+        Self { device, inode }
+    }
+
+    /// Number of the file system that the object lives in (`st_dev`). All dma-bufs of a machine have the same, which nothing else has.
+    pub const fn device(&self) -> u64 {
+        self.device
+    }
+
+    /// Number of the object in that file system (`st_ino`).
+    pub const fn inode(&self) -> u64 {
+        self.inode
+    }
+}
+
 /// Identity of the memory behind `fd`.
 ///
 /// It is unique while the object lives, so whoever compares identities has to hold a descriptor of the object.
