@@ -29,6 +29,7 @@ pub mod mostestcounter;
 mod planes;
 #[cfg(feature = "development")]
 pub mod pool;
+mod seal;
 
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
     mosnv12contract::register(plugin)?;

@@ -73,6 +73,13 @@ fn remember(memory: &gst::MemoryRef, facts: Facts) {
     }
 }
 
+/// Remembers of `to` what is remembered of `from`, which is the same memory in another block.
+pub(crate) fn carry_over(from: &gst::MemoryRef, to: &gst::MemoryRef) {
+    if let Some(facts) = remembered(from) {
+        remember(to, facts);
+    }
+}
+
 /// Called by GStreamer once for each `Facts` that was set.
 unsafe extern "C" fn forget(facts: glib::ffi::gpointer) {
     // SAFETY: the pointer is the box of `remember`.
@@ -90,6 +97,7 @@ pub(crate) struct Probe {
 
 impl Probe {
     /// What `memory` is.
+    #[cfg(test)]
     pub(crate) fn kind(&mut self, memory: &gst::MemoryRef) -> Kind {
         self.facts(memory).kind
     }

@@ -15,7 +15,9 @@ use gst::prelude::*;
 use gst_allocators::prelude::*;
 use gst_allocators::{DmaBufAllocator, DmaBufMemory, FdMemory};
 use gst_video::{VideoFormat, VideoFrameFlags, VideoMeta};
+use gstmos::mosnv12contract::MosNv12Contract;
 use mos_frame::MemoryKind;
+use mos_frame::mappings::{DmabufMapping, mapped_dmabufs};
 use mos_frame::memory::{MemoryId, memory_id};
 use mos_testkit::TempBus;
 use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, opcode};
@@ -77,14 +79,17 @@ fn dmabuf(device: &File, number: u32) -> OwnedFd {
     unsafe { rustix::ioctl::ioctl(device, create) }.unwrap()
 }
 
-fn buffer(fd: OwnedFd) -> gst::Buffer {
+fn memory(fd: OwnedFd) -> gst::Memory {
     // SAFETY: the descriptor is handed over.
-    let memory = unsafe {
+    unsafe {
         DmaBufAllocator::new()
             .alloc_dmabuf(fd.into_raw_fd(), SIZE)
             .unwrap()
-    };
-    let mut buffer = gst::Buffer::from(memory);
+    }
+}
+
+fn buffer(fd: OwnedFd) -> gst::Buffer {
+    let mut buffer = gst::Buffer::from(memory(fd));
     let (none, format) = (VideoFrameFlags::empty(), VideoFormat::Nv12);
     let (offsets, strides) = ([0, CHROMA], [STRIDE as i32; 2]);
     VideoMeta::add_full(
@@ -118,8 +123,13 @@ struct Producer {
 
 impl Producer {
     fn new(bus: &TempBus, caps: &str) -> Self {
+        Self::with(bus, caps, "name=gate", "")
+    }
+
+    /// With these properties of the gate, and this beside the sink.
+    fn with(bus: &TempBus, caps: &str, gate: &str, beside: &str) -> Self {
         let pipeline = Pipeline::new(&format!(
-            "mosnv12contract name=gate ! tee ! mosframesink name=sink stream=front directory={}",
+            "mosnv12contract {gate} ! tee name=t ! mosframesink name=sink stream=front directory={} {beside}",
             bus.dir().display()
         ));
         let feed = gst::Pad::builder(gst::PadDirection::Src)
@@ -268,4 +278,142 @@ fn an_element_that_maps_frames_gets_them_as_plain_video_in_a_development_build()
         .unwrap();
     let map = gray.map_readable().unwrap();
     assert_eq!(gstmos::counter::read(&map, WIDTH, WIDTH, HEIGHT), Some(9));
+}
+
+fn caps() -> String {
+    format!("{},width={WIDTH},height={HEIGHT},framerate=30/1", FORMS[0])
+}
+
+#[test]
+fn a_sealed_frame_goes_to_subscribers_but_is_not_mapped() {
+    let Some(device) = device("a_sealed_frame") else {
+        return;
+    };
+    let bus = TempBus::new().unwrap();
+    // GStreamer's own element that takes any caps and maps every buffer.
+    let beside = "t. ! fakesink name=mapper dump=true async=false sync=false";
+    let producer = Producer::with(&bus, &caps(), "name=gate seal=true", beside);
+    let gate = producer.pipeline.element("gate");
+    let sent = buffers_at(&gate.static_pad("src").unwrap());
+    let mut subscriber = subscribe(&bus, "front", 2, 1);
+    for number in 1..=5_u32 {
+        let fd = dmabuf(&device, number);
+        let identity = memory_id(fd.as_fd()).unwrap();
+        producer.feed.push(buffer(fd)).unwrap();
+        let sealed = sent.drain().pop().unwrap();
+        assert!(sealed.peek_memory(0).is_memory_type::<DmaBufMemory>());
+        assert_eq!(id_of(&sealed), identity);
+        let frame = next(&mut subscriber);
+        assert_eq!(frame.format().memory, MemoryKind::DmaBuf);
+        assert_eq!(memory_id(frame.fd(0).unwrap()).unwrap(), identity);
+        assert_eq!(gstmos::counter::read_frame(&frame).unwrap(), Some(number));
+        // The element beside tried once, and we try twice.
+        let part = sealed.peek_memory(0).share(0..4096);
+        assert!(sealed.map_readable().is_err() && part.map_readable().is_err());
+        assert_eq!(gate.property::<u64>("refused-maps"), u64::from(number) * 3);
+        let gate = gate.downcast_ref::<MosNv12Contract>().unwrap();
+        assert_eq!(gate.memories().len(), number as usize);
+        assert!(gate.memories().contains(&identity));
+    }
+    assert!(gate.property::<String>("last-map").ends_with(": read"));
+    assert_eq!(gate.property::<u64>("violations"), 0);
+    let stats = producer.pipeline.sink().stats().unwrap();
+    assert_eq!((stats.copied, stats.dropped), (0, 0));
+}
+
+#[test]
+fn both_planes_are_sealed_where_each_has_a_memory() {
+    let Some(device) = device("both_planes_are_sealed") else {
+        return;
+    };
+    let bus = TempBus::new().unwrap();
+    let producer = Producer::with(&bus, &caps(), "name=gate seal=true", "");
+    let gate = producer.pipeline.element("gate");
+    let sent = buffers_at(&gate.static_pad("src").unwrap());
+    let mut subscriber = subscribe(&bus, "front", 2, 1);
+    let fds = [dmabuf(&device, 1), dmabuf(&device, 2)];
+    let identities = fds.each_ref().map(|fd| memory_id(fd.as_fd()).unwrap());
+    let mut buffer: gst::Buffer = fds.into_iter().map(memory).collect();
+    let (none, format) = (VideoFrameFlags::empty(), VideoFormat::Nv12);
+    let (offsets, strides) = ([0, SIZE], [STRIDE as i32; 2]);
+    let (width, height) = (WIDTH as u32, HEIGHT as u32);
+    VideoMeta::add_full(
+        buffer.make_mut(),
+        none,
+        format,
+        width,
+        height,
+        &offsets,
+        &strides,
+    )
+    .unwrap();
+    producer.feed.push(buffer).unwrap();
+    let frame = next(&mut subscriber);
+    let received: Vec<_> = frame.fds().map(|fd| memory_id(fd).unwrap()).collect();
+    assert_eq!(received, identities);
+    let sealed = sent.drain().pop().unwrap();
+    for memory in sealed.iter_memories() {
+        assert!(memory.map_readable().is_err());
+    }
+    assert_eq!(gate.property::<u64>("refused-maps"), 2);
+    // The whole frame as one would be a copy of both, which the first refuses. GStreamer then says that there is nothing.
+    let nothing = sealed.map_readable().map_or(0, |map| map.size());
+    assert_eq!(nothing, 0);
+    assert_eq!(gate.property::<u64>("refused-maps"), 3);
+}
+
+#[test]
+fn a_frame_that_is_not_sealed_can_be_mapped() {
+    let Some(device) = device("a_frame_that_is_not_sealed") else {
+        return;
+    };
+    let bus = TempBus::new().unwrap();
+    let producer = Producer::new(&bus, &caps());
+    let gate = producer.pipeline.element("gate");
+    assert!(
+        !gate.property::<bool>("seal"),
+        "a development build's default"
+    );
+    let sent = buffers_at(&gate.static_pad("src").unwrap());
+    // It takes effect with the next start.
+    gate.set_property("seal", true);
+    producer.feed.push(buffer(dmabuf(&device, 1))).unwrap();
+    assert!(sent.drain().pop().unwrap().map_readable().is_ok());
+    assert_eq!(gate.property::<u64>("refused-maps"), 0);
+    assert_eq!(gate.property::<Option<String>>("last-map"), None);
+}
+
+#[test]
+fn a_mapped_frame_is_found_while_it_is_mapped() {
+    let Some(device) = device("a_mapped_frame_is_found") else {
+        return;
+    };
+    let bus = TempBus::new().unwrap();
+    let producer = Producer::with(&bus, &caps(), "name=gate seal=true", "");
+    let mut subscriber = subscribe(&bus, "front", 2, 1);
+    let fd = dmabuf(&device, 1);
+    let identity = memory_id(fd.as_fd()).unwrap();
+    producer.feed.push(buffer(fd)).unwrap();
+    let frame = next(&mut subscriber);
+    let gate = producer.pipeline.element("gate");
+    let known = gate.downcast_ref::<MosNv12Contract>().unwrap().memories();
+    assert_eq!(known, [identity]);
+    let file_system = Some(known[0].device());
+    let own = |device| -> Vec<DmabufMapping> {
+        let mapped = mapped_dmabufs(device).unwrap().into_iter();
+        mapped.filter(|m| known.contains(&m.memory)).collect()
+    };
+    assert!(own(file_system).is_empty() && own(None).is_empty());
+    // The bus hands out descriptors, which whoever has them can map: the seal is of GStreamer.
+    let mapped = frame.map().unwrap();
+    let found = own(file_system);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(!found[0].writable);
+    assert!(found[0].range.end - found[0].range.start >= SIZE as u64 - 4096);
+    assert_eq!(own(None), found, "the kernel's path says the same");
+    drop(mapped);
+    drop(frame);
+    // The subscriber may keep what it mapped for the next frame.
+    drop(subscriber);
+    assert!(own(file_system).is_empty());
 }

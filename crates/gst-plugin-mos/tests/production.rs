@@ -60,6 +60,15 @@ fn no_pool_of_memfds_is_offered() {
 }
 
 #[test]
+fn the_seal_stays() {
+    let bench = Bench::new("mosnv12contract seal=false");
+    assert!(bench.element.property::<bool>("seal"));
+    bench.element.set_property("seal", false);
+    assert!(bench.element.property::<bool>("seal"));
+    assert_eq!(bench.element.property::<u64>("refused-maps"), 0);
+}
+
+#[test]
 fn the_sink_refuses_what_it_would_have_to_copy() {
     let bus = TempBus::new().unwrap();
     let pipeline = Pipeline::play(&format!(

@@ -237,6 +237,8 @@ struct PoolSeen {
 impl PoolSeen {
     /// Looks at a buffer's pool; true if its upper bound is another than before.
     fn look_at(&mut self, buffer: &gst::BufferRef) -> bool {
+        // A sealed frame is of no pool itself.
+        let buffer = crate::seal::original(buffer).unwrap_or(buffer);
         // SAFETY: the field of a live buffer is read, which nobody changes while the buffer is out of its pool.
         let pool = unsafe { (*buffer.as_ptr()).pool };
         if std::mem::replace(&mut self.address, pool.addr()) == pool.addr() {

@@ -1,18 +1,21 @@
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 use gst_video::{VideoInfo, VideoMeta};
+use mos_frame::memory::MemoryId;
 
 use super::caps;
 use super::decide::{Form, Refusal, Verdict, verdict};
+use super::seen::Seen;
 use crate::budget::MAX_BUFFERS;
 use crate::build::Build;
 use crate::fault::{Kind as FaultKind, details};
-use crate::memory::Probe;
+use crate::memory::{Kind, Probe};
 use crate::planes;
+use crate::seal::Sealer;
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
@@ -24,6 +27,8 @@ static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 
 /// Default of the property `min-buffers`.
 const MIN_BUFFERS: u32 = 8;
+/// Default of the property `seal`; a production build does not do without.
+const SEAL: bool = matches!(Build::THIS, Build::Production);
 
 /// What upstream announced.
 #[derive(Debug)]
@@ -44,6 +49,10 @@ struct State {
     /// Caps event that was refused last.
     refused: Option<gst::Seqnum>,
     probe: Probe,
+    /// Whether dma-bufs leave sealed: the property, as it was when the element started.
+    sealing: bool,
+    /// Kept when the element stops: a mapping may outlast the stream.
+    seen: Seen,
 }
 
 #[derive(Debug)]
@@ -51,6 +60,8 @@ pub struct Gate {
     sink: gst::Pad,
     src: gst::Pad,
     state: Mutex<State>,
+    seal: AtomicBool,
+    sealer: OnceLock<Sealer>,
     min_buffers: AtomicU32,
     frames: AtomicU64,
     violations: AtomicU64,
@@ -72,6 +83,8 @@ impl ObjectSubclass for Gate {
             sink: sink_pad(&template("sink")),
             src: src_pad(&template("src")),
             state: Mutex::default(),
+            seal: AtomicBool::new(SEAL),
+            sealer: OnceLock::new(),
             min_buffers: AtomicU32::new(MIN_BUFFERS),
             frames: AtomicU64::new(0),
             violations: AtomicU64::new(0),
@@ -119,7 +132,7 @@ impl ObjectImpl for Gate {
     }
 
     fn properties() -> &'static [glib::ParamSpec] {
-        static PROPERTIES: LazyLock<[glib::ParamSpec; 4]> = LazyLock::new(|| {
+        static PROPERTIES: LazyLock<[glib::ParamSpec; 7]> = LazyLock::new(|| {
             [
                 glib::ParamSpecUInt::builder("min-buffers")
                     .nick("Minimum buffers")
@@ -143,14 +156,35 @@ impl ObjectImpl for Gate {
                     .blurb("Caps and frames that were refused since the element was made")
                     .read_only()
                     .build(),
+                glib::ParamSpecBoolean::builder("seal")
+                    .nick("Seal")
+                    .blurb("Refuse to let dma-bufs that passed be mapped; a production build always does")
+                    .default_value(SEAL)
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecUInt64::builder("refused-maps")
+                    .nick("Refused maps")
+                    .blurb("Attempts to map or copy sealed frames since the element was made")
+                    .read_only()
+                    .build(),
+                glib::ParamSpecString::builder("last-map")
+                    .nick("Last map")
+                    .blurb("The last refused attempt: name of the thread, and read, write, read+write or copy")
+                    .read_only()
+                    .build(),
             ]
         });
         PROPERTIES.as_slice()
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
-        if let ("min-buffers", Ok(min)) = (pspec.name(), value.get()) {
-            self.min_buffers.store(min, Ordering::Relaxed);
+        match pspec.name() {
+            "min-buffers" => {
+                let min = value.get().unwrap_or(MIN_BUFFERS);
+                self.min_buffers.store(min, Ordering::Relaxed);
+            }
+            "seal" => self.set_seal(value.get().unwrap_or(SEAL)),
+            name => unreachable!("GObject sets only writable properties, not {name}"),
         }
     }
 
@@ -164,6 +198,9 @@ impl ObjectImpl for Gate {
                 .to_value(),
             "frames" => self.frames.load(Ordering::Relaxed).to_value(),
             "violations" => self.violations.load(Ordering::Relaxed).to_value(),
+            "seal" => self.seal.load(Ordering::Relaxed).to_value(),
+            "refused-maps" => self.sealer().refused().to_value(),
+            "last-map" => self.sealer().last().to_value(),
             name => unreachable!("GObject asks only for installed properties, not for {name}"),
         }
     }
@@ -203,9 +240,19 @@ impl ElementImpl for Gate {
         &self,
         transition: gst::StateChange,
     ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        if transition == gst::StateChange::ReadyToPaused {
+            let mut state = self.state();
+            state.sealing = self.seal.load(Ordering::Relaxed);
+            state.seen = Seen::default();
+        }
         let success = self.parent_change_state(transition)?;
         if transition == gst::StateChange::PausedToReady {
-            *self.state() = State::default();
+            let mut state = self.state();
+            let seen = std::mem::take(&mut state.seen);
+            *state = State {
+                seen,
+                ..State::default()
+            };
         }
         Ok(success)
     }
@@ -221,8 +268,11 @@ impl Gate {
         let Some(verdict) = state.judge(&buffer) else {
             return Err(gst::FlowError::NotNegotiated);
         };
-        let events = match verdict {
-            Ok(verdict) => state.settle(verdict),
+        let (events, sealing) = match verdict {
+            Ok(verdict) => (
+                state.settle(verdict),
+                state.sealing && verdict == Verdict::DmaBuf,
+            ),
             Err(refusal) => {
                 drop(state);
                 self.refuse(&refusal);
@@ -236,7 +286,40 @@ impl Gate {
             self.src.push_event(event);
         }
         self.frames.fetch_add(1, Ordering::Relaxed);
+        let buffer = if sealing { self.seal(&buffer)? } else { buffer };
         self.src.push(buffer)
+    }
+
+    fn sealer(&self) -> &Sealer {
+        self.sealer.get_or_init(|| Sealer::new(&*self.obj()))
+    }
+
+    fn seal(&self, buffer: &gst::Buffer) -> Result<gst::Buffer, gst::FlowError> {
+        self.sealer().seal(buffer).map_err(|why| {
+            gst::element_imp_error!(
+                self,
+                gst::CoreError::Failed,
+                ("the frame can't be sealed: {why}")
+            );
+            gst::FlowError::Error
+        })
+    }
+
+    fn set_seal(&self, seal: bool) {
+        if !seal && Build::THIS == Build::Production {
+            gst::warning!(
+                CAT,
+                imp = self,
+                "a production build always seals its frames"
+            );
+            return;
+        }
+        self.seal.store(seal, Ordering::Relaxed);
+    }
+
+    /// The dma-bufs that passed last.
+    pub(super) fn memories(&self) -> Vec<MemoryId> {
+        self.state().seen.ids()
     }
 
     fn refuse(&self, refusal: &Refusal) {
@@ -399,10 +482,14 @@ impl State {
     /// What the buffer is; `None` without caps.
     fn judge(&mut self, buffer: &gst::BufferRef) -> Option<Result<Verdict, Refusal>> {
         let incoming = self.incoming.as_ref()?;
-        let kinds: Vec<_> = buffer
-            .iter_memories()
-            .map(|memory| self.probe.kind(memory))
-            .collect();
+        let mut kinds = Vec::with_capacity(buffer.n_memory());
+        for memory in buffer.iter_memories() {
+            let facts = self.probe.facts(memory);
+            kinds.push(facts.kind);
+            if let (Kind::DmaBuf, Some(id)) = (facts.kind, facts.id) {
+                self.seen.note(id);
+            }
+        }
         let verdict = verdict(incoming.form, &kinds, Build::THIS);
         Some(verdict.and_then(|verdict| {
             planes::of(buffer, &incoming.info).map_err(Refusal::Planes)?;

@@ -30,8 +30,24 @@
 //! own write straight into what is published. `min-buffers` should be the budget of the stream; see
 //! [`mosframesink`](crate::mosframesink).
 //!
+//! # Seal
+//! Dma-bufs leave the gate sealed if `seal` is set: behind it they are still dma-bufs to every element, with the same
+//! descriptors and times, but GStreamer refuses to map or copy them (`gst_buffer_map` and all that is made of it), counts
+//! that in `refused-maps` and names the thread in `last-map`. A production build always seals; a development build
+//! does where it is asked to, since software elements have to map. Memory before the gate is as it was, and memfds are
+//! never sealed. The property takes effect with the next start (READY to PAUSED).
+//!
+//! What the seal can't stop, an element that calls mmap(2) on the descriptor by itself, can be seen while it lasts: see
+//! [`mos_frame::mappings`] and [`MosNv12Contract::memories`]. docs/adr/0018-sealed-frames.md has the reasons.
+//!
 //! # Properties
-//! `min-buffers` (writable), `memory` (`none`, `dmabuf`, `memfd`, `system`), `frames`, `violations`.
+//! | Property | |
+//! |---|---|
+//! | `min-buffers` | writable; buffers that upstream is asked for |
+//! | `seal` | writable before the start; see above |
+//! | `memory` | `none`, `dmabuf`, `memfd`, `system` |
+//! | `frames`, `violations` | frames that passed; caps and frames that were refused |
+//! | `refused-maps`, `last-map` | attempts to map or copy sealed frames; the last one, such as `queue0:src: read` |
 //!
 //! # Errors
 //! A frame or caps that break the contract end the stream with `GST_STREAM_ERROR_FORMAT`, flow `not-negotiated`, and
@@ -41,14 +57,25 @@
 mod caps;
 mod decide;
 mod imp;
+mod seen;
 
 use gst::prelude::*;
+use gst::subclass::prelude::*;
+use mos_frame::memory::MemoryId;
 
 pub(crate) use caps::SRC as CONTRACT_CAPS;
 
 gst::glib::wrapper! {
     /// The element `mosnv12contract`.
     pub struct MosNv12Contract(ObjectSubclass<imp::Gate>) @extends gst::Element, gst::Object;
+}
+
+impl MosNv12Contract {
+    /// The dma-bufs that passed last, at most 128, each once: what a mapping found by
+    /// [`mos_frame::mappings`] is attributed to a stream by. A stop keeps the list, the next start empties it.
+    pub fn memories(&self) -> Vec<MemoryId> {
+        self.imp().memories()
+    }
 }
 
 pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
