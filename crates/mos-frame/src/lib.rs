@@ -29,6 +29,8 @@
 compile_error!("mos-frame needs Linux: memfd, dma-buf, SCM_RIGHTS, pidfd");
 
 mod admission;
+#[cfg(all(feature = "cpu-access", not(mos_loom)))]
+pub mod allocation;
 mod books;
 mod format;
 #[cfg(any(test, fuzzing))]
