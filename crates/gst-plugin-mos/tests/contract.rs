@@ -325,7 +325,7 @@ fn queries_about_caps_are_answered_truthfully_and_silently() {
 
 #[test]
 fn allocation_asks_for_the_budget_and_offers_shareable_memory() {
-    let bench = Bench::new("mosnv12contract min-buffers=11");
+    let bench = Bench::new("mosnv12contract fallback=memfd min-buffers=11");
     let ask = |caps: &str| {
         let mut query =
             gst::query::Allocation::new(Some(&caps.parse::<gst::Caps>().unwrap()), true);

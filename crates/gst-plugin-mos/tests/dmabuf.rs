@@ -6,9 +6,7 @@
 
 mod common;
 
-use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
-use std::os::unix::fs::FileExt;
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 use common::{DEADLINE, Pipeline, buffers_at, next, subscribe, time_segment};
 use gst::prelude::*;
@@ -17,10 +15,10 @@ use gst_allocators::{DmaBufAllocator, DmaBufMemory, FdMemory};
 use gst_video::{VideoFormat, VideoFrameFlags, VideoMeta};
 use gstmos::mosnv12contract::MosNv12Contract;
 use mos_frame::MemoryKind;
+use mos_frame::allocation::Udmabuf;
 use mos_frame::mappings::{DmabufMapping, mapped_dmabufs};
 use mos_frame::memory::{MemoryId, memory_id};
 use mos_testkit::TempBus;
-use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, opcode};
 
 const WIDTH: usize = 320;
 const HEIGHT: usize = 240;
@@ -29,54 +27,16 @@ const STRIDE: usize = 512;
 const CHROMA: usize = STRIDE * 256;
 const SIZE: usize = (CHROMA + STRIDE * HEIGHT / 2).next_multiple_of(4096);
 
-/// `struct udmabuf_create` of `linux/udmabuf.h`.
-#[repr(C)]
-struct Create {
-    memfd: u32,
-    flags: u32,
-    offset: u64,
-    size: u64,
-}
-
-// SAFETY: `UDMABUF_CREATE` is `_IOW('u', 0x42, struct udmabuf_create)`, reads the structure and returns a new descriptor.
-unsafe impl Ioctl for Create {
-    type Output = OwnedFd;
-    const IS_MUTATING: bool = false;
-
-    fn opcode(&self) -> Opcode {
-        opcode::write::<Self>(b'u', 0x42)
-    }
-
-    fn as_ptr(&mut self) -> *mut rustix::ffi::c_void {
-        std::ptr::from_mut(self).cast()
-    }
-
-    unsafe fn output_from_ptr(
-        out: IoctlOutput,
-        _: *mut rustix::ffi::c_void,
-    ) -> rustix::io::Result<OwnedFd> {
-        // SAFETY: the call succeeded, so this is a new descriptor that nobody else owns.
-        Ok(unsafe { OwnedFd::from_raw_fd(out) })
-    }
-}
-
 /// A dma-buf with a picture that shows `number`.
-fn dmabuf(device: &File, number: u32) -> OwnedFd {
-    let memfd = mos_frame::memory::memfd("udmabuf", SIZE as u64).unwrap();
-    let mut luma = vec![128; STRIDE * HEIGHT];
-    gstmos::counter::write(&mut luma, STRIDE, WIDTH, HEIGHT, number).unwrap();
-    File::from(memfd.try_clone().unwrap())
-        .write_all_at(&luma, 0)
-        .unwrap();
-    rustix::fs::fcntl_add_seals(&memfd, rustix::fs::SealFlags::SHRINK).unwrap();
-    let create = Create {
-        memfd: memfd.as_raw_fd().cast_unsigned(),
-        flags: 1,
-        offset: 0,
-        size: SIZE as u64,
-    };
-    // SAFETY: the structure is what the device's ioctl expects; flag 1 is close-on-exec.
-    unsafe { rustix::ioctl::ioctl(device, create) }.unwrap()
+fn dmabuf(device: &Udmabuf, number: u32) -> OwnedFd {
+    let fd = device.allocate(SIZE as u64).unwrap();
+    let block = memory(fd.try_clone().unwrap());
+    let mut buffer = gst::Buffer::from(block);
+    let mut map = buffer.make_mut().map_writable().unwrap();
+    map[..STRIDE * HEIGHT].fill(128);
+    gstmos::counter::write(&mut map, STRIDE, WIDTH, HEIGHT, number).unwrap();
+    drop(map);
+    fd
 }
 
 fn memory(fd: OwnedFd) -> gst::Memory {
@@ -156,8 +116,8 @@ impl Producer {
 }
 
 /// The device, or a loud skip.
-fn device(test: &str) -> Option<File> {
-    match File::options().read(true).write(true).open("/dev/udmabuf") {
+fn device(test: &str) -> Option<Udmabuf> {
+    match Udmabuf::open() {
         Ok(device) => Some(device),
         Err(why) => {
             assert!(

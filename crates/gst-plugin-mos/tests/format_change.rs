@@ -21,7 +21,7 @@ fn caps(width: i32, height: i32) -> gst::Caps {
 fn producer(bus: &TempBus) -> Pipeline {
     Pipeline::play(&format!(
         "videotestsrc is-live=true ! capsfilter name=filter caps={} ! mostestcounter \
-         ! mosnv12contract name=gate ! tee ! mosframesink name=sink stream=front directory={}",
+         ! mosnv12contract name=gate fallback=memfd ! tee ! mosframesink name=sink stream=front directory={}",
         caps(320, 240).to_string().replace(' ', ""),
         bus.dir().display()
     ))

@@ -31,7 +31,7 @@ fn subscribers_get_the_memory_that_the_source_wrote() {
     let bus = TempBus::new().unwrap();
     let pipeline = Pipeline::new(&format!(
         "videotestsrc is-live=true ! video/x-raw,format=NV12,width=640,height=480,framerate=30/1 \
-         ! mostestcounter ! mosnv12contract name=gate ! tee ! mosframesink name=sink stream=front directory={}",
+         ! mostestcounter ! mosnv12contract name=gate fallback=memfd ! tee ! mosframesink name=sink stream=front directory={}",
         bus.dir().display()
     ));
     let sent = buffers_at(&pipeline.element("gate").static_pad("sink").unwrap());

@@ -25,7 +25,7 @@ const VIVID_HEIGHT: usize = 180;
 
 /// Slow and with a wide window: this must hold on a machine that is emulated.
 const SOURCE: &str = "videotestsrc is-live=true ! video/x-raw,format=NV12,width=320,height=240,framerate=10/1 \
-    ! mostestcounter ! mosnv12contract min-buffers=52";
+    ! mostestcounter ! mosnv12contract fallback=memfd min-buffers=52";
 /// Buffers for three clients with a wide window.
 const BUDGET: &str = "expected-subscribers=4 hold=10 window=8";
 

@@ -313,3 +313,25 @@ fn colorimetry(info: &VideoInfo) -> String {
         .and_then(|s| s.get("colorimetry").ok())
         .unwrap_or_default()
 }
+
+#[cfg(all(test, feature = "development"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pool_of_a_sealed_frame_is_that_of_its_original() {
+        gst::init().unwrap();
+        let info = VideoInfo::builder(gst_video::VideoFormat::Nv12, 64, 32);
+        let caps = info.build().unwrap().to_caps().unwrap();
+        let pool = crate::pool::BusPool::configured(&caps, 64 * 48, 0, 7).unwrap();
+        pool.set_active(true).unwrap();
+        let buffer = pool.acquire_buffer(None).unwrap();
+        let sealed = crate::seal::Sealer::new(&pool).seal(&buffer).unwrap();
+        let mut seen = PoolSeen::default();
+        assert!(seen.look_at(&sealed));
+        assert_eq!(seen.max, Some(7));
+        assert!(!seen.look_at(&buffer), "the same pool");
+        drop((sealed, buffer));
+        pool.set_active(false).unwrap();
+    }
+}

@@ -15,6 +15,8 @@ use crate::build::Build;
 use crate::fault::{Kind as FaultKind, details};
 use crate::memory::{Kind, Probe};
 use crate::planes;
+#[cfg(feature = "development")]
+use crate::pool::{BusPool, Source, Wish};
 use crate::seal::Sealer;
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
@@ -62,6 +64,10 @@ pub struct Gate {
     state: Mutex<State>,
     seal: AtomicBool,
     sealer: OnceLock<Sealer>,
+    #[cfg(feature = "development")]
+    fallback: Mutex<Wish>,
+    /// Memory of the pool that was offered last, and why it is no better.
+    fallback_memory: Mutex<Option<String>>,
     min_buffers: AtomicU32,
     frames: AtomicU64,
     violations: AtomicU64,
@@ -85,6 +91,9 @@ impl ObjectSubclass for Gate {
             state: Mutex::default(),
             seal: AtomicBool::new(SEAL),
             sealer: OnceLock::new(),
+            #[cfg(feature = "development")]
+            fallback: Mutex::default(),
+            fallback_memory: Mutex::default(),
             min_buffers: AtomicU32::new(MIN_BUFFERS),
             frames: AtomicU64::new(0),
             violations: AtomicU64::new(0),
@@ -132,8 +141,8 @@ impl ObjectImpl for Gate {
     }
 
     fn properties() -> &'static [glib::ParamSpec] {
-        static PROPERTIES: LazyLock<[glib::ParamSpec; 7]> = LazyLock::new(|| {
-            [
+        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
+            Vec::from([
                 glib::ParamSpecUInt::builder("min-buffers")
                     .nick("Minimum buffers")
                     .blurb("Buffers that upstream is asked for: the budget of the stream on the frame bus")
@@ -172,7 +181,19 @@ impl ObjectImpl for Gate {
                     .blurb("The last refused attempt: name of the thread, and read, write, read+write or copy")
                     .read_only()
                     .build(),
-            ]
+                #[cfg(feature = "development")]
+                glib::ParamSpecString::builder("fallback")
+                    .nick("Fall-back")
+                    .blurb("Memory of the pool that is offered to sources without one: auto (the best there is), dma-heap, udmabuf or memfd")
+                    .default_value("auto")
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecString::builder("fallback-memory")
+                    .nick("Fall-back memory")
+                    .blurb("Memory of the pool that was offered last, and why it is no better; nothing in a production build")
+                    .read_only()
+                    .build(),
+            ])
         });
         PROPERTIES.as_slice()
     }
@@ -184,6 +205,8 @@ impl ObjectImpl for Gate {
                 self.min_buffers.store(min, Ordering::Relaxed);
             }
             "seal" => self.set_seal(value.get().unwrap_or(SEAL)),
+            #[cfg(feature = "development")]
+            "fallback" => self.set_fallback(value.get().unwrap_or_default()),
             name => unreachable!("GObject sets only writable properties, not {name}"),
         }
     }
@@ -201,6 +224,9 @@ impl ObjectImpl for Gate {
             "seal" => self.seal.load(Ordering::Relaxed).to_value(),
             "refused-maps" => self.sealer().refused().to_value(),
             "last-map" => self.sealer().last().to_value(),
+            #[cfg(feature = "development")]
+            "fallback" => lock(&self.fallback).name().to_value(),
+            "fallback-memory" => lock(&self.fallback_memory).to_value(),
             name => unreachable!("GObject asks only for installed properties, not for {name}"),
         }
     }
@@ -260,7 +286,7 @@ impl ElementImpl for Gate {
 
 impl Gate {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn chain(&self, buffer: gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
@@ -315,6 +341,14 @@ impl Gate {
             return;
         }
         self.seal.store(seal, Ordering::Relaxed);
+    }
+
+    #[cfg(feature = "development")]
+    fn set_fallback(&self, text: Option<&str>) {
+        match Wish::parse(text.unwrap_or("auto")) {
+            Some(wish) => *lock(&self.fallback) = wish,
+            None => gst::warning!(CAT, imp = self, "no such fall-back: {text:?}"),
+        }
     }
 
     /// The dma-bufs that passed last.
@@ -444,9 +478,12 @@ impl Gate {
         size: u32,
         min: u32,
     ) {
-        use crate::pool::BusPool;
+        let wish = *lock(&self.fallback);
+        let choice = Source::find(wish, u64::from(size));
+        gst::info!(CAT, imp = self, "offering a pool of {choice}");
+        *lock(&self.fallback_memory) = Some(choice.to_string());
         let max = min.saturating_add(BusPool::HEADROOM).min(MAX_BUFFERS);
-        match BusPool::configured(caps, size, min, max) {
+        match BusPool::configured_from(choice.source, caps, size, min, max) {
             Ok(pool) => query.add_allocation_pool(Some(&pool), size, min, max),
             Err(why) => {
                 gst::warning!(CAT, imp = self, "no pool for {caps}: {why}");
@@ -454,6 +491,10 @@ impl Gate {
             }
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl State {

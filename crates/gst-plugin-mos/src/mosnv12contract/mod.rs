@@ -26,8 +26,10 @@
 //! # Allocation
 //! The gate answers the ALLOCATION query itself, because a `tee` behind it drops pools from the answer: it promises
 //! support of `GstVideoMeta` (without that `libcamerasrc` copies silently), asks for `min-buffers` buffers, and in a
-//! development build offers a [pool of memfds](crate::pool) for plain caps, so that elements without memory of their
-//! own write straight into what is published. `min-buffers` should be the budget of the stream; see
+//! development build offers a [pool](crate::pool) for plain caps, so that elements without memory of their own write
+//! straight into what is published: dma-bufs where the machine gives them (a dma-heap, or udmabuf), so that they pass as the
+//! contract wants them, else memfds. `fallback` chooses, `fallback-memory` says what it became and why nothing better.
+//! With `seal` the source still maps its own buffers; what leaves the gate is sealed. `min-buffers` should be the budget of the stream; see
 //! [`mosframesink`](crate::mosframesink).
 //!
 //! # Seal
@@ -45,6 +47,8 @@
 //! |---|---|
 //! | `min-buffers` | writable; buffers that upstream is asked for |
 //! | `seal` | writable before the start; see above |
+//! | `fallback` | writable, development builds; `auto`, `dma-heap`, `udmabuf`, `memfd`: a memfd where it can't be had |
+//! | `fallback-memory` | such as `udmabuf (no dma-heap: ...)`; null before a pool was offered |
 //! | `memory` | `none`, `dmabuf`, `memfd`, `system` |
 //! | `frames`, `violations` | frames that passed; caps and frames that were refused |
 //! | `refused-maps`, `last-map` | attempts to map or copy sealed frames; the last one, such as `queue0:src: read` |

@@ -1,21 +1,23 @@
 use std::os::fd::{AsFd, IntoRawFd};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use gst::glib;
 use gst::subclass::prelude::*;
 use gst_allocators::prelude::*;
-use gst_allocators::{FdAllocator, FdMemoryFlags};
+use gst_allocators::{DmaBufAllocator, FdAllocator, FdMemoryFlags};
 use gst_video::{
     BUFFER_POOL_OPTION_VIDEO_ALIGNMENT, BUFFER_POOL_OPTION_VIDEO_META, VideoBufferPoolConfig,
     VideoFrameFlags, VideoInfo, VideoMeta,
 };
 use mos_frame::memory;
 
+use super::Source;
+
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
         "mosbuspool",
         gst::DebugColorFlags::empty(),
-        Some("pool of sealed memfds"),
+        Some("pool of dma-bufs or sealed memfds"),
     )
 });
 
@@ -29,7 +31,9 @@ struct Config {
 #[derive(Debug, Default)]
 pub struct BusPool {
     config: Mutex<Option<Config>>,
-    allocator: FdAllocator,
+    source: Mutex<Option<Arc<Source>>>,
+    dmabuf: DmaBufAllocator,
+    memfd: FdAllocator,
 }
 
 #[glib::object_subclass]
@@ -82,22 +86,21 @@ impl BufferPoolImpl for BusPool {
 }
 
 impl BusPool {
+    /// Where dma-bufs come from; `None` is memfds.
+    pub(super) fn set_source(&self, source: Option<Arc<Source>>) {
+        *self.source.lock().unwrap_or_else(PoisonError::into_inner) = source;
+    }
+
     fn allocate(&self, config: &Config) -> Result<gst::Buffer, Box<dyn std::error::Error>> {
-        let fd = memory::memfd("mos-nv12", config.size as u64)?;
-        let seal = fd.try_clone()?;
-        // SAFETY: the descriptor is handed over: it is open, and the memory alone closes it (no DONT_CLOSE).
-        let mut block = unsafe {
-            self.allocator
-                .alloc_fd(fd.into_raw_fd(), config.size, FdMemoryFlags::KEEP_MAPPED)?
+        let source = self
+            .source
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let block = match source {
+            Some(source) => self.dmabuf(&source, config.size)?,
+            None => self.memfd(config.size)?,
         };
-        // Mapped for reading and writing once, before the seal forbids it; KEEP_MAPPED makes every later map reuse it.
-        drop(
-            block
-                .get_mut()
-                .ok_or("new memory is shared")?
-                .map_writable()?,
-        );
-        memory::seal_read_only(seal.as_fd())?;
         let mut buffer = gst::Buffer::from(block);
         let info = &config.info;
         let writable = buffer.get_mut().ok_or("new buffer is shared")?;
@@ -113,6 +116,48 @@ impl BusPool {
             stride,
         )?;
         Ok(buffer)
+    }
+
+    /// GStreamer's own dma-buf memory: it tells the kernel of each access (`DMA_BUF_IOCTL_SYNC`).
+    fn dmabuf(
+        &self,
+        source: &Source,
+        size: usize,
+    ) -> Result<gst::Memory, Box<dyn std::error::Error>> {
+        let fd = source.allocate(size as u64)?;
+        let whole = usize::try_from(rustix::fs::seek(&fd, rustix::fs::SeekFrom::End(0))?)?;
+        // SAFETY: the descriptor is handed over: it is open, and the memory alone closes it (no DONT_CLOSE).
+        let mut block = unsafe {
+            self.dmabuf.alloc_dmabuf_with_flags(
+                fd.into_raw_fd(),
+                whole,
+                FdMemoryFlags::KEEP_MAPPED,
+            )?
+        };
+        let new = block.get_mut().ok_or("new memory is shared")?;
+        // Mapped for reading and writing once, so that any later access is the same mapping.
+        drop(new.map_writable()?);
+        new.resize(..size);
+        Ok(block)
+    }
+
+    fn memfd(&self, size: usize) -> Result<gst::Memory, Box<dyn std::error::Error>> {
+        let fd = memory::memfd("mos-nv12", size as u64)?;
+        let seal = fd.try_clone()?;
+        // SAFETY: the descriptor is handed over: it is open, and the memory alone closes it (no DONT_CLOSE).
+        let mut block = unsafe {
+            self.memfd
+                .alloc_fd(fd.into_raw_fd(), size, FdMemoryFlags::KEEP_MAPPED)?
+        };
+        // Mapped for reading and writing once, before the seal forbids it; KEEP_MAPPED makes every later map reuse it.
+        drop(
+            block
+                .get_mut()
+                .ok_or("new memory is shared")?
+                .map_writable()?,
+        );
+        memory::seal_read_only(seal.as_fd())?;
+        Ok(block)
     }
 }
 

@@ -1,17 +1,24 @@
 //! A buffer pool in shareable memory, for sources and decoders that have none of their own.
 //!
-//! Each buffer is one memfd with an NV12 picture. It is mapped once for writing and then sealed, so that upstream can
-//! go on writing through that mapping while nobody who receives the descriptor can map it for writing.
+//! Each buffer is one NV12 picture in one block of memory. Either it is a dma-buf, from a dma-heap or udmabuf; GStreamer
+//! tells the kernel when the CPU begins and ends to access one. Whoever receives its descriptor can write to it. Or it is
+//! a memfd, which is mapped once for writing and then sealed, so that upstream can go on writing through that mapping while
+//! nobody who receives the descriptor can map it for writing.
 //! Development builds only: a production pipeline brings dma-bufs with it.
 
+mod fallback;
 mod imp;
 
+use std::sync::Arc;
+
 use gst::prelude::*;
+use gst::subclass::prelude::*;
 
 use crate::budget::MAX_BUFFERS;
+pub(crate) use fallback::{Source, Wish};
 
 gst::glib::wrapper! {
-    /// `GstBufferPool` of sealed memfds.
+    /// `GstBufferPool` of dma-bufs or sealed memfds.
     pub struct BusPool(ObjectSubclass<imp::BusPool>) @extends gst::BufferPool, gst::Object;
 }
 
@@ -24,14 +31,26 @@ impl BusPool {
         gst::glib::Object::new()
     }
 
-    /// A pool that is configured for `caps` but not active.
+    /// A pool of memfds that is configured for `caps` but not active.
     pub fn configured(
         caps: &gst::Caps,
         size: u32,
         min: u32,
         max: u32,
     ) -> Result<Self, gst::glib::BoolError> {
+        Self::configured_from(None, caps, size, min, max)
+    }
+
+    /// The same with dma-bufs from this source; `None` is memfds.
+    pub(crate) fn configured_from(
+        source: Option<Source>,
+        caps: &gst::Caps,
+        size: u32,
+        min: u32,
+        max: u32,
+    ) -> Result<Self, gst::glib::BoolError> {
         let pool = Self::new();
+        pool.imp().set_source(source.map(Arc::new));
         let mut config = pool.config();
         config.set_params(Some(caps), size, min, max);
         config.add_option(gst_video::BUFFER_POOL_OPTION_VIDEO_META.as_ref());

@@ -89,13 +89,11 @@ async fn a_stream_lives_through_configure_start_stop_and_reset() {
         .await;
     let format = streaming.format.unwrap();
     assert_eq!(
-        (
-            format.format.as_str(),
-            format.size.unwrap().width,
-            format.memory()
-        ),
-        ("NV12", 320, Memory::Memfd)
+        (format.format.as_str(), format.size.unwrap().width,),
+        ("NV12", 320)
     );
+    // What a development build's test camera writes to depends on the machine.
+    assert!(matches!(format.memory(), Memory::Memfd | Memory::Dmabuf));
     assert!(streaming.wanted && streaming.streaming_since.is_some() && streaming.fault.is_none());
     assert_eq!(
         streaming.bus_socket,
