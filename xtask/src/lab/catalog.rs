@@ -19,12 +19,50 @@ pub(crate) struct LabTest {
     pub(crate) script: PathBuf,
     /// First line of its header.
     pub(crate) about: String,
-    /// Host-built test programs that it runs: package and test target.
-    pub(crate) needs: Vec<(String, String)>,
-    /// Host-built programs of the workspace that it runs: package and binary.
-    pub(crate) programs: Vec<(String, String)>,
+    /// What is built on the host for it.
+    pub(crate) needs: Vec<Need>,
     /// How long it may take in the guest, which is some fifteen times slower than the host without KVM.
     pub(crate) limit: Duration,
+}
+
+/// Something that is built on the host for a test and is in the guest's PATH.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Need {
+    /// What kind of target it is.
+    pub(crate) kind: Kind,
+    /// The package that has it.
+    pub(crate) package: String,
+    /// The target.
+    pub(crate) target: String,
+    /// Whether it is of the production build.
+    pub(crate) production: bool,
+}
+
+/// What is built for the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// An integration test.
+    Test,
+    /// A program of the workspace.
+    Program,
+    /// A library that others load: the GStreamer plugin.
+    Library,
+}
+
+impl Need {
+    /// What it is called in the guest.
+    pub(crate) fn name(&self) -> String {
+        let name = match self.kind {
+            Kind::Library => format!("lib{}.so", self.target),
+            Kind::Test | Kind::Program => self.target.clone(),
+        };
+        match (self.production, self.kind) {
+            // GStreamer finds a plugin by its file name, so the two builds are in folders of their own.
+            (true, Kind::Library) => format!("production/{name}"),
+            (true, _) => format!("{name}-production"),
+            (false, _) => name,
+        }
+    }
 }
 
 /// All tests, by name.
@@ -61,12 +99,15 @@ fn parse(script: &Path, text: &str) -> Result<LabTest, String> {
         .ok_or("it has no name")?
         .to_string_lossy()
         .into_owned();
-    let (mut needs, mut programs, mut limit) = (Vec::new(), Vec::new(), DEFAULT_LIMIT);
+    let (mut needs, mut limit) = (Vec::new(), DEFAULT_LIMIT);
     for line in &header[1..] {
-        if let Some(need) = line.strip_prefix("Needs: ") {
-            needs.push(pair(need).ok_or("Needs: takes a package and a test target")?);
-        } else if let Some(program) = line.strip_prefix("Program: ") {
-            programs.push(pair(program).ok_or("Program: takes a package and a binary")?);
+        let need = HEADERS
+            .iter()
+            .find_map(|(header, kind)| Some((line.strip_prefix(header)?, *kind)));
+        if let Some((text, kind)) = need {
+            needs.push(parse_need(kind, text).ok_or_else(|| {
+                format!("`{line}`: expected a package, a target and perhaps `production`")
+            })?);
         } else if let Some(seconds) = line.strip_prefix("Limit: ") {
             limit =
                 Duration::from_secs(seconds.trim().parse().map_err(|_| "Limit: takes seconds")?);
@@ -77,15 +118,30 @@ fn parse(script: &Path, text: &str) -> Result<LabTest, String> {
         script: script.to_owned(),
         about,
         needs,
-        programs,
         limit,
     })
 }
 
-/// A package and what of it.
-fn pair(text: &str) -> Option<(String, String)> {
-    let (package, target) = text.trim().split_once(' ')?;
-    Some((package.to_owned(), target.trim().to_owned()))
+const HEADERS: [(&str, Kind); 3] = [
+    ("Needs: ", Kind::Test),
+    ("Program: ", Kind::Program),
+    ("Library: ", Kind::Library),
+];
+
+/// `PACKAGE TARGET [production]`.
+fn parse_need(kind: Kind, text: &str) -> Option<Need> {
+    let words: Vec<_> = text.split_whitespace().collect();
+    let (package, target, production) = match words[..] {
+        [package, target] => (package, target, false),
+        [package, target, "production"] => (package, target, true),
+        _ => return None,
+    };
+    Some(Need {
+        kind,
+        package: package.to_owned(),
+        target: target.to_owned(),
+        production,
+    })
 }
 
 /// The named tests, or all.
@@ -112,16 +168,28 @@ mod tests {
 
     #[test]
     fn headers_are_read() {
-        let text = "# Shows a thing.\n# Needs: crate-a test_a\n# Needs: crate-b test_b\n# Program: crate-c c\n# Limit: 7\nset -e\n# Limit: 9\n";
+        let text = "# Shows a thing.\n# Needs: crate-a test_a\n# Program: crate-c c production\n# Library: crate-d d production\n# Limit: 7\nset -e\n# Limit: 9\n";
         let test = parse(Path::new("x/thing.sh"), text).unwrap();
         assert_eq!(
             (test.name.as_str(), test.about.as_str()),
             ("thing", "Shows a thing.")
         );
-        let owned = |(package, target): (&str, &str)| (package.to_owned(), target.to_owned());
-        let needs = [("crate-a", "test_a"), ("crate-b", "test_b")];
-        assert_eq!(test.needs, needs.map(owned));
-        assert_eq!(test.programs, [owned(("crate-c", "c"))]);
+        let need = |kind, package: &str, target: &str, production| Need {
+            kind,
+            package: package.to_owned(),
+            target: target.to_owned(),
+            production,
+        };
+        assert_eq!(
+            test.needs,
+            [
+                need(Kind::Test, "crate-a", "test_a", false),
+                need(Kind::Program, "crate-c", "c", true),
+                need(Kind::Library, "crate-d", "d", true),
+            ]
+        );
+        let names: Vec<_> = test.needs.iter().map(Need::name).collect();
+        assert_eq!(names, ["test_a", "c-production", "production/libd.so"]);
         assert_eq!(test.limit, Duration::from_secs(7));
     }
 
@@ -132,6 +200,7 @@ mod tests {
             "set -e\n",
             "# About\n# Needs: alone\n",
             "# About\n# Program: alone\n",
+            "# About\n# Needs: a b c\n",
             "# About\n# Limit: soon\n",
         ] {
             assert!(parse(Path::new("thing.sh"), text).is_err(), "{text:?}");

@@ -36,7 +36,7 @@ impl Share {
         if folder.exists() {
             fs::remove_dir_all(folder).map_err(Error::path("empty", folder))?;
         }
-        for sub in ["bin", "tests", "results"] {
+        for sub in ["bin/production", "tests", "results"] {
             fs::create_dir_all(folder.join(sub)).map_err(Error::path("create", folder))?;
         }
         let guest = paths::root().join("lab/guest");
@@ -75,13 +75,14 @@ impl Share {
         Ok(())
     }
 
+    /// Where tests leave what they leave: `NAME.log`, `NAME.status`, and of a failed one `NAME.kernel.log` and `NAME.graphs`.
+    pub(crate) fn results(&self) -> PathBuf {
+        self.folder.join("results")
+    }
+
     /// What a test left.
     pub(crate) fn outcome(&self, test: &LabTest) -> Outcome {
-        let file = |kind: &str| {
-            self.folder
-                .join("results")
-                .join(format!("{}.{kind}", test.name))
-        };
+        let file = |kind: &str| self.results().join(format!("{}.{kind}", test.name));
         let log = fs::read(file("log"))
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             .unwrap_or_default();

@@ -1,5 +1,6 @@
 //! One boot, several tests, one tally.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -7,14 +8,14 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::catalog::LabTest;
+use super::catalog::{Kind, LabTest, Need};
 use super::share::{Outcome, Share};
 use super::{image, qemu};
 use crate::cargo::cargo;
 use crate::error::Error;
 use crate::exec::{create, read_lossy, run_logged, tail};
 use crate::paths;
-use crate::test::Tally;
+use crate::test::{Tally, production};
 
 /// For booting and powering off under emulation on a busy machine.
 const BOOT_LIMIT: Duration = Duration::from_mins(5);
@@ -29,11 +30,11 @@ pub(crate) fn run(
     let image = image::ready(tick)?;
     let share = Share::new(&paths::artifacts().join("lab/share"), "job", tick)?;
     share.add_tests(tests)?;
-    for (package, target) in tests.iter().flat_map(|test| &test.needs) {
-        share.add_program(target, &built(Kind::Test, package, target, tick)?)?;
-    }
-    for (package, target) in tests.iter().flat_map(|test| &test.programs) {
-        share.add_program(target, &built(Kind::Program, package, target, tick)?)?;
+    let mut added = BTreeSet::new();
+    for need in tests.iter().flat_map(|test| &test.needs) {
+        if added.insert(need.name()) {
+            share.add_program(&need.name(), &built(need, tick)?)?;
+        }
     }
     let limit = BOOT_LIMIT + tests.iter().map(|test| test.limit).sum();
     let console = paths::artifacts().join("lab/console.log");
@@ -41,6 +42,7 @@ pub(crate) fn run(
     share.drop_programs()?;
 
     let (tally, text) = verdict(
+        &share.results(),
         tests
             .iter()
             .map(|test| (test.name.as_str(), share.outcome(test))),
@@ -61,7 +63,10 @@ pub(crate) fn run(
 }
 
 /// Counts and a readable log of what the guest left.
-fn verdict<'a>(outcomes: impl Iterator<Item = (&'a str, Outcome)>) -> (Tally, String) {
+fn verdict<'a>(
+    results: &Path,
+    outcomes: impl Iterator<Item = (&'a str, Outcome)>,
+) -> (Tally, String) {
     let (mut sum, mut text) = (Tally::default(), String::new());
     for (name, outcome) in outcomes {
         let counted = count(&outcome);
@@ -77,6 +82,13 @@ fn verdict<'a>(outcomes: impl Iterator<Item = (&'a str, Outcome)>) -> (Tally, St
             counted.passed, counted.failed
         );
         text.push_str(&outcome.log);
+        if counted.failed > 0 {
+            let _ = writeln!(
+                text,
+                "== {name}: its log, the kernel's and the graphs of its pipelines are {}/{name}.*",
+                results.display()
+            );
+        }
     }
     (sum, text)
 }
@@ -96,50 +108,42 @@ fn count(outcome: &Outcome) -> Tally {
     }
 }
 
-/// What is built for the guest.
-#[derive(Clone, Copy)]
-enum Kind {
-    /// An integration test.
-    Test,
-    /// A program of the workspace.
-    Program,
-}
-
-/// Builds a target on the host and answers the program's path.
-fn built(
-    kind: Kind,
-    package: &str,
-    target: &str,
-    tick: &mut dyn FnMut(&str),
-) -> Result<PathBuf, Error> {
-    let (subcommand, options, name) = match kind {
-        Kind::Test => ("test", &["--no-run", "--test"][..], "test"),
-        Kind::Program => ("build", &["--bin"][..], "program"),
+/// Builds a target on the host and answers the file's path.
+fn built(need: &Need, tick: &mut dyn FnMut(&str)) -> Result<PathBuf, Error> {
+    let (subcommand, options): (_, &[&str]) = match need.kind {
+        Kind::Test => ("test", &["--no-run", "--test", &need.target]),
+        Kind::Program => ("build", &["--bin", &need.target]),
+        Kind::Library => ("build", &["--lib"]),
     };
     let mut command = cargo(subcommand);
     command
-        .args(["--package", package])
+        .args(["--package", &need.package])
         .arg("--message-format=json-render-diagnostics")
-        .args(options)
-        .arg(target);
+        .args(options);
+    if need.production {
+        command.arg("--no-default-features");
+        production::in_own_folder(&mut command);
+    }
     let log = paths::artifacts()
         .join("lab")
-        .join(format!("build-{target}.log"));
-    tick(&format!("building {target}"));
-    let mut program = None;
-    let on_line = |line: &str| program = executable(line, target).or(program.take());
-    let what = format!("building the {name} {target} of {package}");
+        .join(format!("build-{}.log", need.name().replace('/', "-")));
+    let what = format!("building {} of {}", need.name(), need.package);
+    tick(&what);
+    let mut file = None;
+    let on_line = |line: &str| file = file_of(line, need).or(file.take());
     let on_tick = |_: &str| tick(&what);
     run_logged(&what, &mut command, &log, BUILD_LIMIT, on_line, on_tick)?.require(&what)?;
-    program.ok_or_else(|| Error::Unexpected {
+    file.ok_or_else(|| Error::Unexpected {
         what: "cargo".to_owned(),
-        why: format!("it named no program for {target}"),
+        why: format!("it named no file for {}", need.name()),
     })
 }
 
 #[derive(Deserialize)]
 struct Message {
     executable: Option<PathBuf>,
+    #[serde(default)]
+    filenames: Vec<PathBuf>,
     target: Option<Target>,
 }
 
@@ -148,12 +152,17 @@ struct Target {
     name: String,
 }
 
-/// The program that a line of cargo's JSON output names for `target`.
-fn executable(line: &str, target: &str) -> Option<PathBuf> {
+/// The file that a line of cargo's JSON output names for what is needed.
+fn file_of(line: &str, need: &Need) -> Option<PathBuf> {
     let message: Message = serde_json::from_str(line).ok()?;
-    message
-        .executable
-        .filter(|_| message.target.is_some_and(|found| found.name == target))
+    message.target.filter(|found| found.name == need.target)?;
+    match need.kind {
+        Kind::Test | Kind::Program => message.executable,
+        Kind::Library => message
+            .filenames
+            .into_iter()
+            .find(|file| file.extension().is_some_and(|kind| kind == "so")),
+    }
 }
 
 #[cfg(test)]
@@ -193,8 +202,10 @@ mod tests {
 
     #[test]
     fn the_log_names_each_test() {
-        let (tally, text) =
-            verdict([("a", outcome("x\n", Some(0))), ("b", outcome("", None))].into_iter());
+        let (tally, text) = verdict(
+            Path::new("/r"),
+            [("a", outcome("x\n", Some(0))), ("b", outcome("", None))].into_iter(),
+        );
         assert_eq!(
             tally,
             Tally {
@@ -205,20 +216,30 @@ mod tests {
         );
         assert_eq!(
             text,
-            "== a: 1 passed, 0 failed (status 0)\nx\n== b: 0 passed, 1 failed (it did not end)\n"
+            "== a: 1 passed, 0 failed (status 0)\nx\n== b: 0 passed, 1 failed (it did not end)\n== b: its log, the kernel's and the graphs of its pipelines are /r/b.*\n"
         );
     }
 
     #[test]
-    fn cargo_names_the_program() {
-        let line =
+    fn cargo_names_the_file() {
+        let need = |kind, target: &str| Need {
+            kind,
+            package: "p".to_owned(),
+            target: target.to_owned(),
+            production: false,
+        };
+        let test =
             r#"{"reason":"compiler-artifact","target":{"name":"conf"},"executable":"/t/conf-1"}"#;
-        assert_eq!(executable(line, "conf"), Some(PathBuf::from("/t/conf-1")));
-        assert_eq!(executable(line, "other"), None);
-        assert_eq!(
-            executable(r#"{"target":{"name":"conf"},"executable":null}"#, "conf"),
-            None
-        );
-        assert_eq!(executable("   Compiling conf", "conf"), None);
+        let library =
+            r#"{"target":{"name":"gstmos"},"filenames":["/t/a.rlib","/t/a.so"],"executable":null}"#;
+        for (line, need, expected) in [
+            (test, need(Kind::Test, "conf"), Some("/t/conf-1")),
+            (test, need(Kind::Test, "other"), None),
+            (library, need(Kind::Library, "gstmos"), Some("/t/a.so")),
+            (library, need(Kind::Program, "gstmos"), None),
+            ("   Compiling conf", need(Kind::Test, "conf"), None),
+        ] {
+            assert_eq!(file_of(line, &need), expected.map(PathBuf::from), "{line}");
+        }
     }
 }

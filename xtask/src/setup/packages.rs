@@ -35,7 +35,10 @@ const BUILD: &[Package] = &[
         "libgstreamer-plugins-base1.0-dev",
         "GStreamer's video and allocator headers",
     ),
-    package("libudev-dev", "udev's headers, for cameras that are plugged in"),
+    package(
+        "libudev-dev",
+        "udev's headers, for cameras that are plugged in",
+    ),
 ];
 
 const RUN: &[Package] = &[

@@ -23,10 +23,7 @@ pub(crate) fn check(log: &Path, tick: &mut dyn FnMut(&str)) -> Result<Tally, Err
     command
         .args(product_args())
         .args(["--package", "mos-frame-c", "--no-default-features"]);
-    // Only the results go to a folder of their own; what both builds have in common is compiled once.
-    command
-        .env("CARGO_TARGET_DIR", &folder)
-        .env("CARGO_BUILD_BUILD_DIR", paths::target());
+    in_own_folder(&mut command);
     run_logged(
         "production build",
         &mut command,
@@ -73,6 +70,13 @@ pub(crate) fn check(log: &Path, tick: &mut dyn FnMut(&str)) -> Result<Tally, Err
         tally += Tally::one(held);
     }
     Ok(tally)
+}
+
+/// Lets cargo put a production build's results into a folder of their own; what both builds have in common is compiled once.
+pub(crate) fn in_own_folder(command: &mut Command) {
+    command
+        .env("CARGO_TARGET_DIR", paths::target().join("production"))
+        .env("CARGO_BUILD_BUILD_DIR", paths::target());
 }
 
 /// Whether a program holds code that maps a frame.
