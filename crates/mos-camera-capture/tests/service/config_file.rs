@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use crate::bystander::Bystander;
-use crate::harness::{BINARY, Home, Service, TWO_CAMERAS, end_of};
+use crate::harness::{Home, Service, TWO_CAMERAS, binary, end_of};
 use rustix::process::Signal;
 
 /// Runs the service on a file with this text.
@@ -73,10 +73,13 @@ fn a_file_that_is_not_there_is_named() {
 
 #[test]
 fn a_wrong_command_line_is_no_configuration_error() {
-    let output = Command::new(BINARY).arg("--no-such-flag").output().unwrap();
+    let output = Command::new(binary())
+        .arg("--no-such-flag")
+        .output()
+        .unwrap();
     assert_eq!(end_of(&output).0, 64);
     assert!(
-        Command::new(BINARY)
+        Command::new(binary())
             .arg("--help")
             .output()
             .unwrap()

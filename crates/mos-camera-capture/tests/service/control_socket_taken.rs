@@ -29,7 +29,7 @@ async fn a_copy_with_another_socket_but_the_same_state_is_refused() {
     let service = Service::start(TWO_CAMERAS);
     let other = Bystander::watch(&service).await;
     let elsewhere = service.home.path().join("elsewhere/control.sock");
-    let mut command = std::process::Command::new(crate::harness::BINARY);
+    let mut command = std::process::Command::new(crate::harness::binary());
     command.arg("--config").arg(service.home.config_file());
     command
         .arg("--control-socket")

@@ -16,8 +16,14 @@ use tonic::{Code, Status};
 /// What a test waits at most for anything; only a failing test gets there.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The binary under test.
-pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_mos-camera-capture");
+/// The binary under test: cargo's, unless `MOS_CAMERA_CAPTURE` names another, as in the lab, which has no build folder.
+pub(crate) fn binary() -> PathBuf {
+    let given = std::env::var_os("MOS_CAMERA_CAPTURE");
+    given.map_or_else(
+        || env!("CARGO_BIN_EXE_mos-camera-capture").into(),
+        PathBuf::from,
+    )
+}
 
 /// Two test cameras: `subject`, which a test does things to, and `other`, which must not notice.
 pub(crate) const TWO_CAMERAS: &str = r#"
@@ -90,7 +96,7 @@ impl Home {
 
     /// The command that starts the service here.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(binary());
         command
             .arg("--config")
             .arg(self.config_file())

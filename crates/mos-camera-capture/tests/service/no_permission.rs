@@ -179,7 +179,7 @@ fn a_service_that_may_not_make_its_socket_says_so() {
     // Reachable, but nobody but root may write there.
     fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let binary = home.path().join("service");
-    fs::copy(crate::harness::BINARY, &binary).unwrap();
+    fs::copy(crate::harness::binary(), &binary).unwrap();
     fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = Command::new(binary);
     command

@@ -1,0 +1,147 @@
+//! Camera controls by `ConfigureStream`.
+
+use mos_camera_api::v1::{ControlKind, State, StreamConfig};
+use mos_virtual_uvc::{Camera, ControlId, FormatKind};
+use tonic::Code;
+
+use crate::harness::{configure, refused};
+use crate::rig::{Rig, camera, ready};
+
+fn with(controls: &[(&str, i64)]) -> StreamConfig {
+    StreamConfig {
+        device: "usb:1d6b:0102:C1".to_owned(),
+        controls: controls
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), *value))
+            .collect(),
+        ..StreamConfig::default()
+    }
+}
+
+#[tokio::test]
+async fn controls_are_set_changed_while_streaming_and_refused_with_their_range() {
+    if !ready("controls_are_set_changed_while_streaming_and_refused_with_their_range") {
+        return;
+    }
+    let rig = Rig::start().await;
+    let camera = Camera::plug(&camera(Some("C1"), FormatKind::Nv12)).unwrap();
+    let (_, device) = rig.told.added(0).await;
+    for name in [
+        "brightness",
+        "contrast",
+        "gain",
+        "sharpness",
+        "white_balance_temperature",
+        "auto_white_balance",
+        "exposure_auto",
+        "exposure_absolute",
+        "focus_absolute",
+        "focus_auto",
+        "zoom_absolute",
+        "power_line_frequency",
+    ] {
+        let control = device.controls.iter().find(|c| c.name == name);
+        let control = control.unwrap_or_else(|| panic!("no {name} in {:#?}", device.controls));
+        assert!(
+            control.min <= control.default && control.default <= control.max,
+            "{control:?}"
+        );
+    }
+    let brightness = device
+        .controls
+        .iter()
+        .find(|c| c.name == "brightness")
+        .unwrap();
+    let mode = device
+        .controls
+        .iter()
+        .find(|c| c.name == "exposure_auto")
+        .unwrap();
+    assert_eq!(mode.kind(), ControlKind::Menu);
+    assert!(!mode.items.is_empty() && mode.items.iter().all(|item| !item.name.is_empty()));
+
+    // Manual exposure: in one configuration, whatever the order of the names.
+    let manual = with(&[
+        ("brightness", brightness.max),
+        ("exposure_absolute", 100),
+        ("exposure_auto", 1),
+    ]);
+    rig.configure_and_start("usb", manual).await;
+    rig.service.wait_state("usb", State::Streaming).await;
+    assert_eq!(
+        camera.control(ControlId::Brightness).map(i64::from),
+        Some(brightness.max)
+    );
+    assert_eq!(camera.control(ControlId::Exposure), Some(100));
+
+    // Another value, on the running camera.
+    let mut control = rig.service.control().await;
+    let request = configure("usb", with(&[("brightness", brightness.min)]));
+    control.configure_stream(request).await.unwrap();
+    assert_eq!(
+        camera.control(ControlId::Brightness).map(i64::from),
+        Some(brightness.min)
+    );
+    let status = rig.service.status("usb").await;
+    assert_eq!(
+        (status.state(), status.restarts),
+        (State::Streaming, 0),
+        "{status:?}"
+    );
+
+    // Refused: too far, unknown, and by the camera itself.
+    let too_far = configure("usb", with(&[("brightness", brightness.max + 1)]));
+    let (_, detail) = refused(
+        control.configure_stream(too_far).await,
+        Code::InvalidArgument,
+        "CONTROL_OUT_OF_RANGE",
+    );
+    assert_eq!(detail.field, "config.controls");
+    let range = detail.control.unwrap();
+    assert_eq!((range.min, range.max), (brightness.min, brightness.max));
+    let unknown = configure("usb", with(&[("warp", 9)]));
+    refused(
+        control.configure_stream(unknown).await,
+        Code::InvalidArgument,
+        "UNKNOWN_CONTROL",
+    );
+    let inactive = configure(
+        "usb",
+        with(&[("exposure_auto", 3), ("exposure_absolute", 50)]),
+    );
+    let (status, _) = refused(
+        control.configure_stream(inactive).await,
+        Code::InvalidArgument,
+        "CONTROL_REFUSED",
+    );
+    assert!(status.message().contains("exposure_absolute"), "{status:?}");
+    let status = rig.service.status("usb").await;
+    assert_eq!(
+        status.config.unwrap().controls,
+        with(&[("brightness", brightness.min)]).controls
+    );
+    assert_eq!(
+        camera.control(ControlId::Brightness).map(i64::from),
+        Some(brightness.min)
+    );
+}
+
+#[tokio::test]
+async fn controls_are_set_again_when_the_camera_comes_back() {
+    if !ready("controls_are_set_again_when_the_camera_comes_back") {
+        return;
+    }
+    let rig = Rig::start().await;
+    let config = camera(Some("C1"), FormatKind::Nv12);
+    let first = Camera::plug(&config).unwrap();
+    rig.told.added(0).await;
+    rig.configure_and_start("usb", with(&[("gain", 7)])).await;
+    rig.service.wait_state("usb", State::Streaming).await;
+    let mark = rig.told.mark();
+    first.unplug().unwrap();
+    rig.told.state(mark, "usb", State::Absent).await;
+    let mark = rig.told.mark();
+    let again = Camera::plug(&config).unwrap();
+    rig.told.state(mark, "usb", State::Streaming).await;
+    assert_eq!(again.control(ControlId::Gain), Some(7));
+}

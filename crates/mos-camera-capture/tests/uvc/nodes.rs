@@ -1,0 +1,102 @@
+//! Nodes that are no cameras, are in use, or may not be opened.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use mos_camera_api::v1::{Health, ListDevicesRequest, State};
+use mos_virtual_uvc::{Camera, FormatKind};
+
+use crate::rig::{Rig, camera, node, ready, vivid};
+
+#[tokio::test]
+async fn an_output_is_listed_as_one_and_metadata_nodes_are_not_listed() {
+    if !ready("an_output_is_listed_as_one_and_metadata_nodes_are_not_listed") {
+        return;
+    }
+    let rig = Rig::start().await;
+    let camera = Camera::plug(&camera(Some("H1"), FormatKind::Nv12)).unwrap();
+    rig.told.added(0).await;
+    // uvcvideo makes a second node for metadata.
+    assert_eq!(camera.nodes().len(), 2, "{:?}", camera.nodes());
+    assert_eq!(rig.cameras().await.len(), 1);
+    let output = vivid("vid-out").remove(0);
+    let mut control = rig.service.control().await;
+    let listed = control.list_devices(ListDevicesRequest::default()).await;
+    let listed = listed.unwrap().into_inner().devices;
+    let output = listed
+        .iter()
+        .find(|device| device.location == output.to_str().unwrap())
+        .unwrap_or_else(|| panic!("{listed:#?}"));
+    assert_eq!(output.health(), Health::Unusable, "{output:?}");
+    assert!(output.health_detail.contains("is an output"), "{output:?}");
+}
+
+#[tokio::test]
+async fn a_camera_that_another_program_uses_is_busy_with_the_program_s_name() {
+    if !ready("a_camera_that_another_program_uses_is_busy_with_the_program_s_name") {
+        return;
+    }
+    let rig = Rig::start().await;
+    let camera = Camera::plug(&camera(Some("H2"), FormatKind::Nv12)).unwrap();
+    rig.told.added(0).await;
+    let mut user = Command::new("v4l2-ctl")
+        .arg("--device")
+        .arg(node(&camera))
+        .arg("--stream-mmap")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    camera.wait_streaming(crate::harness::PATIENCE).unwrap();
+    let busy = rig.cameras().await.remove(0);
+    assert_eq!(busy.health(), Health::Busy, "{busy:?}");
+    let expected = format!("in use by v4l2-ctl (process {})", user.id());
+    assert!(busy.health_detail.contains(&expected), "{busy:?}");
+    user.kill().unwrap();
+    user.wait().unwrap();
+    assert_eq!(rig.cameras().await[0].health(), Health::Ready);
+    // In the service's own hands it is not busy.
+    rig.stream("usb", "usb:1d6b:0102:H2").await;
+    assert_eq!(rig.cameras().await[0].health(), Health::Ready);
+}
+
+/// The service runs as another user, who may open vivid's node and not the camera's.
+#[tokio::test]
+async fn a_camera_that_may_not_be_opened_is_told_and_taken_up_once_it_may() {
+    if !ready("a_camera_that_may_not_be_opened_is_told_and_taken_up_once_it_may") {
+        return;
+    }
+    std::fs::set_permissions(&vivid("vid-cap")[0], Permissions::from_mode(0o666)).unwrap();
+    let rig = Rig::start_as(|home| {
+        std::fs::set_permissions(home.path(), Permissions::from_mode(0o777)).unwrap();
+        let service = home.command();
+        let mut command = Command::new("setpriv");
+        command
+            .args([
+                "--reuid=65534",
+                "--regid=65534",
+                "--clear-groups",
+                "env",
+                "HOME=/tmp",
+            ])
+            .arg(service.get_program())
+            .args(service.get_args())
+            .stdin(Stdio::null());
+        command
+    })
+    .await;
+    let camera = Camera::plug(&camera(Some("H3"), FormatKind::Nv12)).unwrap();
+    let (_, device) = rig.told.added(0).await;
+    assert_eq!(device.health(), Health::NoPermission, "{device:?}");
+    assert!(device.health_detail.contains("group"), "{device:?}");
+    let node = node(&camera);
+    std::fs::set_permissions(&node, Permissions::from_mode(0o666)).unwrap();
+    let ready = rig
+        .service
+        .wait_for("other", "a camera that can be opened", |_| true)
+        .await;
+    assert_eq!(ready.state(), State::Streaming);
+    assert_eq!(rig.cameras().await[0].health(), Health::Ready);
+    rig.stream("usb", "usb:1d6b:0102:H3").await;
+}
