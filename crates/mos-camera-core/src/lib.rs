@@ -8,6 +8,7 @@ pub mod budget;
 pub mod control;
 pub mod device;
 pub mod fault;
+pub mod jpeg;
 pub mod lifecycle;
 pub mod plan;
 pub mod source;
