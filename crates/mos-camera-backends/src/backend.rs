@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use mos_camera_core::plan::{Explanation, Plan};
 use mos_camera_core::{ControlValues, Device, DeviceId, Fault, FaultKind, StreamConfig, Transport};
+
+use crate::intact::Corrupt;
 
 /// A transport: finds cameras, builds their sources, explains their faults.
 ///
@@ -13,6 +16,11 @@ pub trait Backend: Send + Sync + fmt::Debug {
 
     /// The cameras that are there now, with what they offer, sorted by id.
     fn discover(&self) -> Result<Vec<Device>, Fault>;
+
+    /// How the device's pictures would become NV12 here and now, and why not otherwise.
+    ///
+    /// No way at all is an answer ([`Explanation::chosen`] is none), not a fault. May open the device for a moment.
+    fn explain(&self, device: &DeviceId, config: &StreamConfig) -> Result<Explanation, Fault>;
 
     /// Builds, but does not start, the source of a stream.
     fn source(&self, device: &DeviceId, config: &StreamConfig) -> Result<Source, Fault>;
@@ -41,6 +49,8 @@ pub struct Source {
     pub bin: gst::Bin,
     /// Factory names of its elements, from the source on; elements that appear later are named too.
     pub chain: Vec<String>,
-    /// Whether the CPU decodes or converts (development builds only).
-    pub software: bool,
+    /// The plan that it was built by.
+    pub plan: Plan,
+    /// Pictures that it dropped because they were broken.
+    pub corrupt: Corrupt,
 }

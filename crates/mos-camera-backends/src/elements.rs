@@ -1,20 +1,11 @@
 //! Making and linking elements, with faults that say what is missing.
 
 use gst::prelude::*;
-use mos_camera_core::plan::{Chain, MissingElements};
+use mos_camera_core::plan::{Plan, Step};
 use mos_camera_core::{DeviceId, Fault, FaultKind};
 
 use crate::backend::Source;
-
-/// Whether this build may let the CPU touch pixels.
-pub(crate) const DEVELOPMENT: bool = cfg!(feature = "development");
-
-/// Whether GStreamer's registry has an element.
-///
-/// The registry is asked, not `gst-inspect-1.0 --exists`, which fails on plugins of another version.
-pub(crate) fn present(factory: &str) -> bool {
-    gst::ElementFactory::find(factory).is_some()
-}
+use crate::intact::Corrupt;
 
 /// Makes an element.
 pub(crate) fn make(factory: &str) -> Result<gst::Element, Fault> {
@@ -45,36 +36,37 @@ fn package(factory: &str) -> Option<&'static str> {
     })
 }
 
-/// The fault of a plan that could not be made.
-pub(crate) fn no_plan(error: &MissingElements) -> Fault {
-    let hint = match error.refused {
-        Some(_) => "",
-        None => "install the elements named, then start the stream again",
-    };
-    Fault::new(FaultKind::Missing, error.to_string(), hint)
+/// Makes the elements of a plan, with their properties.
+pub(crate) fn make_steps(plan: &Plan) -> Result<Vec<gst::Element>, Fault> {
+    plan.steps.iter().map(make_step).collect()
 }
 
-/// Makes the elements of a planned chain, set up to pass dma-bufs where they can.
-pub(crate) fn make_chain(chain: &Chain) -> Result<Vec<gst::Element>, Fault> {
-    chain
-        .elements
-        .iter()
-        .map(|factory| {
-            let element = make(factory)?;
-            // V4L2 memory-to-memory elements give dma-bufs only when asked to.
-            if element.find_property("capture-io-mode").is_some() {
-                element.set_property_from_str("capture-io-mode", "dmabuf");
-            }
-            Ok(element)
-        })
-        .collect()
+fn make_step(step: &Step) -> Result<gst::Element, Fault> {
+    let element = make(&step.factory)?;
+    for (name, text) in &step.properties {
+        // Elements of other versions may lack it.
+        if let Some(property) = element.find_property(name) {
+            let value = gst::glib::Value::deserialize_with_pspec(text, &property)
+                .map_err(|_| no_such_value(step, name))?;
+            element.set_property_from_value(name, &value);
+        }
+    }
+    Ok(element)
+}
+
+fn no_such_value(step: &Step, property: &str) -> Fault {
+    Fault::new(
+        FaultKind::Missing,
+        format!("`{step}`: the property {property} has no such value in the installed version"),
+        "install a newer version of the element",
+    )
 }
 
 /// Puts linked elements into a bin whose ghost pad `src` is the last element's; the first may get its pads later.
 pub(crate) fn source_bin(
     device: &DeviceId,
     elements: &[gst::Element],
-    software: bool,
+    plan: Plan,
 ) -> Result<Source, Fault> {
     let built = link(elements).and_then(|bin| {
         let last = elements.last()?.static_pad("src")?;
@@ -89,7 +81,8 @@ pub(crate) fn source_bin(
     Ok(Source {
         bin,
         chain: elements.iter().filter_map(factory_name).collect(),
-        software,
+        plan,
+        corrupt: Corrupt::default(),
     })
 }
 
@@ -117,4 +110,23 @@ fn cannot_link(device: &DeviceId, elements: &[gst::Element]) -> Fault {
 /// The factory of an element; what it is, never what it is called.
 pub(crate) fn factory_name(element: &gst::Element) -> Option<String> {
     element.factory().map(|factory| factory.name().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_become_elements_with_their_properties() {
+        gst::init().unwrap();
+        let make = |text: &str| make_step(&text.parse().unwrap());
+        let queue = make("queue max-size-buffers=3 leaky=downstream no-such-property=1").unwrap();
+        assert_eq!(queue.property::<u32>("max-size-buffers"), 3);
+        for (text, kind) in [
+            ("queue leaky=sideways", FaultKind::Missing),
+            ("no-such-element", FaultKind::Missing),
+        ] {
+            assert_eq!(make(text).unwrap_err().kind, kind, "{text}");
+        }
+    }
 }

@@ -8,6 +8,8 @@
 pub mod backend;
 mod elements;
 mod guard;
+mod intact;
+mod machine;
 pub mod pipeline;
 mod posted;
 mod report;
@@ -17,6 +19,7 @@ pub mod test;
 pub mod v4l2;
 
 pub use backend::{Backend, Source};
+pub use intact::Corrupt;
 pub use pipeline::{BusSettings, CapturePipeline, PipelineEvent, Stats};
 pub use rtsp::RtspBackend;
 #[cfg(feature = "development")]

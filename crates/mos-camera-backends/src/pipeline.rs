@@ -10,10 +10,12 @@ use std::sync::Arc;
 
 use gst::prelude::*;
 use gstmos::mosframesink::{MosFrameSink, StreamAccess};
+use mos_camera_core::plan::Plan;
 use mos_camera_core::{Budget, Fault, FaultKind, StreamConfig, StreamName};
 
 use crate::backend::{Backend, Source};
 use crate::elements::make;
+use crate::intact::Corrupt;
 pub use stats::{Memory, Picture, Stats};
 use watch::Watch;
 
@@ -43,7 +45,8 @@ pub struct CapturePipeline {
     sink: MosFrameSink,
     watch: Arc<Watch>,
     chain: Vec<String>,
-    software: bool,
+    plan: Plan,
+    corrupt: Corrupt,
 }
 
 /// Buffers that a camera or decoder works on: two being filled, two on their way.
@@ -90,7 +93,8 @@ impl CapturePipeline {
             sink,
             watch,
             chain: source.chain.into_iter().chain(later).collect(),
-            software: source.software,
+            plan: source.plan,
+            corrupt: source.corrupt,
         })
     }
 

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use conformance::{Running, Subject};
 use mos_camera_backends::pipeline::Memory;
 use mos_camera_backends::{Backend, V4l2Backend};
+use mos_camera_core::plan::Copies;
 use mos_camera_core::{
     Capability, Device, DeviceId, Fault, FaultKind, Health, Sizes, StreamConfig, V4l2Source,
 };
@@ -126,7 +127,9 @@ fn nv12_comes_as_the_driver_s_dma_bufs() {
         assert_eq!(frame.format().memory, mos_frame::MemoryKind::DmaBuf);
         let stats = running.pipeline.stats();
         assert_eq!(stats.memory, Memory::DmaBuf);
-        assert!(!stats.software, "{:?}", stats.chain);
+        assert!(!stats.plan.software, "{:?}", stats.plan);
+        assert!(stats.plan.memory.is_dmabuf(), "{:?}", stats.plan);
+        assert_eq!(stats.plan.copies, Copies::default(), "{:?}", stats.plan);
         assert_eq!(
             stats.chain[..3],
             ["v4l2src", "capsfilter", "mosnv12contract"]

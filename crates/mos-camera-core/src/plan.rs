@@ -4,7 +4,6 @@
 //! the cheapest [`Plan`] together with the reason against everything else. Nothing here looks at the machine itself.
 
 mod cost;
-mod elements;
 mod explanation;
 mod machine;
 mod offer;
@@ -18,12 +17,11 @@ mod tables;
 mod validate;
 
 pub use cost::{Costlier, Loss};
-pub use elements::{Chain, Codec, MissingElements, Wanted, choose_converter, choose_decoder};
 pub use explanation::{
     Capture, Explanation, FrameMemory, NoPlan, Obstacle, Plan, Reason, Rejected,
 };
 pub use machine::{Build, ElementFacts, Formats, Machine, PoolMemory};
-pub use offer::{Handover, Mode, Offer, Offered, Wish};
+pub use offer::{Handover, Mode, Offer, Offered, Wish, is_compressed};
 pub use planner::{Request, explain};
 pub use rules::{Copies, EndsIn, InvalidStep, Kind, RAW, Rule, Step, built_in};
 pub use validate::{

@@ -3,6 +3,7 @@
 use gst::prelude::*;
 use gstmos::mosframesink::SinkStats;
 use mos_camera_core::Framerate;
+use mos_camera_core::plan::Plan;
 
 use super::CapturePipeline;
 
@@ -19,12 +20,14 @@ pub struct Stats {
     pub memory: Memory,
     /// Frames that broke the contract.
     pub violations: u64,
+    /// Frames that were dropped before the gate because they were broken.
+    pub corrupt: u64,
     /// What was published and to whom; `None` while stopped.
     pub bus: Option<SinkStats>,
     /// Factory names of all elements, from the source to the sink.
     pub chain: Vec<String>,
-    /// Whether the CPU decodes or converts.
-    pub software: bool,
+    /// The plan that the source was built by.
+    pub plan: Plan,
 }
 
 /// Shape of the frames, which are NV12.
@@ -73,9 +76,10 @@ pub(super) fn take(pipeline: &CapturePipeline) -> Stats {
             .and_then(|pad| picture(&pad)),
         memory: Memory::from_name(&memory_name(&pipeline.gate)),
         violations: pipeline.gate.property("violations"),
+        corrupt: pipeline.corrupt.count(),
         bus: pipeline.sink.stats(),
         chain: pipeline.chain.clone(),
-        software: pipeline.software,
+        plan: pipeline.plan.clone(),
     }
 }
 

@@ -9,6 +9,7 @@ mod url;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use mos_camera_core::plan::Explanation;
 use mos_camera_core::{Device, DeviceId, Fault, RtspSource, StreamConfig, Transport};
 
 use crate::backend::{Backend, Source};
@@ -70,6 +71,11 @@ impl Backend for RtspBackend {
 
     fn discover(&self) -> Result<Vec<Device>, Fault> {
         Ok(discovery::devices(&self.cameras))
+    }
+
+    fn explain(&self, device: &DeviceId, config: &StreamConfig) -> Result<Explanation, Fault> {
+        discovery::find(&self.cameras, device)?;
+        Ok(source::explain(config))
     }
 
     fn source(&self, device: &DeviceId, config: &StreamConfig) -> Result<Source, Fault> {

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use gst::prelude::*;
-use mos_camera_core::plan::{Codec, choose_decoder, validate};
+use mos_camera_core::plan::{self, Explanation, Wish, validate};
 use mos_camera_core::{Fault, FaultKind, RtspSource, RtspTransport, StreamConfig};
 
 use super::url::Url;
 use super::{Camera, Offer};
 use crate::backend::Source;
-use crate::elements::{DEVELOPMENT, make, make_chain, no_plan, present, source_bin};
-use crate::guard;
+use crate::elements::{make, make_steps, source_bin};
+use crate::{guard, machine};
 
 /// Builds the source.
 pub(super) fn build(camera: &Camera, config: &StreamConfig) -> Result<Source, Fault> {
@@ -22,7 +22,7 @@ pub(super) fn build(camera: &Camera, config: &StreamConfig) -> Result<Source, Fa
             "change the stream's configuration",
         )
     })?;
-    let decoder = choose_decoder(Codec::H264, present, DEVELOPMENT).map_err(|e| no_plan(&e))?;
+    let plan = explain(config).into_plan(&config.device)?;
     let session = make("rtspsrc")?;
     set_up(&session, &camera.source);
     let depay = make("rtph264depay")?;
@@ -32,12 +32,20 @@ pub(super) fn build(camera: &Camera, config: &StreamConfig) -> Result<Source, Fa
     link_when_there(&session, &depay)?;
     let elements: Vec<_> = [session, depay]
         .into_iter()
-        .chain(make_chain(&decoder)?)
+        .chain(make_steps(&plan)?)
         .collect();
-    let source = source_bin(&config.device, &elements, decoder.software)?;
+    let source = source_bin(&config.device, &elements, plan)?;
     guard::install(&source, config);
     Ok(source)
 }
+
+/// What only an open session tells is left open; that it has to be H.264 is known.
+pub(super) fn explain(config: &StreamConfig) -> Explanation {
+    machine::explained(&plan::Offer::unknown(H264), Wish::from(config))
+}
+
+/// The only codec that is taken.
+const H264: &str = "video/x-h264";
 
 /// What the operator said goes in by properties only, never by a pipeline description.
 fn set_up(session: &gst::Element, source: &RtspSource) {

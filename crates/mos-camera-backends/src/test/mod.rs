@@ -4,6 +4,7 @@ mod discovery;
 mod faults;
 mod source;
 
+use mos_camera_core::plan::Explanation;
 use mos_camera_core::{Device, DeviceId, Fault, StreamConfig, TestSource, Transport};
 
 use crate::backend::{Backend, Source};
@@ -34,6 +35,11 @@ impl Backend for TestBackend {
 
     fn discover(&self) -> Result<Vec<Device>, Fault> {
         Ok(discovery::devices(&self.cameras))
+    }
+
+    fn explain(&self, device: &DeviceId, config: &StreamConfig) -> Result<Explanation, Fault> {
+        discovery::find(&self.cameras, device)?;
+        Ok(source::explain(config))
     }
 
     fn source(&self, device: &DeviceId, config: &StreamConfig) -> Result<Source, Fault> {

@@ -1,12 +1,15 @@
 //! The elements of a generated camera: `videotestsrc ! capsfilter ! mostestcounter`.
 
 use gst::prelude::*;
-use mos_camera_core::plan::validate;
-use mos_camera_core::{DeviceId, Fault, FaultKind, StreamConfig, TestPattern, TestSource};
+use mos_camera_core::plan::{Explanation, Handover, Offer, Wish, validate};
+use mos_camera_core::{
+    DeviceId, Fault, FaultKind, Framerate, StreamConfig, TestPattern, TestSource,
+};
 
 use super::discovery::capabilities;
 use crate::backend::Source;
 use crate::elements::{make, source_bin};
+use crate::machine;
 
 /// Size in pixels where none is asked for.
 const SIZE: (u32, u32) = (640, 480);
@@ -26,12 +29,23 @@ pub(super) fn build(
             "change the stream's configuration",
         )
     })?;
+    let plan = explain(config).into_plan(device)?;
     let source = make("videotestsrc")?;
     source.set_property("is-live", true);
     set_pattern(&source, camera.pattern);
     let filter = make("capsfilter")?;
     filter.set_property("caps", caps(config));
-    source_bin(device, &[source, filter, make("mostestcounter")?], true)
+    source_bin(device, &[source, filter, make("mostestcounter")?], plan)
+}
+
+/// The CPU draws NV12 into whatever memory it is offered. The caps are [`caps`]: it draws in any size, so none is picked.
+pub(super) fn explain(config: &StreamConfig) -> Explanation {
+    let offer = Offer::new(&capabilities(), |_| vec![Handover::Drawn]);
+    let wish = Wish {
+        size: config.size.or(Some(SIZE)),
+        rate: config.framerate.or(Framerate::new(RATE.0, RATE.1)),
+    };
+    machine::explained(&offer, wish)
 }
 
 /// Chooses the picture, and motion where it is affordable.

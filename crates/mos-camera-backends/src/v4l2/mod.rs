@@ -17,6 +17,7 @@ mod source;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use mos_camera_core::plan::Explanation;
 use mos_camera_core::{
     ControlValues, Device, DeviceId, Fault, StreamConfig, Transport, V4l2Source,
 };
@@ -70,6 +71,11 @@ impl Backend for V4l2Backend {
 
     fn discover(&self) -> Result<Vec<Device>, Fault> {
         discovery::devices(self)
+    }
+
+    fn explain(&self, device: &DeviceId, config: &StreamConfig) -> Result<Explanation, Fault> {
+        let node = discovery::find(self, device)?;
+        source::explain(&node, config)
     }
 
     fn source(&self, device: &DeviceId, config: &StreamConfig) -> Result<Source, Fault> {

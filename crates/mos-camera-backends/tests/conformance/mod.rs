@@ -66,6 +66,7 @@ macro_rules! suite {
             $subjects;
             discovery_lists_the_device_with_a_stable_id,
             the_source_names_its_elements,
+            the_plan_is_what_is_built,
             frames_of_the_size_asked_for_reach_the_bus_uncopied,
             stopping_is_clean,
             after_a_restart_subscribers_go_on,

@@ -56,6 +56,19 @@ pub(crate) fn the_source_names_its_elements(subject: &Subject) {
     }
 }
 
+/// The plan says what the source is then made of, and what its frames cost.
+pub(crate) fn the_plan_is_what_is_built(subject: &Subject) {
+    let config = subject.config();
+    let explanation = subject.backend.explain(&subject.device, &config).unwrap();
+    let source = subject.backend.source(&subject.device, &config).unwrap();
+    assert_eq!(explanation.chosen.as_ref(), Some(&source.plan));
+    let steps: Vec<_> = source.plan.steps.iter().map(|step| &step.factory).collect();
+    let end = source.chain.len() - steps.len();
+    // A generated camera's counter stands behind its steps, of which it has none.
+    assert_eq!(source.chain[end..].iter().collect::<Vec<_>>(), steps);
+    assert!(subject.backend.explain(&subject.absent, &config).is_err());
+}
+
 /// NV12 of the size asked for, in memory with descriptors, in order, none copied.
 pub(crate) fn frames_of_the_size_asked_for_reach_the_bus_uncopied(subject: &Subject) {
     let running = Running::start(&subject.backend, &subject.config()).unwrap();

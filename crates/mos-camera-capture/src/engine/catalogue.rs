@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use mos_camera_backends::{Backend, Registry, RtspBackend, V4l2Backend};
+use mos_camera_core::plan::Explanation;
 use mos_camera_core::{
-    ControlValues, Device, DeviceId, Fault, FaultKind, Health, SourceConfig, TestSource, Transport,
+    ControlValues, Device, DeviceId, Fault, FaultKind, Health, SourceConfig, StreamConfig,
+    TestSource, Transport,
 };
 
 use crate::config::Config;
@@ -78,6 +80,17 @@ impl Catalogue {
         }
     }
 
+    /// Knows the devices of one backend.
+    #[cfg(test)]
+    pub(super) fn of(backend: Arc<dyn Backend>) -> Self {
+        let catalogue = Self::new(&Config::default());
+        *catalogue
+            .backends
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = [(backend.transport(), backend)].into();
+        catalogue
+    }
+
     /// Knows other cameras from the next look on.
     pub(super) fn replace(&self, config: &Config) {
         *self
@@ -140,6 +153,18 @@ impl Catalogue {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take_in(results)
+    }
+
+    /// How a device's pictures would become NV12, for as long as [`PATIENCE`] lasts.
+    pub(super) async fn explain(&self, config: &StreamConfig) -> Result<Explanation, Fault> {
+        let backend = self.backend(&config.device)?;
+        let (config, transport) = (config.clone(), backend.transport());
+        let task = tokio::task::spawn_blocking(move || backend.explain(&config.device, &config));
+        match tokio::time::timeout(PATIENCE, task).await {
+            Ok(Ok(explained)) => explained,
+            Ok(Err(error)) => Err(broke_down(transport, &error)),
+            Err(_) => Err(hangs(transport)),
+        }
     }
 
     fn busy(&self, transport: Transport) -> Arc<AtomicBool> {
@@ -239,13 +264,17 @@ async fn look(
     });
     match tokio::time::timeout(patience, task).await {
         Ok(Ok(found)) => found,
-        Ok(Err(error)) => Err(Fault::new(
-            FaultKind::Internal,
-            format!("discovery of {transport} devices broke down: {error}"),
-            "please report this with the log",
-        )),
+        Ok(Err(error)) => Err(broke_down(transport, &error)),
         Err(_) => Err(hangs(transport)),
     }
+}
+
+fn broke_down(transport: Transport, error: &tokio::task::JoinError) -> Fault {
+    Fault::new(
+        FaultKind::Internal,
+        format!("discovery of {transport} devices broke down: {error}"),
+        "please report this with the log",
+    )
 }
 
 /// Says on drop, also by a panic, that the look is over.
@@ -404,10 +433,14 @@ mod tests {
             Ok(vec![device(Transport::V4l2, "a")])
         }
 
+        fn explain(&self, _: &DeviceId, _: &StreamConfig) -> Result<Explanation, Fault> {
+            unreachable!("only asked for devices")
+        }
+
         fn source(
             &self,
             _: &DeviceId,
-            _: &mos_camera_core::StreamConfig,
+            _: &StreamConfig,
         ) -> Result<mos_camera_backends::Source, Fault> {
             unreachable!("only asked for devices")
         }

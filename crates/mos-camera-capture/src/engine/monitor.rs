@@ -34,6 +34,7 @@ struct Totals {
     published: u64,
     copied: u64,
     violations: u64,
+    corrupt: u64,
 }
 
 impl Totals {
@@ -43,6 +44,7 @@ impl Totals {
             published: bus.map_or(0, |sink| sink.bus.published),
             copied: bus.map_or(0, |sink| sink.copied),
             violations: stats.violations,
+            corrupt: stats.corrupt,
         }
     }
 
@@ -51,6 +53,7 @@ impl Totals {
             published: self.published + other.published,
             copied: self.copied + other.copied,
             violations: self.violations + other.violations,
+            corrupt: self.corrupt + other.corrupt,
         }
     }
 }
@@ -126,7 +129,8 @@ impl Monitor {
             last_frame_age: age(stats.last_frame_ns),
             subscribers: subscribers(&stats),
             chain: stats.chain,
-            software: stats.software,
+            software: stats.plan.software,
+            plan: Some(stats.plan),
             ..inner.counted(totals)
         }
     }
@@ -143,6 +147,7 @@ impl Inner {
             published: totals.published,
             copied: totals.copied,
             violations: totals.violations,
+            corrupt: totals.corrupt,
             fps: self.rate.per_second(),
             ..StreamStats::default()
         }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use mos_camera_core::lifecycle;
+use mos_camera_core::plan::Plan;
 use mos_camera_core::{Fault, Framerate, StreamConfig, StreamName};
 
 use super::meter::Lost;
@@ -40,6 +41,8 @@ pub struct StreamStats {
     pub copied: u64,
     /// Frames refused by the contract's gate.
     pub violations: u64,
+    /// Broken pictures of the camera that were dropped.
+    pub corrupt: u64,
     /// Age of the newest frame.
     pub last_frame_age: Option<Duration>,
     /// Frames per second over the last two seconds.
@@ -50,6 +53,8 @@ pub struct StreamStats {
     pub chain: Vec<String>,
     /// Whether the CPU decodes or converts.
     pub software: bool,
+    /// How the camera's pictures become NV12; none without a pipeline.
+    pub plan: Option<Plan>,
 }
 
 /// The format of the frames that were seen.

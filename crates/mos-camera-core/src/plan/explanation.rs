@@ -24,6 +24,8 @@ pub struct Explanation {
 pub struct Plan {
     /// Name of its rule.
     pub rule: String,
+    /// Why there is such a rule.
+    pub why: String,
     /// What the source is asked for.
     pub capture: Capture,
     /// Elements behind the source, in order.

@@ -101,8 +101,8 @@ impl Offer {
     }
 }
 
-/// Whether a format is a bitstream rather than pixels.
-pub(super) fn is_compressed(format: &str) -> bool {
+/// Whether a format, in the terms of [`Capability::format`], is a bitstream rather than pixels.
+pub fn is_compressed(format: &str) -> bool {
     format.contains('/')
 }
 

@@ -305,6 +305,7 @@ impl Candidate<'_> {
     fn plan(&self, memory: FrameMemory) -> Plan {
         Plan {
             rule: self.rule.name.clone(),
+            why: self.rule.why.clone(),
             capture: self.capture(),
             steps: self.rule.steps.clone(),
             memory,
