@@ -1,8 +1,8 @@
 //! Keeps broken pictures from the decoder and from the bus, where that can be told, and counts them.
 //!
-//! `jpegdec` (GStreamer 1.22) passes a picture that was cut short as good, filled up with grey; one that is cut within its
-//! headers ends the stream, whatever `max-errors` says; one of another size changes the stream's format. So
-//! pictures are looked at before it. What it still can't decode it drops by itself, and that is counted here too.
+//! `jpegdec` (tried with GStreamer 1.22; later sources read the same) passes a picture that was cut short as good, filled up
+//! with grey; one that is cut within its headers ends the stream, whatever `max-errors` says; one of another size
+//! changes the stream's format. So pictures are looked at before it. What it still can't decode it drops by itself, and that is counted here too.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -64,11 +64,13 @@ enum Broken {
 /// Drops what is broken before it leaves a source's pad.
 pub(crate) fn guard(pad: &gst::Pad, device: &DeviceId, corrupt: &Corrupt) {
     let (device, corrupt) = (device.clone(), corrupt.clone());
+    let ends = Mutex::new(Ends::default());
     pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         let Some(buffer) = info.buffer() else {
             return gst::PadProbeReturn::Ok;
         };
-        match check(buffer, pad.current_caps().as_deref()) {
+        let mut ends = ends.lock().unwrap_or_else(PoisonError::into_inner);
+        match check(buffer, pad.current_caps().as_deref(), &mut ends) {
             Ok(()) => gst::PadProbeReturn::Ok,
             Err(broken) => {
                 corrupt.add(&device, &broken);
@@ -99,14 +101,54 @@ pub(crate) fn count_lost(decoder: &gst::Element, device: &DeviceId, corrupt: &Co
     });
 }
 
+/// Whether a camera ends its pictures with EOI. Some never do; `jpegdec` adds it for them.
+#[derive(Debug, Default)]
+struct Ends {
+    /// It did once: a picture without one is cut off.
+    seen: bool,
+    /// Pictures without one so far.
+    without: u32,
+}
+
+/// Pictures without EOI, and none with one, after which a camera is taken for one that sends none: a second or two.
+const WITHOUT_EOI: u32 = 30;
+
+impl Ends {
+    /// The size of a picture that may go on.
+    fn judge(&mut self, found: Result<(u32, u32), jpeg::Why>) -> Result<(u32, u32), jpeg::Why> {
+        match found {
+            Ok(_) => self.seen = true,
+            Err(jpeg::Why::NoEnd { size }) if !self.seen => {
+                self.without = self.without.saturating_add(1);
+                if self.without > WITHOUT_EOI {
+                    return Ok(size);
+                }
+            }
+            Err(_) => {}
+        }
+        found
+    }
+}
+
+/// Whether a picture's size is the one that was agreed on, or that of its fields: interlaced Motion JPEG has two of them in
+/// each buffer, and their height may be rounded up to whole blocks of 8 lines.
+const fn is_agreed(is: (u32, u32), agreed: (u32, u32)) -> bool {
+    let fields = agreed.1 <= 2 * is.1 && agreed.1 + 16 > 2 * is.1;
+    is.0 == agreed.0 && (is.1 == agreed.1 || fields)
+}
+
 /// Pixels are never looked at: only a JPEG bitstream is, which the CPU parses anyway.
-fn check(buffer: &gst::BufferRef, caps: Option<&gst::CapsRef>) -> Result<(), Broken> {
+fn check(
+    buffer: &gst::BufferRef,
+    caps: Option<&gst::CapsRef>,
+    ends: &mut Ends,
+) -> Result<(), Broken> {
     if buffer.flags().contains(gst::BufferFlags::CORRUPTED) {
         return Err(Broken::Flagged);
     }
     match caps.and_then(|caps| caps.structure(0)) {
         Some(structure) if structure.name() == "image/jpeg" => {
-            check_jpeg(buffer, agreed(structure))
+            check_jpeg(buffer, agreed(structure), ends)
         }
         _ => Ok(()),
     }
@@ -117,16 +159,21 @@ fn agreed(structure: &gst::StructureRef) -> Option<(u32, u32)> {
     side("width").zip(side("height"))
 }
 
-fn check_jpeg(buffer: &gst::BufferRef, agreed: Option<(u32, u32)>) -> Result<(), Broken> {
+fn check_jpeg(
+    buffer: &gst::BufferRef,
+    agreed: Option<(u32, u32)>,
+    ends: &mut Ends,
+) -> Result<(), Broken> {
     let map = buffer.map_readable().map_err(|_| Broken::Unreadable)?;
-    let is = jpeg::complete(&map)?;
-    match agreed.filter(|agreed| *agreed != is) {
+    let is = ends.judge(jpeg::complete(&map))?;
+    match agreed.filter(|agreed| !is_agreed(is, *agreed)) {
         Some(agreed) => Err(Broken::OtherSize { is, agreed }),
         None => Ok(()),
     }
 }
 
-#[cfg(all(test, feature = "development"))]
+#[cfg(test)]
+#[cfg(feature = "development")]
 mod tests {
     use std::sync::mpsc;
 
@@ -284,17 +331,49 @@ mod tests {
     }
 
     #[test]
+    fn a_camera_that_never_sends_eoi_is_understood_after_a_while() {
+        let (whole, cut) = (Ok((640, 480)), Err(jpeg::Why::NoEnd { size: (640, 480) }));
+        let mut never = Ends::default();
+        for n in 1..=WITHOUT_EOI {
+            assert_eq!(never.judge(cut), cut, "{n}");
+        }
+        assert_eq!(never.judge(cut), whole);
+        assert_eq!(never.judge(Err(jpeg::Why::CutOff)), Err(jpeg::Why::CutOff));
+        let mut mostly = Ends::default();
+        assert_eq!(mostly.judge(whole), whole);
+        assert!((0..100).all(|_| mostly.judge(cut) == cut));
+    }
+
+    #[test]
+    fn the_size_may_be_that_of_two_fields() {
+        for (is, agreed, expected) in [
+            ((640, 480), (640, 480), true),
+            ((640, 240), (640, 480), true),
+            ((720, 248), (720, 486), true),
+            ((640, 256), (640, 480), false),
+            ((640, 488), (640, 480), false),
+            ((320, 480), (640, 480), false),
+            ((320, 240), (640, 480), false),
+        ] {
+            assert_eq!(is_agreed(is, agreed), expected, "{is:?} {agreed:?}");
+        }
+    }
+
+    #[test]
     fn raw_frames_are_dropped_only_when_the_driver_flags_them() {
         gst::init().unwrap();
         let caps: gst::Caps = "video/x-raw,format=NV12,width=640,height=480"
             .parse()
             .unwrap();
         let mut buffer = gst::Buffer::with_size(16).unwrap();
-        assert_eq!(check(&buffer, Some(&caps)), Ok(()));
+        assert_eq!(check(&buffer, Some(&caps), &mut Ends::default()), Ok(()));
         buffer
             .get_mut()
             .unwrap()
             .set_flags(gst::BufferFlags::CORRUPTED);
-        assert_eq!(check(&buffer, Some(&caps)), Err(Broken::Flagged));
+        assert_eq!(
+            check(&buffer, Some(&caps), &mut Ends::default()),
+            Err(Broken::Flagged)
+        );
     }
 }

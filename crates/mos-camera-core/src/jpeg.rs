@@ -10,9 +10,15 @@ pub enum Why {
     /// It does not begin with SOI.
     #[error("it does not begin as a JPEG picture")]
     NoStart,
-    /// It ends before EOI.
+    /// It ends before its first scan, or within a marker segment.
     #[error("it is cut off")]
     CutOff,
+    /// It ends within a scan, without EOI: it is cut off there, or the camera is one of those that never send EOI.
+    #[error("it is cut off within its scan")]
+    NoEnd {
+        /// Width and height in pixels, from its frame header.
+        size: (u32, u32),
+    },
     /// Where a marker has to be is none.
     #[error("it is damaged: a marker is missing")]
     NoMarker,
@@ -40,20 +46,17 @@ pub fn complete(bytes: &[u8]) -> Result<(u32, u32), Why> {
         return Err(Why::NoStart);
     }
     let mut walk = Walk { rest: &bytes[2..] };
-    let (mut size, mut scans) = (None, 0);
+    let (mut frame, mut scanned) = (None, None);
     loop {
         match walk.marker()? {
-            EOI if scans > 0 => return size.ok_or(Why::NoFrame),
-            EOI => return Err(Why::NoFrame),
+            EOI => return scanned.ok_or(Why::NoFrame),
             SOS => {
-                if size.is_none() {
-                    return Err(Why::NoFrame);
-                }
+                let size = frame.ok_or(Why::NoFrame)?;
                 walk.segment()?;
-                walk.skip_scan()?;
-                scans += 1;
+                walk.skip_scan().ok_or(Why::NoEnd { size })?;
+                scanned = Some(size);
             }
-            frame if is_frame(frame) => size = Some(size_of(walk.segment()?)?),
+            marker if is_frame(marker) => frame = Some(size_of(walk.segment()?)?),
             TEM => {}
             marker if has_segment(marker) => {
                 walk.segment()?;
@@ -126,19 +129,16 @@ impl<'a> Walk<'a> {
         self.take(length.checked_sub(2).ok_or(Why::NoMarker)?)
     }
 
-    /// Goes to the marker behind a scan's entropy-coded data, in which 0xff is followed by 0 or is a restart marker.
-    fn skip_scan(&mut self) -> Result<(), Why> {
+    /// Goes to the marker behind a scan's entropy-coded data, in which 0xff is followed by 0 or is a restart marker; none if
+    /// the bytes end before.
+    fn skip_scan(&mut self) -> Option<()> {
         loop {
-            let next = self
-                .rest
-                .iter()
-                .position(|byte| *byte == 0xff)
-                .ok_or(Why::CutOff)?;
+            let next = self.rest.iter().position(|byte| *byte == 0xff)?;
             self.rest = &self.rest[next..];
-            match *self.rest.get(1).ok_or(Why::CutOff)? {
+            match *self.rest.get(1)? {
                 stuffed if stuffed == 0 || is_restart(stuffed) => self.rest = &self.rest[2..],
                 0xff => self.rest = &self.rest[1..],
-                _ => return Ok(()),
+                _ => return Some(()),
             }
         }
     }
@@ -201,14 +201,15 @@ mod tests {
     #[test]
     fn what_is_no_whole_picture_says_why() {
         let cut_then_another = [&good()[..good().len() - 2], &good()[..]].concat();
+        let no_end = Why::NoEnd { size: (640, 480) };
         let (size, data, end) = (frame(0xc0, 640, 480), scan(&[1]), [0xff, EOI]);
         for (bytes, why) in [
             (vec![], Why::NoStart),
             (vec![0; 100], Why::NoStart),
             (b"not a picture".to_vec(), Why::NoStart),
             (vec![0xff, SOI], Why::CutOff),
-            (good()[..good().len() - 1].to_vec(), Why::CutOff),
-            (good()[..good().len() - 2].to_vec(), Why::CutOff),
+            (good()[..good().len() - 1].to_vec(), no_end),
+            (good()[..good().len() - 2].to_vec(), no_end),
             (good()[..60].to_vec(), Why::CutOff),
             (cut_then_another, Why::OutOfPlace(SOI)),
             (picture(&[&[7], &size, &data, &end]), Why::NoMarker),
