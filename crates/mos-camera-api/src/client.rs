@@ -10,6 +10,7 @@ use tower::service_fn;
 
 use crate::v1::capture_control_service_client::CaptureControlServiceClient;
 use crate::v1::capture_event_service_client::CaptureEventServiceClient;
+use crate::v1::capture_inspect_service_client::CaptureInspectServiceClient;
 
 /// Environment variable that names the control socket.
 pub const SOCKET_VAR: &str = "MOS_CONTROL_SOCKET";
@@ -22,6 +23,9 @@ pub type ControlClient = CaptureControlServiceClient<Channel>;
 
 /// A connected client of the event service.
 pub type EventClient = CaptureEventServiceClient<Channel>;
+
+/// A connected client of the inspection service.
+pub type InspectClient = CaptureInspectServiceClient<Channel>;
 
 /// Why the service can't be reached.
 #[derive(Debug, thiserror::Error)]
@@ -127,6 +131,11 @@ pub async fn connect(path: &Path) -> Result<ControlClient, ConnectError> {
 /// Connects to the event service, which listens on the same socket.
 pub async fn connect_events(path: &Path) -> Result<EventClient, ConnectError> {
     channel(path).await.map(EventClient::new)
+}
+
+/// Connects to the inspection service, which listens on the same socket.
+pub async fn connect_inspect(path: &Path) -> Result<InspectClient, ConnectError> {
+    channel(path).await.map(InspectClient::new)
 }
 
 /// Connects a gRPC channel for any service on the socket, such as health or reflection.

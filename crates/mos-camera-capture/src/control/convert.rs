@@ -4,6 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use mos_camera_api::v1;
 use mos_camera_core::lifecycle::State;
+use mos_camera_core::plan::{
+    Capture, Explanation, FrameMemory, Handover, NoPlan, Plan, PoolMemory, Rejected, Step, validate,
+};
 use mos_camera_core::{
     Capability, Control, Device, DeviceId, Fault, FaultKind, Framerate, Health, MenuItem, Rates,
     Sizes,
@@ -11,6 +14,7 @@ use mos_camera_core::{
 use mos_camera_core::{StreamConfig, StreamName, Transport};
 
 use super::fail::BadField;
+use super::service::BUILD;
 use crate::engine::{
     Event, EventKind, Hotplug, Memory, StreamStats, StreamStatus, SubscriberStats,
 };
@@ -95,7 +99,10 @@ pub fn config_from(config: Option<v1::StreamConfig>) -> Result<StreamConfig, Bad
     let timeout = |field, given, default| duration(field, given).map(|d| d.unwrap_or(default));
     Ok(StreamConfig {
         size: config.size.map(|size| (size.width, size.height)),
-        framerate: config.framerate.map(framerate_from).transpose()?,
+        framerate: config
+            .framerate
+            .map(|rate| framerate_from("config.framerate", rate))
+            .transpose()?,
         first_frame_timeout: timeout(
             "config.first_frame_timeout",
             config.first_frame_timeout,
@@ -116,10 +123,10 @@ pub fn config_from(config: Option<v1::StreamConfig>) -> Result<StreamConfig, Bad
     })
 }
 
-fn framerate_from(rate: v1::Framerate) -> Result<Framerate, BadField> {
+fn framerate_from(field: &'static str, rate: v1::Framerate) -> Result<Framerate, BadField> {
     Framerate::new(rate.numerator, rate.denominator.max(1)).ok_or_else(|| {
         bad(
-            "config.framerate",
+            field,
             "INVALID_FRAMERATE",
             "the numerator is 0: expected frames per second above zero",
         )
@@ -326,6 +333,107 @@ pub fn stream_status(status: &StreamStatus) -> v1::StreamStatus {
         software: stats.software,
         bus_socket: status.bus_socket.display().to_string(),
         streaming_since: status.streaming_since.map(timestamp),
+        plan: stats.plan.as_ref().map(plan),
+    }
+}
+
+/// A plan.
+pub fn plan(plan: &Plan) -> v1::NormalisePlan {
+    v1::NormalisePlan {
+        capture: Some(capture(&plan.capture)),
+        elements: factories(&plan.steps),
+        memory: frame_memory(plan.memory).into(),
+        cpu_copies: plan.copies.cpu,
+        hardware_copies: plan.copies.hardware,
+        software: plan.software,
+        rule: plan.rule.clone(),
+        why: plan.why.clone(),
+        text: plan.to_string(),
+    }
+}
+
+fn factories(steps: &[Step]) -> Vec<String> {
+    steps.iter().map(|step| step.factory.clone()).collect()
+}
+
+fn capture(capture: &Capture) -> v1::CaptureFormat {
+    v1::CaptureFormat {
+        format: capture.format.clone(),
+        size: capture.size.map(size),
+        framerate: capture.rate.map(framerate),
+        max_framerate: capture.best_rate.map(framerate),
+        handover: match capture.handover {
+            Handover::Labelled => v1::Handover::Labelled,
+            Handover::Exported => v1::Handover::Exported,
+            Handover::Gbm => v1::Handover::Gbm,
+            Handover::Drawn => v1::Handover::Drawn,
+            Handover::Process => v1::Handover::Process,
+        }
+        .into(),
+    }
+}
+
+const fn frame_memory(memory: FrameMemory) -> v1::FrameMemory {
+    match memory {
+        FrameMemory::Driver => v1::FrameMemory::Driver,
+        FrameMemory::Pool(PoolMemory::DmaHeap) => v1::FrameMemory::DmaHeap,
+        FrameMemory::Pool(PoolMemory::Udmabuf) => v1::FrameMemory::Udmabuf,
+        FrameMemory::Pool(PoolMemory::Memfd) => v1::FrameMemory::Memfd,
+    }
+}
+
+/// What is asked to be explained, as a configuration with defaults for the rest.
+pub fn explained_from(request: &v1::ExplainDeviceRequest) -> Result<StreamConfig, BadField> {
+    let device: DeviceId = request
+        .device
+        .parse()
+        .map_err(|e| bad("device", "INVALID_DEVICE", format!("{e}")))?;
+    let framerate = request
+        .framerate
+        .map(|rate| framerate_from("framerate", rate))
+        .transpose()?;
+    let config = StreamConfig {
+        size: request.size.map(|size| (size.width, size.height)),
+        framerate,
+        ..StreamConfig::new(device)
+    };
+    // What the device does not offer is explained; what nothing can be is refused.
+    validate(&config, &[])
+        .map_err(|error| bad(error.field(), error.reason(), error.to_string()))?;
+    Ok(config)
+}
+
+/// An explanation. That there is no plan is an answer.
+pub fn explanation(device: &DeviceId, explanation: Explanation) -> v1::ExplainDeviceResponse {
+    let rejected = explanation.rejected.iter().map(rejected).collect();
+    let (plan, problem) = match explanation.into_plan(device) {
+        Ok(chosen) => (Some(plan(&chosen)), None),
+        Err(error) => (None, Some(plan_problem(&error))),
+    };
+    v1::ExplainDeviceResponse {
+        device: device.to_string(),
+        plan,
+        problem,
+        rejected,
+        build: BUILD.to_owned(),
+    }
+}
+
+fn plan_problem(error: &NoPlan) -> v1::PlanProblem {
+    v1::PlanProblem {
+        reason: error.reason().to_owned(),
+        message: error.to_string(),
+        hint: error.hint().to_owned(),
+    }
+}
+
+fn rejected(rejected: &Rejected) -> v1::RejectedPlan {
+    v1::RejectedPlan {
+        capture: Some(capture(&rejected.capture)),
+        elements: factories(&rejected.steps),
+        rule: rejected.rule.clone(),
+        reason: rejected.reason.name().to_owned(),
+        message: rejected.reason.to_string(),
     }
 }
 
@@ -348,6 +456,7 @@ fn frames(stats: &StreamStats) -> v1::FrameCounters {
         published: stats.published,
         copied: stats.copied,
         violations: stats.violations,
+        corrupt: stats.corrupt,
         last_frame_age: stats.last_frame_age.map(proto_duration),
         fps: stats.fps,
     }

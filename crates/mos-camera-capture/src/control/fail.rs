@@ -55,9 +55,9 @@ const fn code(error: &EngineError) -> Code {
     match error {
         EngineError::UnknownDevice { .. } | EngineError::UnknownStream { .. } => Code::NotFound,
         EngineError::Config { .. } | EngineError::ControlRefused { .. } => Code::InvalidArgument,
-        EngineError::DeviceInUse { .. } | EngineError::NotConfigured { .. } => {
-            Code::FailedPrecondition
-        }
+        EngineError::DeviceInUse { .. }
+        | EngineError::NotConfigured { .. }
+        | EngineError::NoPlan { .. } => Code::FailedPrecondition,
         EngineError::DeviceUnavailable { .. } | EngineError::Stopping => Code::Unavailable,
         EngineError::Save(_) => Code::ResourceExhausted,
         EngineError::StuckTeardown { .. } => Code::DeadlineExceeded,
@@ -72,6 +72,7 @@ fn reason(error: &EngineError) -> &'static str {
         EngineError::UnknownStream { .. } => "UNKNOWN_STREAM",
         EngineError::Config { error, .. } => error.reason(),
         EngineError::ControlRefused { .. } => "CONTROL_REFUSED",
+        EngineError::NoPlan { error, .. } => error.reason(),
         EngineError::DeviceInUse { .. } => "DEVICE_IN_USE",
         EngineError::NotConfigured { .. } => "NOT_CONFIGURED",
         EngineError::DeviceUnavailable { .. } => "DEVICE_UNAVAILABLE",
@@ -94,6 +95,7 @@ fn hint(error: &EngineError) -> &str {
         EngineError::NotConfigured { .. } => "configure the stream first",
         EngineError::DeviceUnavailable { fault, .. }
         | EngineError::ControlRefused { fault, .. } => &fault.hint,
+        EngineError::NoPlan { error, .. } => error.hint(),
         EngineError::Stopping => "try again after the service is back",
         EngineError::StuckTeardown { .. } => {
             "a driver or the camera hangs: unplug or power-cycle it, then reset the stream"
@@ -131,6 +133,10 @@ fn detail(error: EngineError) -> ErrorDetail {
             (detail.stream, detail.device) = (stream.to_string(), device.to_string());
             detail.supported = error.supported().iter().map(convert::capability).collect();
             detail.control = error.control().map(convert::control);
+        }
+        EngineError::NoPlan { stream, error } => {
+            (detail.stream, detail.device) = (stream.to_string(), error.device.to_string());
+            "config.device".clone_into(&mut detail.field);
         }
         EngineError::DeviceInUse {
             device,

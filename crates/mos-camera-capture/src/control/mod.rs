@@ -4,6 +4,7 @@ pub mod convert;
 pub mod events;
 pub mod fail;
 pub mod gate;
+pub mod inspect;
 pub mod lock;
 pub mod peer;
 pub mod server;

@@ -1,4 +1,4 @@
-//! The gRPC server on the control socket: the two services, reflection and health, behind the gate.
+//! The gRPC server on the control socket: the three services, reflection and health, behind the gate.
 
 use std::io;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use futures::Stream;
 use mos_camera_api::FILE_DESCRIPTOR_SET;
 use mos_camera_api::v1::capture_control_service_server::CaptureControlServiceServer;
 use mos_camera_api::v1::capture_event_service_server::CaptureEventServiceServer;
+use mos_camera_api::v1::capture_inspect_service_server::CaptureInspectServiceServer;
 use tokio::sync::watch;
 use tonic::service::InterceptorLayer;
 use tonic::transport::Server;
@@ -14,6 +15,7 @@ use tonic_health::server::HealthReporter;
 
 use super::events::Events;
 use super::gate::Gate;
+use super::inspect::Inspect;
 use super::peer::PeerStream;
 use super::service::Control;
 use super::socket::ControlSocket;
@@ -55,6 +57,9 @@ pub async fn serve(
         .add_service(CaptureControlServiceServer::new(Control::new(
             engine.clone(),
         )))
+        .add_service(CaptureInspectServiceServer::new(Inspect::new(
+            engine.clone(),
+        )))
         .add_service(CaptureEventServiceServer::new(Events::new(
             engine, stopping,
         )))
@@ -66,17 +71,18 @@ pub async fn serve(
     Ok(())
 }
 
-/// Says of the service as a whole, and of both services, whether they serve.
+/// Says of the service as a whole, and of each of ours, whether they serve.
 async fn report(health: &HealthReporter, serving: bool) {
     use tonic_health::ServingStatus::{NotServing, Serving};
     let status = if serving { Serving } else { NotServing };
-    for service in ["", CONTROL, EVENTS] {
+    for service in ["", CONTROL, EVENTS, INSPECT] {
         health.set_service_status(service, status).await;
     }
 }
 
 const CONTROL: &str = mos_camera_api::v1::capture_control_service_server::SERVICE_NAME;
 const EVENTS: &str = mos_camera_api::v1::capture_event_service_server::SERVICE_NAME;
+const INSPECT: &str = mos_camera_api::v1::capture_inspect_service_server::SERVICE_NAME;
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {
     tonic_reflection::server::Builder::configure()

@@ -1,7 +1,7 @@
 //! Why a request can't be carried out.
 
 use mos_camera_core::lifecycle::State;
-use mos_camera_core::plan::ConfigError;
+use mos_camera_core::plan::{ConfigError, NoPlan};
 use mos_camera_core::{DeviceId, Fault, StreamName};
 
 use crate::state::SaveError;
@@ -40,6 +40,14 @@ pub enum EngineError {
         device: DeviceId,
         /// Which control, why, and what to do.
         fault: Fault,
+    },
+    /// Nothing turns what the device gives into NV12 here.
+    #[error("stream {stream}: {error}")]
+    NoPlan {
+        /// The stream.
+        stream: StreamName,
+        /// What is missing.
+        error: NoPlan,
     },
     /// The device feeds another stream.
     #[error("device {device} already feeds stream {stream}, which is {}", state.name())]

@@ -21,7 +21,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::SystemTime;
 
-use mos_camera_core::{Device, DeviceId, FaultKind, StreamConfig, StreamName, Transport, plan};
+use mos_camera_core::plan::{self, Explanation};
+use mos_camera_core::{Device, DeviceId, FaultKind, StreamConfig, StreamName, Transport};
 use tokio::sync::{broadcast, watch};
 
 pub use catalogue::{Listing, Problem};
@@ -36,7 +37,7 @@ use crate::state::{Loaded, Store};
 use actor::Command;
 use catalogue::Catalogue;
 use clock::Clock;
-use desired::{Conflict, Desired, desired};
+use desired::{Conflict, Desired, desired, needs_rebuild};
 use keeper::Keeper;
 use roster::Roster;
 
@@ -88,9 +89,19 @@ pub struct ServiceStatus {
 impl Engine {
     /// Starts every stream that the configuration and the wanted state ask for.
     pub async fn start(config: Config, store: Store, loaded: Loaded) -> Self {
+        let catalogue = Catalogue::new(&config);
+        Self::start_with(config, store, loaded, catalogue).await
+    }
+
+    async fn start_with(
+        config: Config,
+        store: Store,
+        loaded: Loaded,
+        catalogue: Catalogue,
+    ) -> Self {
         let clock = Clock::start();
         let (events, _) = broadcast::channel(EVENT_BACKLOG);
-        let catalogue = Arc::new(Catalogue::new(&config));
+        let catalogue = Arc::new(catalogue);
         let roster = Roster::new(
             clock,
             Arc::clone(&catalogue),
@@ -203,6 +214,7 @@ impl Engine {
                 device: config.device.clone(),
                 error: Box::new(error),
             })?;
+        self.check_plan(name, &config).await?;
         let _claim = self.0.roster.claim().await;
         self.check_unclaimed(name, &config.device)?;
         self.try_controls(name, &config).await?;
@@ -216,6 +228,39 @@ impl Engine {
         Ok(Configured {
             config,
             unchanged: false,
+        })
+    }
+
+    /// Refuses what can't become NV12 here. A device that can't be asked now is no reason: its stream waits for it.
+    async fn check_plan(
+        &self,
+        name: &StreamName,
+        config: &StreamConfig,
+    ) -> Result<(), EngineError> {
+        let before = self.0.roster.config(name);
+        if before.is_some_and(|before| !needs_rebuild(&before, config)) {
+            return Ok(());
+        }
+        let stream = name.clone();
+        match self.0.catalogue.explain(config).await {
+            Ok(explanation) => match explanation.into_plan(&config.device) {
+                Ok(_) => Ok(()),
+                Err(error) => Err(EngineError::NoPlan { stream, error }),
+            },
+            Err(fault) => {
+                tracing::debug!(%stream, %fault, "whether the device's pictures can become NV12 shows when it starts");
+                Ok(())
+            }
+        }
+    }
+
+    /// How a device's pictures would become NV12 here and now, and why not otherwise.
+    pub async fn explain(&self, config: &StreamConfig) -> Result<Explanation, EngineError> {
+        let device = self.find_device(&config.device).await?;
+        let explained = self.0.catalogue.explain(config).await;
+        explained.map_err(|fault| EngineError::DeviceUnavailable {
+            device: device.id,
+            fault,
         })
     }
 

@@ -3,6 +3,9 @@
 use std::pin::pin;
 use std::task::Poll;
 
+use mos_camera_backends::{Backend, Source};
+use mos_camera_core::{Fault, FaultKind, Health};
+
 use super::*;
 
 /// Cameras whose nodes never exist: their streams are set up and wait for them.
@@ -76,10 +79,144 @@ async fn a_stream_that_was_configured_just_before_a_reload_took_the_claim_stays(
     assert!(engine.stop().await);
 }
 
+/// A camera of which only the explanation matters.
+#[derive(Debug)]
+struct Explained(Result<Explanation, Fault>);
+
+impl Explained {
+    fn id() -> DeviceId {
+        DeviceId::new(Transport::UsbUvc, "cam")
+    }
+}
+
+impl Backend for Explained {
+    fn transport(&self) -> Transport {
+        Transport::UsbUvc
+    }
+
+    fn discover(&self) -> Result<Vec<Device>, Fault> {
+        Ok(vec![Device {
+            id: Self::id(),
+            transport: Transport::UsbUvc,
+            model: String::new(),
+            location: String::new(),
+            capabilities: Vec::new(),
+            health: Health::Ready,
+        }])
+    }
+
+    fn explain(&self, _: &DeviceId, _: &StreamConfig) -> Result<Explanation, Fault> {
+        self.0.clone()
+    }
+
+    fn source(&self, _: &DeviceId, _: &StreamConfig) -> Result<Source, Fault> {
+        Err(Fault::new(FaultKind::Internal, "not built here", ""))
+    }
+
+    fn classify(&self, _: &DeviceId, _: &gst::message::Error) -> Fault {
+        unreachable!("nothing runs")
+    }
+
+    fn reset(&self, _: &DeviceId) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+/// What a webcam's offer becomes where nothing is installed.
+fn webcam_on_a_bare_machine(build: plan::Build) -> Explanation {
+    let (offer, rules) = (plan::Offer::unknown("image/jpeg"), plan::built_in());
+    plan::explain(&plan::Request {
+        offer: &offer,
+        wish: plan::Wish::default(),
+        machine: &plan::Machine::default(),
+        build,
+        rules: &rules,
+    })
+}
+
+async fn configure_where(
+    dir: &std::path::Path,
+    explained: Result<Explanation, Fault>,
+) -> (Engine, Result<Configured, EngineError>) {
+    let store = Store::open(&dir.join("state.json")).unwrap();
+    let loaded = store.load().unwrap();
+    let mut config = Config::default();
+    config.service.frame_dir = dir.join("frames");
+    let catalogue = Catalogue::of(Arc::new(Explained(explained)));
+    let engine = Engine::start_with(config, store, loaded, catalogue).await;
+    let done = engine
+        .configure(&name("cam"), StreamConfig::new(Explained::id()))
+        .await;
+    (engine, done)
+}
+
+#[tokio::test]
+async fn what_can_t_become_nv12_is_refused_when_it_is_configured() {
+    for (build, reason, names) in [
+        (plan::Build::Development, "NO_PLAN", "jpegdec"),
+        (plan::Build::Production, "NEEDS_CPU", "v4l2jpegdec"),
+    ] {
+        let explanation = webcam_on_a_bare_machine(build);
+        let dir = tempfile::tempdir().unwrap();
+        let (engine, refused) = configure_where(dir.path(), Ok(explanation)).await;
+        let status = tonic::Status::from(refused.unwrap_err());
+        assert_eq!(status.code(), tonic::Code::FailedPrecondition, "{status:?}");
+        let detail = mos_camera_api::detail_of(&status).unwrap();
+        assert_eq!(
+            (detail.reason.as_str(), detail.field.as_str()),
+            (reason, "config.device")
+        );
+        assert_eq!(
+            (detail.device.as_str(), detail.stream.as_str()),
+            ("usb:cam", "cam")
+        );
+        assert!(
+            status.message().contains(names) && !detail.hint.is_empty(),
+            "{status:?}"
+        );
+        assert_eq!(engine.0.roster.config(&name("cam")), None);
+        let saved = engine.0.keeper.state().await.streams().count();
+        assert_eq!(saved, 0, "nothing was saved");
+        assert!(engine.stop().await);
+    }
+}
+
+#[tokio::test]
+async fn a_camera_that_can_t_be_asked_now_is_configured_all_the_same() {
+    let busy = Fault::new(FaultKind::Busy, "another program has it", "");
+    let dir = tempfile::tempdir().unwrap();
+    let (engine, done) = configure_where(dir.path(), Err(busy.clone())).await;
+    assert!(!done.unwrap().unchanged);
+    let explained = engine.explain(&StreamConfig::new(Explained::id())).await;
+    let Err(EngineError::DeviceUnavailable { fault, .. }) = explained else {
+        panic!("{explained:?}");
+    };
+    assert_eq!(fault, busy);
+    assert!(engine.stop().await);
+}
+
+/// Of a network camera it is known that it gives H.264.
+#[cfg(not(feature = "development"))]
+#[tokio::test]
+async fn a_production_build_refuses_a_network_camera_that_only_the_cpu_could_decode() {
+    let dir = tempfile::tempdir().unwrap();
+    let cameras = "[cameras.door]\nstream = false\nrtsp.url = 'rtsp://127.0.0.1:9/x'";
+    let engine = engine(dir.path(), cameras).await;
+    let config = StreamConfig::new(DeviceId::new(Transport::Rtsp, "door"));
+    match engine.configure(&name("door"), config).await {
+        Err(EngineError::NoPlan { error, .. }) => {
+            assert_eq!(error.reason(), "NEEDS_CPU", "{error}");
+            assert!(error.to_string().contains("v4l2slh264dec"), "{error}");
+        }
+        // On a machine with a decoder in hardware.
+        done => assert!(done.is_ok_and(|done| !done.unchanged)),
+    }
+    assert!(engine.stop().await);
+}
+
 #[cfg(not(feature = "development"))]
 #[tokio::test]
 async fn a_test_camera_in_a_production_build_fails_and_says_why() {
-    use mos_camera_core::FaultKind;
     use mos_camera_core::lifecycle::State;
 
     let dir = tempfile::tempdir().unwrap();

@@ -55,6 +55,7 @@ async fn it_finds_its_way_by_reflection() {
         "grpc.health.v1.Health",
         "mos.services.camera.v1.CaptureControlService",
         "mos.services.camera.v1.CaptureEventService",
+        "mos.services.camera.v1.CaptureInspectService",
     ] {
         assert!(services.contains(&expected), "{listed}");
     }
@@ -80,6 +81,7 @@ async fn it_finds_its_way_by_reflection() {
         "",
         "mos.services.camera.v1.CaptureControlService",
         "mos.services.camera.v1.CaptureEventService",
+        "mos.services.camera.v1.CaptureInspectService",
     ] {
         let request = format!(r#"{{"service": "{name}"}}"#);
         let health = ask(

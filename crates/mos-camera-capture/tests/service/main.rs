@@ -14,6 +14,7 @@ mod config_file;
 mod control_socket_taken;
 mod disk_full;
 mod events;
+mod explain;
 mod grpcurl;
 mod in_process;
 mod killed_and_restarted;

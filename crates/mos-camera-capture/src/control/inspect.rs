@@ -1,0 +1,36 @@
+//! `CaptureInspectService`: looks into the service, and changes nothing.
+
+use mos_camera_api::v1;
+use mos_camera_api::v1::capture_inspect_service_server::CaptureInspectService;
+use tonic::{Request, Response, Status};
+
+use super::convert;
+use crate::engine::Engine;
+
+/// The inspection service over an engine.
+#[derive(Debug, Clone)]
+pub struct Inspect {
+    engine: Engine,
+}
+
+impl Inspect {
+    /// Serves an engine.
+    pub const fn new(engine: Engine) -> Self {
+        Self { engine }
+    }
+}
+
+#[tonic::async_trait]
+impl CaptureInspectService for Inspect {
+    async fn explain_device(
+        &self,
+        request: Request<v1::ExplainDeviceRequest>,
+    ) -> Result<Response<v1::ExplainDeviceResponse>, Status> {
+        let config = convert::explained_from(request.get_ref())?;
+        let explanation = self.engine.explain(&config).await?;
+        Ok(Response::new(convert::explanation(
+            &config.device,
+            explanation,
+        )))
+    }
+}
