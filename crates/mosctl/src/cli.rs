@@ -68,6 +68,8 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// List the cameras that are there, with what they offer
     Devices,
+    /// Explain how a camera's pictures become NV12 here, what each frame costs, and why not otherwise
+    Explain(Explain),
     /// Make a stream of a camera, or change the configuration of one
     Configure(Configure),
     /// Run a stream, now and after every restart, until it is stopped
@@ -101,6 +103,28 @@ pub(crate) struct SomeStreams {
     /// Names of streams; all of them if none is given
     #[arg(value_name = "STREAM")]
     pub(crate) streams: Vec<StreamName>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The plan has what is asked of the camera, the elements behind it, and what the frames live in. A copy is counted each time that the \
+pixels of a frame are written again after the camera or the decoder wrote them first: by a conversion, a scaling, or a plain copy. \
+Below it is everything else that was considered, with the reason against it. Nothing is started or saved, and that there is no way \
+is an answer too (exit code 0; with --json `plan` is null and `problem` says why).
+
+Examples:
+  mosctl explain test:front
+  mosctl explain usb:046d:0825:4F2A11 --size 1280x720 --framerate 30")]
+pub(crate) struct Explain {
+    /// Id of the camera, as `mosctl devices` lists it
+    #[arg(value_name = "DEVICE")]
+    pub(crate) device: DeviceId,
+    /// Frame size in pixels, both even [default: the planner's choice]
+    #[arg(long, value_name = "WxH", value_parser = args::size)]
+    pub(crate) size: Option<(u32, u32)>,
+    /// Frames per second, as 30 or 30000/1001 [default: the planner's choice]
+    #[arg(long, value_name = "RATE")]
+    pub(crate) framerate: Option<Framerate>,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ mod completions;
 mod configure;
 mod control;
 mod devices;
+mod explain;
 mod frames;
 mod snapshot;
 mod status;
@@ -15,7 +16,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mos_camera_api::client::{self, ControlClient};
+use mos_camera_api::client::{self, ControlClient, InspectClient};
 use mos_camera_core::StreamName;
 use tonic::{Response, Status};
 
@@ -48,6 +49,7 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 async fn run_async(global: &Global, command: Command, out: &Out) -> Result<()> {
     match command {
         Command::Devices => devices::run(global, out).await,
+        Command::Explain(args) => explain::run(global, &args, out).await,
         Command::Configure(args) => configure::run(global, args, out).await,
         Command::Start(args) => control::start(global, &args.stream, out).await,
         Command::Stop(args) => control::stop(global, &args.stream, out).await,
@@ -77,6 +79,11 @@ impl Global {
     /// The bus socket of a stream.
     fn bus_socket(&self, stream: &StreamName) -> PathBuf {
         mos_frame::socket_path(&self.bus_dir(), stream.as_str())
+    }
+
+    async fn inspect(&self) -> Result<InspectClient> {
+        let socket = self.socket();
+        Ok(within("connecting", client::connect_inspect(&socket)).await??)
     }
 
     async fn control(&self) -> Result<ControlClient> {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use mos_camera_api::v1::{
-    Capability, Control, ControlKind, Framerate, Size, State, StreamConfig, Transport,
+    Capability, Control, ControlKind, Framerate, NormalisePlan, Size, State, StreamConfig,
+    Transport,
 };
 
 /// A dash where there is nothing to say.
@@ -50,6 +51,27 @@ pub(crate) fn framerate(rate: Option<&Framerate>) -> String {
             denominator,
         }) => format!("{numerator}/{denominator}"),
     }
+}
+
+/// What a plan costs for each frame: `1 copy by the CPU, software (development build only)`.
+pub(crate) fn copies(plan: &NormalisePlan) -> String {
+    let count = |n, by| match n {
+        0 => None,
+        1 => Some(format!("1 copy by {by}")),
+        n => Some(format!("{n} copies by {by}")),
+    };
+    let by_all = [
+        count(plan.cpu_copies, "the CPU"),
+        count(plan.hardware_copies, "hardware"),
+    ];
+    let mut parts: Vec<String> = by_all.into_iter().flatten().collect();
+    if parts.is_empty() {
+        parts.push("no copy".to_owned());
+    }
+    if plan.software {
+        parts.push("software (development build only)".to_owned());
+    }
+    parts.join(", ")
 }
 
 /// One format with all that it comes in: `NV12 640x480, 320x240 at 15, 30 fps`.

@@ -303,6 +303,7 @@ struct Counters {
     published: u64,
     copied: u64,
     violations: u64,
+    corrupt: u64,
     last_frame_age_ms: Option<u64>,
     fps: f64,
 }
@@ -314,8 +315,112 @@ impl From<&v1::FrameCounters> for Counters {
             published: c.published,
             copied: c.copied,
             violations: c.violations,
+            corrupt: c.corrupt,
             last_frame_age_ms,
             fps: c.fps,
+        }
+    }
+}
+
+/// What a camera is asked for.
+#[derive(Debug, Serialize)]
+#[allow(clippy::struct_field_names, reason = "the names of the contract")]
+struct CaptureFormat {
+    format: String,
+    size: Option<Size>,
+    framerate: Option<String>,
+    max_framerate: Option<String>,
+    handover: String,
+}
+
+impl From<&v1::CaptureFormat> for CaptureFormat {
+    fn from(c: &v1::CaptureFormat) -> Self {
+        Self {
+            format: c.format.clone(),
+            size: size(c.size.as_ref()),
+            framerate: framerate(c.framerate.as_ref()),
+            max_framerate: framerate(c.max_framerate.as_ref()),
+            handover: text::enum_name(c.handover().as_str_name(), "HANDOVER_"),
+        }
+    }
+}
+
+/// How a camera's pictures become NV12.
+#[derive(Debug, Serialize)]
+struct Plan {
+    capture: Option<CaptureFormat>,
+    elements: Vec<String>,
+    memory: String,
+    cpu_copies: u32,
+    hardware_copies: u32,
+    software: bool,
+    rule: String,
+    why: String,
+    text: String,
+}
+
+impl From<&v1::NormalisePlan> for Plan {
+    fn from(p: &v1::NormalisePlan) -> Self {
+        Self {
+            capture: p.capture.as_ref().map(CaptureFormat::from),
+            elements: p.elements.clone(),
+            memory: text::enum_name(p.memory().as_str_name(), "FRAME_MEMORY_"),
+            cpu_copies: p.cpu_copies,
+            hardware_copies: p.hardware_copies,
+            software: p.software,
+            rule: p.rule.clone(),
+            why: p.why.clone(),
+            text: p.text.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct PlanProblem {
+    reason: String,
+    message: String,
+    hint: String,
+}
+
+#[derive(Debug, Serialize)]
+struct RejectedPlan {
+    capture: Option<CaptureFormat>,
+    elements: Vec<String>,
+    rule: Option<String>,
+    reason: String,
+    message: String,
+}
+
+/// Answer of `explain`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Explanation {
+    device: String,
+    build: String,
+    plan: Option<Plan>,
+    problem: Option<PlanProblem>,
+    rejected: Vec<RejectedPlan>,
+}
+
+impl From<&v1::ExplainDeviceResponse> for Explanation {
+    fn from(r: &v1::ExplainDeviceResponse) -> Self {
+        let problem = |p: &v1::PlanProblem| PlanProblem {
+            reason: p.reason.clone(),
+            message: p.message.clone(),
+            hint: p.hint.clone(),
+        };
+        let rejected = |r: &v1::RejectedPlan| RejectedPlan {
+            capture: r.capture.as_ref().map(CaptureFormat::from),
+            elements: r.elements.clone(),
+            rule: non_empty(&r.rule),
+            reason: r.reason.clone(),
+            message: r.message.clone(),
+        };
+        Self {
+            device: r.device.clone(),
+            build: r.build.clone(),
+            plan: r.plan.as_ref().map(Plan::from),
+            problem: r.problem.as_ref().map(problem),
+            rejected: r.rejected.iter().map(rejected).collect(),
         }
     }
 }
@@ -370,6 +475,7 @@ pub(crate) struct Stream {
     subscribers: Vec<Subscriber>,
     chain: Vec<String>,
     software: bool,
+    plan: Option<Plan>,
     bus_socket: String,
     streaming_since: Option<String>,
 }
@@ -390,6 +496,7 @@ impl From<&v1::StreamStatus> for Stream {
             subscribers: s.subscribers.iter().map(Subscriber::from).collect(),
             chain: s.chain.clone(),
             software: s.software,
+            plan: s.plan.as_ref().map(Plan::from),
             bus_socket: s.bus_socket.clone(),
             streaming_since: time(s.streaming_since.as_ref()),
         }

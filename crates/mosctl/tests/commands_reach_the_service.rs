@@ -20,12 +20,17 @@ use mos_camera_api::v1::capture_control_service_server::{
 use mos_camera_api::v1::capture_event_service_server::{
     CaptureEventService, CaptureEventServiceServer,
 };
+use mos_camera_api::v1::capture_inspect_service_server::{
+    CaptureInspectService, CaptureInspectServiceServer,
+};
 use mos_camera_api::v1::{
-    Capability, ConfigureStreamRequest, ConfigureStreamResponse, Device, ErrorDetail, Event,
-    Framerate, GetStatusRequest, GetStatusResponse, Health, Lagged, ListDevicesRequest,
-    ListDevicesResponse, ResetCaptureRequest, ResetCaptureResponse, ServiceStatus, Size,
-    StartCaptureRequest, StartCaptureResponse, State, StateChanged, StopCaptureRequest,
-    StopCaptureResponse, StreamConfig, StreamStatus, Transport, WatchEventsRequest, event,
+    Capability, CaptureFormat, ConfigureStreamRequest, ConfigureStreamResponse, Device,
+    ErrorDetail, Event, ExplainDeviceRequest, ExplainDeviceResponse, FrameMemory, Framerate,
+    GetStatusRequest, GetStatusResponse, Health, Lagged, ListDevicesRequest, ListDevicesResponse,
+    NormalisePlan, PlanProblem, RejectedPlan, ResetCaptureRequest, ResetCaptureResponse,
+    ServiceStatus, Size, StartCaptureRequest, StartCaptureResponse, State, StateChanged,
+    StopCaptureRequest, StopCaptureResponse, StreamConfig, StreamStatus, Transport,
+    WatchEventsRequest, event,
 };
 use rustix::process::Signal;
 use tokio::sync::{mpsc, oneshot};
@@ -221,6 +226,67 @@ impl CaptureEventService for Script {
     }
 }
 
+#[tonic::async_trait]
+impl CaptureInspectService for Script {
+    /// No way for `test:closed`, none such for `test:missing`; the others are asked for just what the wish says.
+    async fn explain_device(
+        &self,
+        request: Request<ExplainDeviceRequest>,
+    ) -> Answer<ExplainDeviceResponse> {
+        let ExplainDeviceRequest {
+            device,
+            size,
+            framerate,
+        } = request.into_inner();
+        let capture = CaptureFormat {
+            format: "NV12".into(),
+            size,
+            framerate,
+            ..CaptureFormat::default()
+        };
+        let mut explained = ExplainDeviceResponse {
+            device,
+            build: "development".into(),
+            ..ExplainDeviceResponse::default()
+        };
+        match explained.device.as_str() {
+            "test:missing" => {
+                let detail = ErrorDetail {
+                    reason: "UNKNOWN_DEVICE".into(),
+                    ..ErrorDetail::default()
+                };
+                return Err(status_with_detail(Code::NotFound, "no such device", detail));
+            }
+            "test:closed" => {
+                let (reason, message) = ("NEEDS_CPU".into(), "only the CPU could".into());
+                explained.problem = Some(PlanProblem {
+                    reason,
+                    message,
+                    hint: "use hardware".into(),
+                });
+            }
+            _ => {
+                explained.plan = Some(NormalisePlan {
+                    capture: Some(capture.clone()),
+                    elements: vec!["vapostproc".into()],
+                    memory: FrameMemory::DmaHeap.into(),
+                    hardware_copies: 1,
+                    text: "NV12 -> NV12 in dma-heap dma-bufs".into(),
+                    ..NormalisePlan::default()
+                });
+            }
+        }
+        let (reason, message) = ("COSTLIER".into(), "it costs more".into());
+        explained.rejected = vec![RejectedPlan {
+            capture: Some(capture),
+            reason,
+            message,
+            ..RejectedPlan::default()
+        }];
+        Ok(Response::new(explained))
+    }
+}
+
 /// A running server; it ends when this is dropped.
 struct Service {
     script: Script,
@@ -269,6 +335,7 @@ async fn serve(
     let listener = tokio::net::UnixListener::from_std(listener).unwrap();
     tonic::transport::Server::builder()
         .add_service(CaptureControlServiceServer::new(script.clone()))
+        .add_service(CaptureInspectServiceServer::new(script.clone()))
         .add_service(CaptureEventServiceServer::new(script))
         .serve_with_incoming_shutdown(UnixListenerStream::new(listener), async {
             let _ = stopped.await;
@@ -301,6 +368,59 @@ fn devices_are_listed() {
     let json = &json_lines(&service.run(&["devices", "--json"]))[0];
     assert_eq!(json["devices"][0]["transport"], "test");
     assert_eq!(json["devices"][0]["capabilities"][0]["framerates"][0], "30");
+}
+
+#[test]
+fn a_device_is_explained() {
+    let service = Service::new();
+    let args = [
+        "explain",
+        "test:front",
+        "--size",
+        "640x480",
+        "--framerate",
+        "30000/1001",
+    ];
+    let output = service.run(&args);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = stdout(&output);
+    for part in [
+        "test:front: NV12 -> NV12 in dma-heap dma-bufs\n",
+        "  per frame: 1 copy by hardware\n",
+        "rejected:\n  NV12 640x480: it costs more\n",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    let json = &json_lines(&service.run(&[&args[..], &["--json"]].concat()))[0];
+    let plan = &json["plan"];
+    assert_eq!(plan["capture"]["framerate"], "30000/1001");
+    assert_eq!(
+        (&plan["memory"], &plan["hardware_copies"]),
+        (&"dma_heap".into(), &1.into())
+    );
+    assert_eq!(
+        (&plan["elements"][0], &json["problem"]),
+        (&"vapostproc".into(), &serde_json::Value::Null)
+    );
+    assert_eq!(json["rejected"][0]["reason"], "COSTLIER");
+}
+
+#[test]
+fn that_there_is_no_way_is_an_answer() {
+    let service = Service::new();
+    let output = service.run(&["explain", "test:closed"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(
+        stdout(&output).starts_with("only the CPU could\n  use hardware\n"),
+        "{}",
+        stdout(&output)
+    );
+    let json = &json_lines(&service.run(&["explain", "test:closed", "--json"]))[0];
+    assert_eq!(json["problem"]["reason"], "NEEDS_CPU");
+    assert!(json["plan"].is_null());
+    let missing = service.run(&["explain", "test:missing", "--json"]);
+    assert_eq!(missing.status.code(), Some(4));
+    assert_eq!(json_error(&missing)["reason"], "UNKNOWN_DEVICE");
 }
 
 #[test]

@@ -9,8 +9,9 @@ use std::process::Stdio;
 
 use common::{json_lines, mosctl, run, stderr, stdout};
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 11] = [
     "devices",
+    "explain",
     "configure",
     "start",
     "stop",

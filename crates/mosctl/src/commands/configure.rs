@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mos_camera_api::v1;
+use mos_camera_core::Framerate;
 
 use super::answer;
 use crate::cli::{Configure, Global};
@@ -39,16 +40,24 @@ pub(super) async fn run(global: &Global, args: Configure, out: &Out) -> Result<(
 fn config(args: &Configure) -> Result<v1::StreamConfig> {
     Ok(v1::StreamConfig {
         device: args.device.to_string(),
-        size: args.size.map(|(width, height)| v1::Size { width, height }),
-        framerate: args.framerate.map(|r| v1::Framerate {
-            numerator: r.num(),
-            denominator: r.den(),
-        }),
+        size: args.size.map(size),
+        framerate: args.framerate.map(framerate),
         first_frame_timeout: args.first_frame_timeout.map(proto_duration).transpose()?,
         steady_timeout: args.steady_timeout.map(proto_duration).transpose()?,
         max_subscribers: args.max_subscribers.unwrap_or_default(),
         controls: args.controls.iter().cloned().collect(),
     })
+}
+
+pub(super) const fn size((width, height): (u32, u32)) -> v1::Size {
+    v1::Size { width, height }
+}
+
+pub(super) const fn framerate(rate: Framerate) -> v1::Framerate {
+    v1::Framerate {
+        numerator: rate.num(),
+        denominator: rate.den(),
+    }
 }
 
 fn proto_duration(duration: Duration) -> Result<prost_types::Duration> {

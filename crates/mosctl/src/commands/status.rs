@@ -185,8 +185,18 @@ fn details(s: &StreamStatus) -> String {
     line("restarts", s.restarts.to_string());
     line("elements", s.chain.join(" ! "));
     line(
+        "plan",
+        s.plan
+            .as_ref()
+            .map_or_else(String::new, |plan| plan.text.clone()),
+    );
+    line(
+        "per frame",
+        s.plan.as_ref().map_or_else(String::new, text::copies),
+    );
+    line(
         "path",
-        if s.software {
+        if s.software && s.plan.is_none() {
             "the CPU decodes or converts (development fallback)".into()
         } else {
             String::new()
@@ -223,8 +233,8 @@ fn format_text(s: &StreamStatus) -> String {
 fn counters(s: &StreamStatus) -> String {
     let f = s.frames.unwrap_or_default();
     format!(
-        "{} published, {} copied, {} refused by the contract",
-        f.published, f.copied, f.violations
+        "{} published, {} copied, {} refused by the contract, {} broken",
+        f.published, f.copied, f.violations, f.corrupt
     )
 }
 
@@ -261,7 +271,7 @@ fn subscribers(subscribers: &[Subscriber]) -> String {
 #[cfg(test)]
 mod tests {
     use mos_camera_api::v1::{
-        FrameCounters, Framerate, Memory, Size, State, StreamConfig, VideoFormat,
+        FrameCounters, Framerate, Memory, NormalisePlan, Size, State, StreamConfig, VideoFormat,
     };
 
     use super::*;
@@ -311,11 +321,18 @@ mod tests {
             }),
             frames: Some(FrameCounters {
                 published: 100,
+                corrupt: 3,
                 fps: 29.97,
                 last_frame_age: Some(ms(12)),
                 ..FrameCounters::default()
             }),
             subscribers: vec![subscriber],
+            software: true,
+            plan: Some(NormalisePlan {
+                software: true,
+                text: "NV12 640x480 at 30 fps -> NV12 in memfds".into(),
+                ..NormalisePlan::default()
+            }),
             chain: vec!["videotestsrc".into(), "mosframesink".into()],
             bus_socket: "/run/x/front.sock".into(),
             ..StreamStatus::default()
@@ -382,7 +399,9 @@ door: no answer from cam:554 (check its power); attempt 4 failed, next in 700 ms
             "  format       NV12 640x480 at 30 fps in memfd, epoch 1\n",
             "  elements     videotestsrc ! mosframesink\n",
             "  bus socket   /run/x/front.sock\n",
-            "  frames       100 published, 0 copied, 0 refused by the contract\n",
+            "  frames       100 published, 0 copied, 0 refused by the contract, 3 broken\n",
+            "  plan         NV12 640x480 at 30 fps -> NV12 in memfds\n",
+            "  per frame    no copy, software (development build only)\n",
             "  SUBSCRIBER   PID  WINDOW  HOLD  OFFERED  CLAIMED  DROPPED  HELD\n",
             "  slow        4242       2     1      100       80       20     1\n",
         ] {
