@@ -238,6 +238,7 @@ mod tests {
 
     #[test]
     fn refusals_say_what_to_change() {
+        use rustix::io::Errno;
         let control = Control {
             name: "exposure_absolute".to_owned(),
             kind: ControlKind::Integer,
@@ -248,11 +249,10 @@ mod tests {
             read_only: false,
         };
         let device: DeviceId = "usb:046d:0825:1".parse().unwrap();
-        let of = |errno: rustix::io::Errno| {
+        let of = |errno: Errno| {
             let error = io::Error::from(errno);
             not_set(&device, Path::new("/dev/video0"), &control, 5, &error)
         };
-        use rustix::io::Errno;
         for (errno, kind, text) in [
             (Errno::RANGE, FaultKind::Unsupported, "it takes 3 to 2047"),
             (

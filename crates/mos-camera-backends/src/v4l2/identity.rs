@@ -422,8 +422,11 @@ mod tests {
         }
     }
 
-    /// Cameras come and go; after each step the ids of those that are there, in their order.
-    fn play(steps: &[(&[(u64, &str)], &[&str])]) {
+    /// Which cameras are there, each by its appearance and port, and the ids that they have.
+    type Step<'a> = (&'a [(u64, &'a str)], &'a [&'a str]);
+
+    /// Cameras come and go.
+    fn play(steps: &[Step<'_>]) {
         let mut given = Given::default();
         let mut kept: HashMap<Instance, DeviceId> = HashMap::new();
         for (there, expected) in steps {

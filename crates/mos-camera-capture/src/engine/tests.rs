@@ -101,6 +101,7 @@ impl Backend for Explained {
             model: String::new(),
             location: String::new(),
             capabilities: Vec::new(),
+            controls: Vec::new(),
             health: Health::Ready,
         }])
     }

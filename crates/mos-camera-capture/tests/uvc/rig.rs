@@ -74,7 +74,7 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) async fn start() -> Self {
-        Self::start_as(|home| home.command()).await
+        Self::start_as(Home::command).await
     }
 
     pub(crate) async fn start_as(command: impl FnOnce(&Home) -> Command) -> Self {
@@ -200,13 +200,11 @@ impl Told {
                 more.await;
             }
         };
-        match tokio::time::timeout(PATIENCE, waiting).await {
-            Ok(found) => found,
-            Err(_) => panic!(
-                "no {what} among {:#?}",
-                &self.0.events.lock().unwrap()[mark..]
-            ),
-        }
+        let found = tokio::time::timeout(PATIENCE, waiting).await;
+        found.unwrap_or_else(|late| {
+            let events = self.0.events.lock().unwrap();
+            panic!("no {what} ({late}) among {:#?}", &events[mark..])
+        })
     }
 
     /// When a stream came into a state after a mark.
