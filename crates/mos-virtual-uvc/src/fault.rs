@@ -22,7 +22,8 @@ pub enum Fault {
     WrongSize,
     /// Every payload has the error bit set (`error-bit`).
     ErrorBit,
-    /// The camera is unplugged instead of answering the control request after so many (`vanish:N`). Counted from when the fault is set.
+    /// The camera is unplugged instead of answering the control request after so many (`vanish:N`); what is open fails. Counted
+    /// from when the fault is set.
     VanishDuringEnumeration {
         /// Control requests that are answered before.
         after_requests: u32,

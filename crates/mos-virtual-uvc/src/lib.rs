@@ -40,7 +40,18 @@
 //! | [`Fault::VanishDuringEnumeration`] | `vanish:N` | no node; or the node goes, if it is set later |
 //! | [`Fault::SlowControls`] | `slow-controls:MS` | slow opening and controls; time-outs from 5 s on |
 //! | [`Fault::ControlStall`] | `control-stall:NAME` | an error for this control |
-//! | [`Fault::Lie`] | `lie:NAME` | see [`Lie`] |
+//! | [`Fault::Lie`] | `lie:NAME` | see below |
+//!
+//! | Lie | Text | What Linux 6.12 makes of it |
+//! |---|---|---|
+//! | [`Lie::TooManyFormats`] | `too-many-formats` | works as without, unless all descriptors are shorter than what the header would need: then no node |
+//! | [`Lie::NoFormats`] | `no-formats` | no node |
+//! | [`Lie::ZeroBufferSize`] | `zero-buffer-size` | JPEG can't be streamed (`EINVAL`, and a warning in the kernel's log); raw formats work |
+//! | [`Lie::HugeBufferSize`] | `huge-buffer-size` | JPEG can't be streamed (`ENOMEM`); raw formats work |
+//! | [`Lie::ZeroInterval`] | `zero-interval` | offers 10000000 fps; works |
+//! | [`Lie::TooManyIntervals`] | `too-many-intervals` | no node |
+//! | [`Lie::Overrun`], [`Lie::ZeroLength`] | `overrun`, `zero-length` | a node that can't be streamed from (`EIO`): the endpoint's descriptor is lost |
+//! | [`Lie::ZeroSize`], [`Lie::AbsurdSize`] | `zero-size`, `absurd-size` | offers such a size; JPEG of the real size arrives, raw frames do not |
 //!
 //! "Comes back as another camera" is unplugging it and plugging another [`CameraConfig`] into the same port.
 //!

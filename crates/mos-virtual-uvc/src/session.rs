@@ -109,12 +109,12 @@ impl Session {
 
     fn control(&mut self, submit: &Submit, now: Duration) {
         match &mut self.faults.vanish_after {
-            Some(0) => {
-                self.vanished = true;
-                return;
-            }
+            Some(0) => self.vanish(),
             Some(left) => *left -= 1,
             None => {}
+        }
+        if self.vanished {
+            return self.answer(submit.seq, now, gone(submit.seq));
         }
         self.control_requests += 1;
         let setup = Setup::decode(submit.setup);
@@ -148,6 +148,21 @@ impl Session {
             head,
             body,
         });
+    }
+
+    /// Fails all that is open. A host would wait for answers for seconds else, since nothing tells it of the device's end
+    /// but the socket's; a pulled plug fails transfers at once.
+    fn vanish(&mut self) {
+        self.vanished = true;
+        self.stream = None;
+        for answer in &mut self.answers {
+            answer.due = Duration::ZERO;
+            answer.head = gone(answer.seq);
+            answer.body.clear();
+        }
+        while let Some(room) = self.rooms.pop_front() {
+            self.answer(room.seq, Duration::ZERO, gone(room.seq));
+        }
     }
 
     fn picture(&mut self, submit: &Submit, now: Duration) {
@@ -191,15 +206,15 @@ impl Session {
 
     /// What is to be done now.
     pub(crate) fn step(&mut self, now: Duration) -> Step<'_> {
-        if self.vanished {
-            return Step::Vanish;
-        }
         if self.answers.front().is_some_and(|answer| answer.due <= now) {
             if let Some(answer) = self.answers.pop_front() {
                 self.head[..usbip::HEADER].copy_from_slice(&answer.head);
                 self.body = answer.body;
             }
             return Step::Send(&self.head[..usbip::HEADER], &self.body);
+        }
+        if self.vanished {
+            return Step::Vanish;
         }
         let late = self.answers.front().map(|answer| answer.due);
         let (Some(room), Some(stream)) = (self.rooms.front().copied(), &mut self.stream) else {
@@ -221,6 +236,10 @@ impl Session {
             }
         }
     }
+}
+
+fn gone(seq: u32) -> [u8; usbip::HEADER] {
+    ret_submit(seq, usbip::GONE, 0)
 }
 
 #[cfg(test)]
@@ -397,9 +416,18 @@ mod tests {
     #[test]
     fn it_vanishes_when_told_to() {
         let mut session = session(&[Fault::VanishDuringEnumeration { after_requests: 1 }]);
+        session.request(room(6), NOW);
         session.request(control(7, GET_STATUS, &[]), NOW);
         assert_eq!(sent(&mut session, NOW), Some((7, usbip::OK, 2)));
+        session.set_fault(Fault::SlowControls { delay: MS });
         session.request(control(8, GET_STATUS, &[]), NOW);
+        // What is open fails at once.
+        let mut failed = [
+            sent(&mut session, NOW).unwrap(),
+            sent(&mut session, NOW).unwrap(),
+        ];
+        failed.sort_unstable();
+        assert_eq!(failed, [(6, usbip::GONE, 0), (8, usbip::GONE, 0)]);
         assert_eq!(session.step(NOW), Step::Vanish);
         assert!(!session.stats().attached);
     }

@@ -18,6 +18,8 @@ const RET_UNLINK: u32 = 4;
 pub const OK: i32 = 0;
 /// Status of a request that the device answers with STALL (`-EPIPE`).
 pub const STALLED: i32 = -32;
+/// Status of a request that nobody answers any more: the device is gone (`-EPROTO`, as hosts tell it).
+pub const GONE: i32 = -71;
 /// Status of a request that was taken back before it was answered (`-ECONNRESET`).
 pub const UNLINKED: i32 = -104;
 

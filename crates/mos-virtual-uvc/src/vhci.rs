@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use crate::error::Error;
 
 const HOST: &str = "/sys/devices/platform/vhci_hcd.0";
-const DEVICES: &str = "/sys/bus/usb/devices";
 /// `USB_SPEED_HIGH` of the kernel's `enum usb_device_speed`.
 const HIGH_SPEED: u8 = 3;
 /// State of a port that is free (`VDEV_ST_NULL`).
@@ -34,8 +33,6 @@ struct Slot {
     high_speed: bool,
     number: u8,
     state: u32,
-    /// Name of the device on the bus; `0-0` without one.
-    device: String,
 }
 
 impl Host {
@@ -119,16 +116,15 @@ pub(crate) struct Port {
 }
 
 impl Port {
-    fn slot(&self) -> Result<Option<Slot>, Error> {
-        let is_ours = |slot: &Slot| slot.high_speed && slot.number == self.number;
-        Ok(self.host.slots()?.into_iter().find(is_ours))
-    }
-
-    /// The device's directory, once the kernel has given it an address.
+    /// The device's directory, once the kernel knows its descriptors and until it has let go of it.
     pub(crate) fn sysfs(&self) -> Option<PathBuf> {
-        let name = self.slot().ok()??.device;
-        let path = Path::new(DEVICES).join(&name);
-        (name != "0-0" && path.is_dir()).then_some(path)
+        let is_high_speed = |bus: &PathBuf| {
+            fs::read_to_string(bus.join("speed")).is_ok_and(|speed| speed.trim() == "480")
+        };
+        let bus = entries(&self.host.folder).into_iter().find(is_high_speed)?;
+        let number = bus.file_name()?.to_str()?.strip_prefix("usb")?.to_owned();
+        let device = bus.join(format!("{number}-{}", self.number + 1));
+        device.is_dir().then_some(device)
     }
 
     /// The device's capture nodes, `/dev/videoN`.
@@ -152,9 +148,11 @@ impl Port {
     }
 
     /// Waits until the kernel has let go of the device. The socket has to be shut down.
+    ///
+    /// The port is free before its hub notices. A device that comes into it meanwhile would be taken for the old one.
     pub(crate) fn freed(&self) -> Result<(), Error> {
         let deadline = Instant::now() + FREEING;
-        while self.slot()?.is_some_and(|slot| slot.state != FREE) {
+        while self.is_taken()? || self.sysfs().is_some() {
             if Instant::now() > deadline {
                 return Err(Error::TimedOut {
                     what: "let go by the kernel".to_owned(),
@@ -165,6 +163,15 @@ impl Port {
             thread::sleep(LOOK);
         }
         Ok(())
+    }
+
+    fn is_taken(&self) -> Result<bool, Error> {
+        let ours = |slot: &Slot| slot.high_speed && slot.number == self.number;
+        Ok(self
+            .host
+            .slots()?
+            .iter()
+            .any(|slot| ours(slot) && slot.state != FREE))
     }
 }
 
@@ -182,14 +189,13 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 fn parse(text: &str) -> Vec<Slot> {
     let line = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let [hub @ ("hs" | "ss"), number, state, .., device] = fields[..] else {
+        let [hub @ ("hs" | "ss"), number, state, ..] = fields[..] else {
             return None;
         };
         Some(Slot {
             high_speed: hub == "hs",
             number: number.parse().ok()?,
             state: state.parse().ok()?,
-            device: device.to_owned(),
         })
     };
     text.lines().filter_map(line).collect()
@@ -205,17 +211,12 @@ mod tests {
                     hs  0000 006 003 00010001 000004 1-1\n\
                     hs  0001 004 000 00000000 000000 0-0\n\
                     ss  0008 004 000 00000000 000000 0-0\n";
-        let slot = |high_speed, number, state, device: &str| Slot {
+        let slot = |high_speed, number, state| Slot {
             high_speed,
             number,
             state,
-            device: device.to_owned(),
         };
-        let expected = [
-            slot(true, 0, 6, "1-1"),
-            slot(true, 1, 4, "0-0"),
-            slot(false, 8, 4, "0-0"),
-        ];
+        let expected = [slot(true, 0, 6), slot(true, 1, 4), slot(false, 8, 4)];
         assert_eq!(parse(text), expected);
         assert_eq!(parse("hub port\n\nnonsense\n"), []);
     }

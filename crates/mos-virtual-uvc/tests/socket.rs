@@ -141,6 +141,7 @@ fn a_camera_that_vanished_says_so_and_takes_commands_in_peace() {
         .wait("gone", WITHIN, |stats| !stats.attached)
         .unwrap();
     assert!(stats.ended.unwrap().contains("vanished"));
+    assert_eq!(kernel.reply().0.status, usbip::GONE);
     assert_eq!(kernel.socket.read(&mut [0]).unwrap(), 0);
     camera.set_fault(Fault::Stall).unwrap();
     let error = camera.wait_frames(1, WITHIN).unwrap_err().to_string();
