@@ -51,7 +51,8 @@
 //! | [`Lie::ZeroInterval`] | `zero-interval` | offers 10000000 fps; works |
 //! | [`Lie::TooManyIntervals`] | `too-many-intervals` | no node |
 //! | [`Lie::Overrun`], [`Lie::ZeroLength`] | `overrun`, `zero-length` | a node that can't be streamed from (`EIO`): the endpoint's descriptor is lost |
-//! | [`Lie::ZeroSize`], [`Lie::AbsurdSize`] | `zero-size`, `absurd-size` | offers such a size; JPEG of the real size arrives, raw frames do not |
+//! | [`Lie::ZeroSize`] | `zero-size` | offers 0x0; JPEG of the real size arrives, raw formats can't be streamed (`EINVAL`) |
+//! | [`Lie::AbsurdSize`] | `absurd-size` | offers 65535x65535; JPEG of the real size arrives, raw formats can't be streamed (`ENOMEM`) |
 //!
 //! "Comes back as another camera" is unplugging it and plugging another [`CameraConfig`] into the same port.
 //!
