@@ -49,6 +49,11 @@ pub struct CapturePipeline {
     corrupt: Corrupt,
 }
 
+/// What graphs show.
+const GRAPH: gst::DebugGraphDetails = gst::DebugGraphDetails::MEDIA_TYPE
+    .union(gst::DebugGraphDetails::CAPS_DETAILS)
+    .union(gst::DebugGraphDetails::STATES);
+
 /// Buffers that a camera or decoder works on: two being filled, two on their way.
 const IN_FLIGHT: u32 = 4;
 /// Newest frames on offer to a subscriber that does not say how many it wants.
@@ -132,10 +137,13 @@ impl CapturePipeline {
 
     /// The pipeline as a graph in Graphviz's language, without the values of properties, which hold secrets.
     pub fn dot(&self) -> String {
-        use gst::DebugGraphDetails as Details;
-        self.pipeline
-            .debug_to_dot_data(Details::MEDIA_TYPE | Details::CAPS_DETAILS | Details::STATES)
-            .to_string()
+        self.pipeline.debug_to_dot_data(GRAPH).to_string()
+    }
+
+    /// Writes the graph to a file of its own, if `GST_DEBUG_DUMP_DOT_DIR` names a folder (GStreamer's debugging tools).
+    pub fn dump_graph(&self, occasion: &str) {
+        let name = format!("{}.{occasion}", self.pipeline.name());
+        self.pipeline.debug_to_dot_file_with_ts(GRAPH, name);
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::lock::{self, Mode};
-use super::mirror;
+use super::{mirror, preflight};
 use crate::error::Error;
 use crate::exec::{self, Running, run_logged};
 use crate::paths;
@@ -69,6 +69,7 @@ pub(crate) fn ready(tick: &mut dyn FnMut(&str)) -> Result<Image, Error> {
         }
         lock::take(&lock, Mode::Exclusive, || waiting(tick))?;
         if !folder.exists() {
+            preflight::can_build(&cache)?;
             build(&folder, tick)?;
             remove_others(&cache, &folder)?;
         }
@@ -132,7 +133,8 @@ fn debootstrap(target: &Path, tick: &mut dyn FnMut(&str)) -> Result<(), Error> {
     let guest = paths::root().join("lab/guest");
     let list = guest.join("packages.txt");
     let list = fs::read_to_string(&list).map_err(Error::path("read", &list))?;
-    let source = format!("deb [signed-by={KEYRING}] {} {SUITE} main", mirror::find()?);
+    let mirror = mirror::find()?;
+    let source = format!("deb [signed-by={KEYRING}] {mirror} {SUITE} main");
     let into =
         |file: &str, folder: &str| format!("copy-in {} {folder}", guest.join(file).display());
     let initramfs = "/etc/initramfs-tools";
@@ -180,7 +182,14 @@ fn debootstrap(target: &Path, tick: &mut dyn FnMut(&str)) -> Result<(), Error> {
         |_| (),
         |line| tick(line),
     )?;
-    done.require("making the guest's root from Debian's packages")
+    match done.require("making the guest's root from Debian's packages") {
+        Ok(()) => Ok(()),
+        Err(failed) => Err(preflight::explain(
+            failed,
+            &exec::read_lossy(&log)?,
+            &mirror,
+        )),
+    }
 }
 
 /// Package names, without comments.

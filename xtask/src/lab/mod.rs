@@ -7,6 +7,7 @@ mod catalog;
 mod image;
 pub(crate) mod lock;
 pub(crate) mod mirror;
+mod preflight;
 mod qemu;
 mod share;
 mod suite;
@@ -79,6 +80,7 @@ fn list() -> Result<(), Error> {
 }
 
 fn shell() -> Result<(), Error> {
+    preflight::can_boot()?;
     let mut step = Step::begin("camera lab's disk");
     let image = image::ready(&mut |line| step.tick(line))?;
     let folder = paths::artifacts().join("lab/shell");

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::catalog::{Kind, LabTest, Need};
 use super::share::{Outcome, Share};
-use super::{image, qemu};
+use super::{image, preflight, qemu};
 use crate::cargo::cargo;
 use crate::error::Error;
 use crate::exec::{create, read_lossy, run_logged, tail};
@@ -27,6 +27,7 @@ pub(crate) fn run(
     log: &Path,
     tick: &mut dyn FnMut(&str),
 ) -> Result<Tally, Error> {
+    preflight::can_boot()?;
     let image = image::ready(tick)?;
     let share = Share::new(&paths::artifacts().join("lab/share"), "job", tick)?;
     share.add_tests(tests)?;

@@ -192,6 +192,7 @@ impl Hands {
     fn close(&mut self) {
         self.monitor.detach();
         if let Some(pipeline) = self.pipeline.take() {
+            pipeline.dump_graph("end");
             pipeline.stop();
         }
     }

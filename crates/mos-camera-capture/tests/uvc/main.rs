@@ -12,7 +12,9 @@ mod rig;
 
 mod cameras_that_misbehave;
 mod controls;
+
 mod cycles;
+mod formats;
 mod identity;
 mod lies;
 mod nodes;
