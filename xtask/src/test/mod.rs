@@ -2,6 +2,7 @@
 
 pub(crate) mod production;
 pub(crate) mod python;
+mod refusal;
 mod report;
 mod runner;
 mod tally;

@@ -10,6 +10,7 @@ use crate::cargo::{Profile, cargo, product_args, program};
 use crate::error::Error;
 use crate::exec::{create, run_logged};
 use crate::paths;
+use crate::test::refusal;
 use crate::test::tally::Tally;
 
 const LIMIT: Duration = Duration::from_mins(30);
@@ -60,6 +61,10 @@ pub(crate) fn check(log: &Path, tick: &mut dyn FnMut(&str)) -> Result<Tally, Err
         (
             "the production mosctl refuses a snapshot and says why",
             refuses_snapshot(&folder.join("debug/mosctl"))?,
+        ),
+        (
+            "the production service refuses a camera that only the CPU could decode, and explains it",
+            refusal::holds(&folder.join("debug"))?,
         ),
     ] {
         writeln!(log, "{} {what}", if held { "ok    " } else { "FAILED" })
