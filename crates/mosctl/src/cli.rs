@@ -29,6 +29,7 @@ frames are on the frame bus under the stream's name.
 
 A first session:
   mosctl devices                                  which cameras are there?
+  mosctl explain test:front                       what will its frames cost, and why?
   mosctl configure front --device test:front      make a stream of one
   mosctl start front                              run it
   mosctl status front                             how is it doing?

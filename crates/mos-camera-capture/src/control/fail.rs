@@ -43,11 +43,24 @@ pub fn permission(message: &str) -> Status {
 
 impl From<EngineError> for Status {
     fn from(error: EngineError) -> Self {
-        let message = match hint(&error) {
-            "" => error.to_string(),
-            hint => format!("{error}; {hint}"),
-        };
-        status_with_detail(code(&error), message, detail(error))
+        status_with_detail(code(&error), text(&error), detail(error))
+    }
+}
+
+/// The answer to a request that names its device in the field `device`, not in a configuration.
+pub fn of_device(error: EngineError) -> Status {
+    let (code, text) = (code(&error), text(&error));
+    let mut detail = detail(error);
+    if detail.field == "config.device" {
+        "device".clone_into(&mut detail.field);
+    }
+    status_with_detail(code, text, detail)
+}
+
+fn text(error: &EngineError) -> String {
+    match hint(error) {
+        "" => error.to_string(),
+        hint => format!("{error}; {hint}"),
     }
 }
 

@@ -5,6 +5,7 @@ use mos_camera_api::v1::capture_inspect_service_server::CaptureInspectService;
 use tonic::{Request, Response, Status};
 
 use super::convert;
+use super::fail::of_device;
 use crate::engine::Engine;
 
 /// The inspection service over an engine.
@@ -27,7 +28,7 @@ impl CaptureInspectService for Inspect {
         request: Request<v1::ExplainDeviceRequest>,
     ) -> Result<Response<v1::ExplainDeviceResponse>, Status> {
         let config = convert::explained_from(request.get_ref())?;
-        let explanation = self.engine.explain(&config).await?;
+        let explanation = self.engine.explain(&config).await.map_err(of_device)?;
         Ok(Response::new(convert::explanation(
             &config.device,
             explanation,

@@ -96,6 +96,8 @@ async fn what_is_no_device_or_no_size_is_refused() {
         .await,
         "size"
     );
-    refuse("test:nobody", None, Code::NotFound, "UNKNOWN_DEVICE").await;
-    refuse("usb:no:body", None, Code::NotFound, "UNKNOWN_DEVICE").await;
+    for device in ["test:nobody", "usb:no:body"] {
+        let field = refuse(device, None, Code::NotFound, "UNKNOWN_DEVICE").await;
+        assert_eq!(field, "device");
+    }
 }
