@@ -53,13 +53,21 @@ fn look(rules: &[Rule]) -> Machine {
     }
 }
 
-/// What the gate's pool can be made of, in a development build: memfds so far.
+/// What the gate's pool is made of: the best that the machine gives it, in a development build.
+#[cfg(feature = "development")]
 fn pools() -> BTreeSet<PoolMemory> {
-    let development = BUILD == Build::Development;
-    development
-        .then_some(PoolMemory::Memfd)
-        .into_iter()
-        .collect()
+    use gstmos::pool::{FallbackKind, best_memory};
+    BTreeSet::from([match best_memory() {
+        FallbackKind::DmaHeap => PoolMemory::DmaHeap,
+        FallbackKind::Udmabuf => PoolMemory::Udmabuf,
+        FallbackKind::Memfd => PoolMemory::Memfd,
+    }])
+}
+
+/// A production build has no such pool.
+#[cfg(not(feature = "development"))]
+fn pools() -> BTreeSet<PoolMemory> {
+    BTreeSet::new()
 }
 
 /// What an element is like; none if it is not there or can't be made.

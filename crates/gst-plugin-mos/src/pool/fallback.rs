@@ -8,7 +8,7 @@ use mos_frame::allocation::{DmaHeap, Udmabuf};
 
 /// Kind of memory, the best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FallbackKind {
+pub enum FallbackKind {
     /// A dma-buf of the system's dma-heap.
     DmaHeap,
     /// A dma-buf that udmabuf makes of a memfd.
@@ -96,6 +96,13 @@ fn choose<T>(wish: Wish, attempt: impl Fn(FallbackKind) -> Result<T, String>) ->
         source: None,
         kind: FallbackKind::Memfd,
         missing,
+    }
+}
+
+impl<T> Choice<T> {
+    /// Which memory it is.
+    pub(crate) const fn kind(&self) -> FallbackKind {
+        self.kind
     }
 }
 

@@ -15,11 +15,19 @@ use gst::prelude::*;
 use gst::subclass::prelude::*;
 
 use crate::budget::MAX_BUFFERS;
+pub use fallback::FallbackKind;
 pub(crate) use fallback::{Source, Wish};
 
 gst::glib::wrapper! {
     /// `GstBufferPool` of dma-bufs or sealed memfds.
     pub struct BusPool(ObjectSubclass<imp::BusPool>) @extends gst::BufferPool, gst::Object;
+}
+
+/// The best memory that this machine gives the gate's pool now; found out by asking for some.
+pub fn best_memory() -> FallbackKind {
+    /// One page: what is asked for says whether, not how much.
+    const LITTLE: u64 = 4096;
+    Source::find(Wish::Auto, LITTLE).kind()
 }
 
 impl BusPool {

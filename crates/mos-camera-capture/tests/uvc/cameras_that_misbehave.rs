@@ -148,7 +148,7 @@ async fn cameras_that_vanish_while_they_are_enumerated_leave_nothing_behind() {
         return;
     }
     let rig = Rig::start().await;
-    for after_requests in [3, 20, 40, 80] {
+    for after_requests in [3, 20, 40, 70] {
         let vanishing = CameraConfig {
             faults: vec![Fault::VanishDuringEnumeration { after_requests }],
             ..camera(Some("G1"), FormatKind::Nv12)
