@@ -10,8 +10,10 @@ use std::sync::Arc;
 
 use gst::prelude::*;
 use gstmos::mosframesink::{MosFrameSink, StreamAccess};
+use gstmos::mosnv12contract::MosNv12Contract;
 use mos_camera_core::plan::Plan;
 use mos_camera_core::{Budget, Fault, FaultKind, StreamConfig, StreamName};
+use mos_frame::memory::MemoryId;
 
 use crate::backend::{Backend, Source};
 use crate::elements::make;
@@ -41,7 +43,7 @@ pub enum PipelineEvent {
 #[derive(Debug)]
 pub struct CapturePipeline {
     pipeline: gst::Pipeline,
-    gate: gst::Element,
+    gate: MosNv12Contract,
     sink: MosFrameSink,
     watch: Arc<Watch>,
     chain: Vec<String>,
@@ -74,11 +76,7 @@ impl CapturePipeline {
         events: impl Fn(PipelineEvent) + Send + Sync + 'static,
     ) -> Result<Self, Fault> {
         let source = backend.source(&config.device, config)?;
-        let (gate, tee, sink) = (
-            make("mosnv12contract")?,
-            make("tee")?,
-            make_sink(stream, config, bus)?,
-        );
+        let (gate, tee, sink) = (make_gate()?, make("tee")?, make_sink(stream, config, bus)?);
         gate.set_property("min-buffers", budget(config).buffers());
         let watch = Arc::new(Watch::new(
             Arc::clone(backend),
@@ -88,8 +86,12 @@ impl CapturePipeline {
         let pipeline = gst::Pipeline::with_name(&format!("capture-{stream}"));
         // The system clock is CLOCK_MONOTONIC, which the bus dates frames by, and it is never lost.
         pipeline.use_clock(Some(&gst::SystemClock::obtain()));
-        assemble(&pipeline, &source, &[&gate, &tee, sink.upcast_ref()])
-            .map_err(|error| cannot_assemble(stream, &error))?;
+        assemble(
+            &pipeline,
+            &source,
+            &[gate.upcast_ref(), &tee, sink.upcast_ref()],
+        )
+        .map_err(|error| cannot_assemble(stream, &error))?;
         watch.install(&pipeline, sink.upcast_ref());
         let later = ["mosnv12contract", "tee", "mosframesink"].map(str::to_owned);
         Ok(Self {
@@ -135,6 +137,16 @@ impl CapturePipeline {
         self.watch.progress()
     }
 
+    /// The dma-bufs that its frames lived in last.
+    pub fn memories(&self) -> Vec<MemoryId> {
+        self.gate.memories()
+    }
+
+    /// Whether the CPU decodes or converts, and so maps buffers that frames live in.
+    pub const fn is_software(&self) -> bool {
+        self.plan.software
+    }
+
     /// The pipeline as a graph in Graphviz's language, without the values of properties, which hold secrets.
     pub fn dot(&self) -> String {
         self.pipeline.debug_to_dot_data(GRAPH).to_string()
@@ -165,11 +177,21 @@ fn make_sink(
     sink.set_property("window", WINDOW);
     sink.set_property("hold", HOLD);
     sink.set_property("expected-subscribers", config.max_subscribers);
-    sink.downcast().map_err(|other| {
+    own(sink)
+}
+
+fn make_gate() -> Result<MosNv12Contract, Fault> {
+    own(make("mosnv12contract")?)
+}
+
+/// An element of this build, as its own type.
+fn own<E: IsA<gst::Element>>(element: gst::Element) -> Result<E, Fault> {
+    element.downcast().map_err(|other| {
+        let name = other.factory().map(|f| f.name()).unwrap_or_default();
         Fault::new(
             FaultKind::Internal,
             format!(
-                "the element `mosframesink` of this process is a {}, not this build's",
+                "the element `{name}` of this process is a {}, not this build's",
                 other.type_()
             ),
             "take other builds of libgstmos.so out of GST_PLUGIN_PATH",

@@ -24,4 +24,4 @@ pub use plan::{ConfigError, validate};
 pub use source::{
     RtspSource, RtspTransport, Secret, SourceConfig, TestPattern, TestSource, V4l2Source,
 };
-pub use stream::{Framerate, StreamConfig, StreamName};
+pub use stream::{Framerate, OnViolation, StreamConfig, StreamName};

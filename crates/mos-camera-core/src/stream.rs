@@ -163,6 +163,24 @@ impl From<Framerate> for String {
 #[error("`{0}` is not a frame rate: expected frames per second as `30` or `30000/1001`")]
 pub struct InvalidFramerate(pub String);
 
+/// What a stream does when the CPU reached for its frames' pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnViolation {
+    /// It is counted and told; the stream goes on.
+    #[default]
+    Report,
+    /// The stream ends, and waits for a person.
+    Stop,
+}
+
+impl OnViolation {
+    /// Whether it is the default.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// What a stream is asked to be. `None` leaves the choice to the device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -184,6 +202,10 @@ pub struct StreamConfig {
     /// Camera controls to set; all others stay as they are on the device.
     #[serde(default, skip_serializing_if = "ControlValues::is_empty")]
     pub controls: ControlValues,
+    /// What to do when something in the service's process maps its frames. A frame that breaks the contract always ends
+    /// the stream: nothing could be made of it.
+    #[serde(default, skip_serializing_if = "OnViolation::is_default")]
+    pub on_violation: OnViolation,
 }
 
 impl StreamConfig {
@@ -204,6 +226,7 @@ impl StreamConfig {
             steady_timeout: Self::STEADY_TIMEOUT,
             max_subscribers: Self::MAX_SUBSCRIBERS,
             controls: ControlValues::new(),
+            on_violation: OnViolation::default(),
         }
     }
 }

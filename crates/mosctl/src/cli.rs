@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use mos_camera_core::{DeviceId, Framerate, StreamName};
 
@@ -131,7 +131,7 @@ pub(crate) struct Explain {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The service saves the configuration before it answers. Saying the same thing again changes nothing; a real change rebuilds the stream's \
-pipeline if it runs, and its subscribers stay connected. Controls are set on the running camera, without an interruption. What is not given \
+pipeline if it runs, and its subscribers stay connected. Controls are set on the running camera, and --on-violation is taken over, without an interruption. What is not given \
 goes back to its default; controls that are not given stay as they are.
 
 Examples:
@@ -160,9 +160,21 @@ pub(crate) struct Configure {
     /// Subscribers that the stream has buffers for, 1 to 64 [default: 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) max_subscribers: Option<u32>,
+    /// What to do when something in the service maps the stream's frames [default: report]
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) on_violation: Option<OnViolation>,
     /// Camera control to set, as `mosctl devices` lists them; may be given several times
     #[arg(long = "control", value_name = "NAME=VALUE", value_parser = args::control)]
     pub(crate) controls: Vec<(String, i64)>,
+}
+
+/// What a stream does when the CPU reached for its pixels.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum OnViolation {
+    /// Count and tell it; the stream goes on
+    Report,
+    /// End the stream as failed, until it is reset or started
+    Stop,
 }
 
 #[derive(Debug, Args)]

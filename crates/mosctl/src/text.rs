@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use mos_camera_api::v1::{
-    Capability, Control, ControlKind, Framerate, NormalisePlan, Size, State, StreamConfig,
-    Transport,
+    Capability, Control, ControlKind, Framerate, NormalisePlan, OnViolation, Size, State,
+    StreamConfig, Transport, Violations,
 };
 
 /// A dash where there is nothing to say.
@@ -184,8 +184,12 @@ pub(crate) fn config(config: &StreamConfig) -> String {
     let controls = controls.iter().fold(String::new(), |text, (name, value)| {
         format!("{text}, {name} {value}")
     });
+    let stops = match config.on_violation() {
+        OnViolation::Stop => ", stops on a violation",
+        OnViolation::Report | OnViolation::Unspecified => "",
+    };
     format!(
-        "device {}, size {}, framerate {}, first frame within {}, then one every {}, {} subscribers{controls}",
+        "device {}, size {}, framerate {}, first frame within {}, then one every {}, {} subscribers{stops}{controls}",
         config.device,
         or_any(size(config.size.as_ref())),
         or_any(framerate(config.framerate.as_ref())),
@@ -193,6 +197,19 @@ pub(crate) fn config(config: &StreamConfig) -> String {
         proto_duration(config.steady_timeout.as_ref()),
         config.max_subscribers,
     )
+}
+
+/// `2 frames refused, 1 map refused, 3 mapped dma-bufs found`; empty without any.
+pub(crate) fn violations(violations: &Violations) -> String {
+    let parts = [
+        (violations.refused_frames, "frame", "refused"),
+        (violations.refused_maps, "map", "refused"),
+        (violations.mapped_dmabufs, "mapped dma-buf", "found"),
+    ];
+    let told = parts.iter().filter(|(n, ..)| *n > 0);
+    told.map(|(n, thing, what)| format!("{} {what}", count(*n, thing)))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// `1 stream`, `2 streams`.
@@ -285,10 +302,28 @@ mod tests {
             steady_timeout: seconds(5),
             max_subscribers: 8,
             controls: [("hue".to_owned(), -3), ("gain".to_owned(), 7)].into(),
+            on_violation: OnViolation::Stop.into(),
         };
         assert_eq!(
             super::config(&config),
-            "device test:front, size 640x480, framerate the device's choice, first frame within 45 s, then one every 5 s, 8 subscribers, gain 7, hue -3"
+            "device test:front, size 640x480, framerate the device's choice, first frame within 45 s, then one every 5 s, 8 subscribers, stops on a violation, gain 7, hue -3"
+        );
+    }
+
+    #[test]
+    fn violations_read_as_a_list_of_what_there_was() {
+        let some = |refused_frames, refused_maps, mapped_dmabufs| {
+            violations(&Violations {
+                refused_frames,
+                refused_maps,
+                mapped_dmabufs,
+            })
+        };
+        assert_eq!(some(0, 0, 0), "");
+        assert_eq!(some(0, 1, 0), "1 map refused");
+        assert_eq!(
+            some(1, 20, 2),
+            "1 frame refused, 20 maps refused, 2 mapped dma-bufs found"
         );
     }
 

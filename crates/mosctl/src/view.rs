@@ -220,6 +220,8 @@ pub(crate) struct Config {
     first_frame_timeout_ms: Option<u64>,
     steady_timeout_ms: Option<u64>,
     max_subscribers: u32,
+    /// `report` or `stop`.
+    on_violation: String,
     controls: std::collections::BTreeMap<String, i64>,
 }
 
@@ -232,6 +234,7 @@ impl From<&v1::StreamConfig> for Config {
             first_frame_timeout_ms: millis(c.first_frame_timeout.as_ref()),
             steady_timeout_ms: millis(c.steady_timeout.as_ref()),
             max_subscribers: c.max_subscribers,
+            on_violation: text::enum_name(c.on_violation().as_str_name(), "ON_VIOLATION_"),
             controls: c.controls.clone().into_iter().collect(),
         }
     }
@@ -304,6 +307,7 @@ struct Counters {
     copied: u64,
     violations: u64,
     corrupt: u64,
+    violations_by_kind: Option<Violations>,
     last_frame_age_ms: Option<u64>,
     fps: f64,
 }
@@ -316,6 +320,7 @@ impl From<&v1::FrameCounters> for Counters {
             copied: c.copied,
             violations: c.violations,
             corrupt: c.corrupt,
+            violations_by_kind: c.violations_by_kind.as_ref().map(Violations::from),
             last_frame_age_ms,
             fps: c.fps,
         }
@@ -425,6 +430,24 @@ impl From<&v1::ExplainDeviceResponse> for Explanation {
     }
 }
 
+/// How often the contract was broken, by kind.
+#[derive(Debug, Serialize)]
+struct Violations {
+    refused_frames: u64,
+    refused_maps: u64,
+    mapped_dmabufs: u64,
+}
+
+impl From<&v1::Violations> for Violations {
+    fn from(v: &v1::Violations) -> Self {
+        Self {
+            refused_frames: v.refused_frames,
+            refused_maps: v.refused_maps,
+            mapped_dmabufs: v.mapped_dmabufs,
+        }
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct Subscriber {
     id: u64,
@@ -513,6 +536,7 @@ struct Service {
     state_problem: Option<String>,
     hotplug: String,
     hotplug_detail: Option<String>,
+    violations: u64,
 }
 
 impl From<&v1::ServiceStatus> for Service {
@@ -526,6 +550,7 @@ impl From<&v1::ServiceStatus> for Service {
             state_problem: non_empty(&s.state_problem),
             hotplug: s.hotplug.clone(),
             hotplug_detail: non_empty(&s.hotplug_detail),
+            violations: s.violations,
         }
     }
 }
@@ -578,6 +603,12 @@ enum EventKind {
     Lagged {
         lost: u64,
     },
+    Violation {
+        stream: Option<String>,
+        kind: String,
+        count: u64,
+        detail: String,
+    },
     /// An event of a newer service.
     Unknown,
 }
@@ -612,6 +643,12 @@ impl From<&v1::event::Kind> for EventKind {
                 skipped: d.skipped,
             },
             Kind::Lagged(l) => Self::Lagged { lost: l.lost },
+            Kind::Violation(v) => Self::Violation {
+                stream: non_empty(&v.stream),
+                kind: text::enum_name(v.kind().as_str_name(), "VIOLATION_KIND_"),
+                count: v.count,
+                detail: v.detail.clone(),
+            },
         }
     }
 }

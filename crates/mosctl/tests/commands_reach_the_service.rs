@@ -27,9 +27,9 @@ use mos_camera_api::v1::{
     Capability, CaptureFormat, ConfigureStreamRequest, ConfigureStreamResponse, Device,
     ErrorDetail, Event, ExplainDeviceRequest, ExplainDeviceResponse, FrameMemory, Framerate,
     GetStatusRequest, GetStatusResponse, Health, Lagged, ListDevicesRequest, ListDevicesResponse,
-    NormalisePlan, PlanProblem, RejectedPlan, ResetCaptureRequest, ResetCaptureResponse,
-    ServiceStatus, Size, StartCaptureRequest, StartCaptureResponse, State, StateChanged,
-    StopCaptureRequest, StopCaptureResponse, StreamConfig, StreamStatus, Transport,
+    NormalisePlan, OnViolation, PlanProblem, RejectedPlan, ResetCaptureRequest,
+    ResetCaptureResponse, ServiceStatus, Size, StartCaptureRequest, StartCaptureResponse, State,
+    StateChanged, StopCaptureRequest, StopCaptureResponse, StreamConfig, StreamStatus, Transport,
     WatchEventsRequest, event,
 };
 use rustix::process::Signal;
@@ -441,6 +441,8 @@ fn a_configuration_arrives_as_it_was_typed() {
         "250ms",
         "--max-subscribers",
         "3",
+        "--on-violation",
+        "stop",
         "--control",
         "gain=7",
         "--control",
@@ -463,6 +465,7 @@ fn a_configuration_arrives_as_it_was_typed() {
         steady_timeout: duration(0, 250_000_000),
         max_subscribers: 3,
         controls: [("gain".to_owned(), 7), ("hue".to_owned(), -3)].into(),
+        on_violation: OnViolation::Stop.into(),
     };
     let got = service.script.configured.lock().unwrap().take().unwrap();
     assert_eq!((got.stream.as_str(), got.config), ("front", Some(expected)));

@@ -2,6 +2,7 @@
 
 use gst::prelude::*;
 use gstmos::mosframesink::SinkStats;
+use gstmos::mosnv12contract::MosNv12Contract;
 use mos_camera_core::Framerate;
 use mos_camera_core::plan::Plan;
 
@@ -18,8 +19,12 @@ pub struct Stats {
     pub picture: Option<Picture>,
     /// What the frames' memory is, as the gate found it.
     pub memory: Memory,
-    /// Frames that broke the contract.
-    pub violations: u64,
+    /// Caps and frames that broke the contract and were refused.
+    pub refused_frames: u64,
+    /// Attempts to map or copy frames behind the gate, which were refused.
+    pub refused_maps: u64,
+    /// The last of them: the thread and what it wanted, such as `queue0:src: read`.
+    pub last_map: Option<String>,
     /// Frames that were dropped before the gate because they were broken.
     pub corrupt: u64,
     /// What was published and to whom; `None` while stopped.
@@ -75,7 +80,9 @@ pub(super) fn take(pipeline: &CapturePipeline) -> Stats {
             .static_pad("sink")
             .and_then(|pad| picture(&pad)),
         memory: Memory::from_name(&memory_name(&pipeline.gate)),
-        violations: pipeline.gate.property("violations"),
+        refused_frames: pipeline.gate.property("violations"),
+        refused_maps: pipeline.gate.property("refused-maps"),
+        last_map: pipeline.gate.property("last-map"),
         corrupt: pipeline.corrupt.count(),
         bus: pipeline.sink.stats(),
         chain: pipeline.chain.clone(),
@@ -83,7 +90,7 @@ pub(super) fn take(pipeline: &CapturePipeline) -> Stats {
     }
 }
 
-fn memory_name(gate: &gst::Element) -> String {
+fn memory_name(gate: &MosNv12Contract) -> String {
     gate.property::<Option<String>>("memory")
         .unwrap_or_default()
 }

@@ -1,6 +1,7 @@
 //! Camera controls: what a node has, and setting them (Documentation/userspace-api/media/v4l/control.rst).
 
 use std::io;
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use linuxvideo::Device;
@@ -79,14 +80,43 @@ pub(super) fn list(node: &Device) -> io::Result<Vec<Control>> {
 }
 
 fn described(node: &Device) -> io::Result<Vec<(Cid, Control)>> {
-    let mut found = Vec::new();
+    let mut found: Vec<_> = brightness(node)?
+        .map(|control| (Cid::BRIGHTNESS, control))
+        .into_iter()
+        .collect();
     for described in node.controls() {
         let described = described?;
+        if described.id() == Cid::BRIGHTNESS {
+            continue;
+        }
         if let Some(kind) = kind(node, &described)? {
             found.push((described.id(), control(&described, kind)));
         }
     }
     Ok(found)
+}
+
+/// The first of all controls: `linuxvideo` 0.3.5 asks for those that come after it (`V4L2_CTRL_FLAG_NEXT_CTRL`).
+fn brightness(node: &Device) -> io::Result<Option<Control>> {
+    /// `V4L2_CID_BRIGHTNESS` (linux/v4l2-controls.h).
+    const ID: u32 = 0x0098_0900;
+    /// `V4L2_CTRL_FLAG_DISABLED` and `V4L2_CTRL_FLAG_READ_ONLY` (linux/videodev2.h).
+    const DISABLED: u32 = 1;
+    const READ_ONLY: u32 = 4;
+    let asked = match gstmos::v4l2::query_control(node.as_fd(), ID) {
+        Ok(asked) => asked,
+        Err(error) if node::is_refusal(&error) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    Ok((asked.flags & DISABLED == 0).then(|| Control {
+        name: "brightness".to_owned(),
+        kind: ControlKind::Integer,
+        min: i64::from(asked.minimum),
+        max: i64::from(asked.maximum),
+        step: i64::from(asked.step).max(1),
+        default: i64::from(asked.default_value),
+        read_only: asked.flags & READ_ONLY != 0,
+    }))
 }
 
 fn kind(node: &Device, described: &ControlDesc) -> io::Result<Option<ControlKind>> {

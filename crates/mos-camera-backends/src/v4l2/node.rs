@@ -242,7 +242,7 @@ fn rate_of(interval: Fract) -> Option<Framerate> {
 }
 
 /// `EINVAL` or `ENOTTY`: the driver does not know the question, or has no answer.
-fn is_refusal(error: &io::Error) -> bool {
+pub(super) fn is_refusal(error: &io::Error) -> bool {
     use rustix::io::Errno;
     [Errno::INVAL, Errno::NOTTY]
         .map(|errno| Some(errno.raw_os_error()))

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mos_camera_core::{
-    DeviceId, Framerate, RtspSource, RtspTransport, Secret, SourceConfig, StreamConfig, StreamName,
+    DeviceId, Framerate, OnViolation, RtspSource, RtspTransport, Secret, SourceConfig,
+    StreamConfig, StreamName,
 };
 use mos_camera_core::{TestPattern, TestSource, Transport, V4l2Source};
 use serde::Deserialize;
@@ -58,6 +59,7 @@ pub(super) struct CameraTable {
     first_frame_timeout_ms: Option<Spanned<u64>>,
     steady_timeout_ms: Option<Spanned<u64>>,
     max_subscribers: Option<Spanned<u32>>,
+    on_violation: Option<OnViolation>,
     #[serde(default)]
     controls: BTreeMap<String, ControlValue>,
 }
@@ -334,6 +336,7 @@ impl CameraTable {
                 .iter()
                 .map(|(name, value)| (name.clone(), i64::from(*value)))
                 .collect(),
+            on_violation: self.on_violation.unwrap_or(default.on_violation),
             ..default
         })
     }

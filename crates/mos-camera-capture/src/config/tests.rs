@@ -3,7 +3,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use mos_camera_core::{RtspTransport, TestPattern, Transport};
+use mos_camera_core::{OnViolation, RtspTransport, TestPattern, Transport};
 use serde::de::{Deserialize, Deserializer, Visitor};
 
 use super::file::{CameraTable, File, Rtsp, Service, Test, V4l2};
@@ -47,6 +47,7 @@ fn every_key_is_read() {
         first_frame_timeout_ms = 1000
         steady_timeout_ms = 2000
         max_subscribers = 3
+        on_violation = "stop"
         start = false
         test = { pattern = "smpte" }
         [cameras.door.rtsp]
@@ -74,8 +75,12 @@ fn every_key_is_read() {
     let front = camera(&config, "front").stream.unwrap();
     assert!(!front.start);
     assert_eq!(
-        (front.config.size, front.config.max_subscribers),
-        (Some((1280, 720)), 3)
+        (
+            front.config.size,
+            front.config.max_subscribers,
+            front.config.on_violation
+        ),
+        (Some((1280, 720)), 3, OnViolation::Stop)
     );
     assert_eq!(front.config.framerate.unwrap().to_string(), "30000/1001");
     assert_eq!(front.config.first_frame_timeout, Duration::from_secs(1));

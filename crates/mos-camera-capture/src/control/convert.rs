@@ -11,12 +11,13 @@ use mos_camera_core::{
     Capability, Control, Device, DeviceId, Fault, FaultKind, Framerate, Health, MenuItem, Rates,
     Sizes,
 };
-use mos_camera_core::{StreamConfig, StreamName, Transport};
+use mos_camera_core::{OnViolation, StreamConfig, StreamName, Transport};
 
 use super::fail::BadField;
 use super::service::BUILD;
 use crate::engine::{
-    Event, EventKind, Hotplug, Memory, StreamStats, StreamStatus, SubscriberStats,
+    Event, EventKind, Hotplug, Memory, StreamStats, StreamStatus, SubscriberStats, ViolationKind,
+    Violations,
 };
 
 /// A stream's name as a request gives it in `field`.
@@ -119,8 +120,23 @@ pub fn config_from(config: Option<v1::StreamConfig>) -> Result<StreamConfig, Bad
             config.max_subscribers
         },
         controls: config.controls.into_iter().collect(),
+        on_violation: on_violation_from(config.on_violation)?,
         ..default
     })
+}
+
+/// A value that this service does not know is refused: it may have been meant to stop the stream.
+fn on_violation_from(value: i32) -> Result<OnViolation, BadField> {
+    use v1::OnViolation as Asked;
+    match Asked::try_from(value) {
+        Ok(Asked::Unspecified | Asked::Report) => Ok(OnViolation::Report),
+        Ok(Asked::Stop) => Ok(OnViolation::Stop),
+        Err(_) => Err(bad(
+            "config.on_violation",
+            "INVALID_ON_VIOLATION",
+            format!("{value} is nothing that can be done on a violation"),
+        )),
+    }
 }
 
 fn framerate_from(field: &'static str, rate: v1::Framerate) -> Result<Framerate, BadField> {
@@ -159,6 +175,14 @@ pub fn config(config: &StreamConfig) -> v1::StreamConfig {
         steady_timeout: Some(proto_duration(config.steady_timeout)),
         max_subscribers: config.max_subscribers,
         controls: config.controls.clone().into_iter().collect(),
+        on_violation: on_violation(config.on_violation).into(),
+    }
+}
+
+const fn on_violation(on: OnViolation) -> v1::OnViolation {
+    match on {
+        OnViolation::Report => v1::OnViolation::Report,
+        OnViolation::Stop => v1::OnViolation::Stop,
     }
 }
 
@@ -455,10 +479,27 @@ fn frames(stats: &StreamStats) -> v1::FrameCounters {
     v1::FrameCounters {
         published: stats.published,
         copied: stats.copied,
-        violations: stats.violations,
+        violations: stats.violations.total(),
+        violations_by_kind: Some(violations(stats.violations)),
         corrupt: stats.corrupt,
         last_frame_age: stats.last_frame_age.map(proto_duration),
         fps: stats.fps,
+    }
+}
+
+const fn violations(violations: Violations) -> v1::Violations {
+    v1::Violations {
+        refused_frames: violations.refused_frames,
+        refused_maps: violations.refused_maps,
+        mapped_dmabufs: violations.mapped_dmabufs,
+    }
+}
+
+const fn violation_kind(kind: ViolationKind) -> v1::ViolationKind {
+    match kind {
+        ViolationKind::RefusedFrame => v1::ViolationKind::RefusedFrame,
+        ViolationKind::RefusedMap => v1::ViolationKind::RefusedMap,
+        ViolationKind::MappedDmabuf => v1::ViolationKind::MappedDmabuf,
     }
 }
 
@@ -511,6 +552,17 @@ pub fn event(event: &Event) -> v1::Event {
             name: name.clone(),
             recalled: lost.recalled,
             skipped: lost.skipped,
+        }),
+        EventKind::Violation {
+            stream,
+            kind,
+            count,
+            detail,
+        } => Kind::Violation(v1::Violation {
+            stream: stream.as_ref().map(ToString::to_string).unwrap_or_default(),
+            kind: violation_kind(*kind).into(),
+            count: *count,
+            detail: detail.clone(),
         }),
     };
     v1::Event {

@@ -16,7 +16,8 @@ use tracing::{info, warn};
 use super::clock::Clock;
 use super::desired::needs_rebuild;
 use super::event::{Event, EventKind};
-use super::monitor::Monitor;
+use super::monitor::{Breach, Monitor};
+use super::violations::{Violations, ends_stream, fault};
 use super::worker::{Job, Worker};
 
 /// How often a running stream's counters are looked at.
@@ -248,7 +249,8 @@ impl Actor {
     fn sample(&mut self) {
         self.note_frames();
         let now = self.around.clock.now();
-        for drops in self.around.monitor.sample(now) {
+        let sample = self.around.monitor.sample(now);
+        for drops in sample.drops {
             let kind = EventKind::Drops {
                 stream: self.name.clone(),
                 subscriber: drops.subscriber,
@@ -257,6 +259,40 @@ impl Actor {
             };
             self.emit(kind);
         }
+        for breach in sample.breaches {
+            self.tell_breach(breach);
+        }
+        if let Some((generation, new)) = sample.new {
+            self.judge(generation, new);
+        }
+    }
+
+    fn tell_breach(&self, breach: Breach) {
+        let Breach {
+            kind,
+            count,
+            detail,
+        } = breach;
+        warn!(stream = %self.name, kind = kind.name(), count, last = detail, "the contract was broken");
+        self.emit(EventKind::Violation {
+            stream: Some(self.name.clone()),
+            kind,
+            count,
+            detail,
+        });
+    }
+
+    /// Ends the pipeline if it broke the contract and is to stop for that.
+    fn judge(&mut self, generation: u64, new: Violations) {
+        let on = self.config.as_ref().map(|config| config.on_violation);
+        let Some(kind) = ends_stream(on.unwrap_or_default(), new) else {
+            return;
+        };
+        let fault = fault(kind, new.of(kind), &self.around.monitor.detail(kind));
+        self.step(Input::Pipeline {
+            generation,
+            event: PipelineEvent::Fault(fault),
+        });
     }
 
     fn note_frames(&mut self) {

@@ -92,13 +92,14 @@ fn file_start(config: &Config, name: &StreamName) -> bool {
         .is_some_and(|stream| stream.start)
 }
 
-/// Whether going from one configuration to the other needs another pipeline; watchdogs do not, and controls are set on
-/// the running camera.
+/// Whether going from one configuration to the other needs another pipeline; watchdogs and what to do on a violation do not,
+/// and controls are set on the running camera.
 pub(super) fn needs_rebuild(old: &StreamConfig, new: &StreamConfig) -> bool {
     let built = |c: &StreamConfig| StreamConfig {
         first_frame_timeout: new.first_frame_timeout,
         steady_timeout: new.steady_timeout,
         controls: new.controls.clone(),
+        on_violation: new.on_violation,
         ..c.clone()
     };
     built(old) != *new
@@ -108,7 +109,7 @@ pub(super) fn needs_rebuild(old: &StreamConfig, new: &StreamConfig) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use mos_camera_core::{SourceConfig, TestSource, Transport};
+    use mos_camera_core::{OnViolation, SourceConfig, TestSource, Transport};
 
     use super::*;
     use crate::config::{Camera, FileStream};
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn only_watchdogs_change_without_a_rebuild() {
+    fn watchdogs_and_what_to_do_on_a_violation_change_without_a_rebuild() {
         let old = on("a", 640);
         let watchdogs = StreamConfig {
             steady_timeout: Duration::from_secs(1),
@@ -230,6 +231,11 @@ mod tests {
             ..old.clone()
         };
         assert!(!needs_rebuild(&old, &watchdogs));
+        let stops = StreamConfig {
+            on_violation: OnViolation::Stop,
+            ..old.clone()
+        };
+        assert!(!needs_rebuild(&old, &stops) && !needs_rebuild(&stops, &old));
         assert!(needs_rebuild(&old, &on("b", 640)));
         assert!(needs_rebuild(&old, &on("a", 320)));
         assert!(needs_rebuild(

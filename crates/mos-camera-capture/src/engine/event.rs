@@ -6,6 +6,7 @@ use mos_camera_core::lifecycle::State;
 use mos_camera_core::{Device, DeviceId, Fault, StreamName};
 
 use super::meter::Lost;
+use super::violations::ViolationKind;
 
 /// Something happened.
 #[derive(Debug, Clone)]
@@ -53,6 +54,17 @@ pub enum EventKind {
         /// How many.
         lost: Lost,
     },
+    /// The contract was broken since the last event of this stream and kind.
+    Violation {
+        /// The stream; none if no stream knows the dma-buf.
+        stream: Option<StreamName>,
+        /// How.
+        kind: ViolationKind,
+        /// How often.
+        count: u64,
+        /// The last of them.
+        detail: String,
+    },
 }
 
 impl Event {
@@ -64,12 +76,13 @@ impl Event {
         }
     }
 
-    /// The stream that it is about; none for devices.
+    /// The stream that it is about; none for devices and the service as a whole.
     pub const fn stream(&self) -> Option<&StreamName> {
         match &self.kind {
             EventKind::StateChanged { stream, .. } | EventKind::Drops { stream, .. } => {
                 Some(stream)
             }
+            EventKind::Violation { stream, .. } => stream.as_ref(),
             EventKind::DeviceAdded { .. } | EventKind::DeviceRemoved { .. } => None,
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// How far back the rate looks.
 pub(super) const WINDOW: Duration = Duration::from_secs(2);
 
-/// Shortest time between two drop reports of one subscriber.
+/// Shortest time between two reports of one kind: of one subscriber's drops, of one kind of violation.
 pub(super) const REPORT_EVERY: Duration = Duration::from_secs(1);
 
 /// Frames per second over the last [`WINDOW`].

@@ -8,11 +8,14 @@ mod error;
 mod event;
 mod hotplug;
 mod keeper;
+mod mappings;
 mod meter;
 mod monitor;
 mod roster;
 mod status;
+mod strays;
 mod stream;
+mod violations;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -31,6 +34,7 @@ pub use event::{Event, EventKind};
 pub use hotplug::Hotplug;
 pub use meter::Lost;
 pub use status::{Memory, SeenFormat, StreamStats, StreamStatus, SubscriberStats};
+pub use violations::{ViolationKind, Violations};
 
 use crate::config::Config;
 use crate::state::{Loaded, Store};
@@ -39,7 +43,9 @@ use catalogue::Catalogue;
 use clock::Clock;
 use desired::{Conflict, Desired, desired, needs_rebuild};
 use keeper::Keeper;
+use mappings::{Finding, LOOK_EVERY, Looker};
 use roster::Roster;
+use strays::Strays;
 
 /// Events that a watcher may be behind before it loses some.
 const EVENT_BACKLOG: usize = 1024;
@@ -59,6 +65,8 @@ struct Shared {
     starts: tokio::sync::Mutex<()>,
     events: broadcast::Sender<Event>,
     hotplug: watch::Sender<Hotplug>,
+    /// Mapped dma-bufs that no stream knows.
+    strays: Strays,
     stopping: AtomicBool,
     /// Turns true when every stream has ended.
     down: watch::Sender<bool>,
@@ -84,6 +92,8 @@ pub struct ServiceStatus {
     pub state_problem: Option<String>,
     /// How cameras that are plugged in are noticed.
     pub hotplug: Hotplug,
+    /// Mappings of dma-bufs that no stream knows.
+    pub violations: u64,
 }
 
 impl Engine {
@@ -117,6 +127,7 @@ impl Engine {
             starts: tokio::sync::Mutex::default(),
             events,
             hotplug: watch::Sender::new(Hotplug::default()),
+            strays: Strays::default(),
             stopping: AtomicBool::new(false),
             down: watch::Sender::new(false),
         };
@@ -127,6 +138,7 @@ impl Engine {
         engine.refresh_devices().await;
         engine.settle(&[]).await;
         tokio::spawn(follow(changes, Arc::downgrade(&engine.0)));
+        tokio::spawn(watch_mappings(Arc::downgrade(&engine.0)));
         engine
     }
 
@@ -466,6 +478,7 @@ impl Engine {
             frame_dir: self.0.roster.frame_dir().to_owned(),
             state_problem: self.0.keeper.problem(),
             hotplug: self.0.hotplug.borrow().clone(),
+            violations: self.0.strays.count(),
         }
     }
 
@@ -517,7 +530,62 @@ async fn follow(mut changes: hotplug::Changes, engine: Weak<Shared>) {
     }
 }
 
+/// Looks for mapped dma-bufs every now and then, until the engine is gone.
+async fn watch_mappings(engine: Weak<Shared>) {
+    let mut every = tokio::time::interval(LOOK_EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut looker = Looker::default();
+    loop {
+        every.tick().await;
+        let Some(engine) = engine.upgrade() else {
+            return;
+        };
+        let look = move || {
+            engine.look_for_mappings(&mut looker);
+            looker
+        };
+        match tokio::task::spawn_blocking(look).await {
+            Ok(same) => looker = same,
+            // Only a panic of the look leads here, or the runtime's end.
+            Err(error) => {
+                tracing::error!(%error, "mapped dma-bufs are not looked for any more: please report this");
+                return;
+            }
+        }
+    }
+}
+
 impl Shared {
+    fn look_for_mappings(&self, looker: &mut Looker) {
+        match looker.look(&self.roster.frame_memory()) {
+            Ok(findings) => findings.iter().for_each(|finding| self.count(finding)),
+            Err(error) => looker.complain(&error),
+        }
+        if let Some((count, detail)) = self.strays.due(self.clock.now()) {
+            let kind = ViolationKind::MappedDmabuf;
+            tracing::warn!(
+                kind = kind.name(),
+                count,
+                last = detail,
+                "the contract was broken: mapped dma-bufs of no stream"
+            );
+            self.emit(EventKind::Violation {
+                stream: None,
+                kind,
+                count,
+                detail,
+            });
+        }
+    }
+
+    /// The stream tells its own; a stream that is gone by now has nobody who would.
+    fn count(&self, finding: &Finding) {
+        let owner = finding.stream.as_ref();
+        if !owner.is_some_and(|name| self.roster.note_mapping(name, finding)) {
+            self.strays.note(finding);
+        }
+    }
+
     async fn refresh_devices(&self) {
         let changes = self.catalogue.refresh().await;
         for device in &changes.removed {

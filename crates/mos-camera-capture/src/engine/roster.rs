@@ -15,6 +15,7 @@ use super::clock::Clock;
 use super::desired::Desired;
 use super::error::EngineError;
 use super::event::Event;
+use super::mappings::{Finding, FrameMemory};
 use super::monitor::Monitor;
 use super::status::{StreamStats, StreamStatus};
 use super::stream::Stream;
@@ -268,6 +269,20 @@ impl Roster {
         for (_, stream) in self.all().into_iter().filter(|(_, stream)| of(stream)) {
             stream.tell_usable();
         }
+    }
+
+    /// The memory of every stream's frames.
+    pub(super) fn frame_memory(&self) -> Vec<(StreamName, FrameMemory)> {
+        let memory = |(name, stream): (_, Arc<Stream>)| (name, stream.monitor().frame_memory());
+        self.all().into_iter().map(memory).collect()
+    }
+
+    /// Counts a mapping of a stream's frames; false if there is no such stream any more.
+    pub(super) fn note_mapping(&self, name: &StreamName, finding: &Finding) -> bool {
+        let stream = self.get(name);
+        stream
+            .map(|stream| stream.monitor().note_mapping(finding))
+            .is_some()
     }
 
     /// Returns once every actor has answered.

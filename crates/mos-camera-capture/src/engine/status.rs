@@ -8,6 +8,7 @@ use mos_camera_core::plan::Plan;
 use mos_camera_core::{Fault, Framerate, StreamConfig, StreamName};
 
 use super::meter::Lost;
+use super::violations::Violations;
 
 /// What a stream is and does.
 #[derive(Debug, Clone)]
@@ -39,8 +40,8 @@ pub struct StreamStats {
     pub published: u64,
     /// Frames copied because their memory had no fd.
     pub copied: u64,
-    /// Frames refused by the contract's gate.
-    pub violations: u64,
+    /// Breaches of the contract since the service started.
+    pub violations: Violations,
     /// Broken pictures of the camera that were dropped.
     pub corrupt: u64,
     /// Age of the newest frame.

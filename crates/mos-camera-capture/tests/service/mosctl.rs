@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::bystander::Bystander;
-use crate::harness::{PATIENCE, Service, TWO_CAMERAS, binary};
+use crate::harness::{PATIENCE, Service, TWO_CAMERAS};
 
 /// A camera without a stream, and one that must not notice what is done to the first.
 const UNCONFIGURED: &str =
@@ -20,7 +20,7 @@ const UNCONFIGURED: &str =
 
 /// `mosctl` of this build, which lies beside the service: `cargo test` of the workspace makes both.
 fn binary() -> PathBuf {
-    let path = binary().with_file_name("mosctl");
+    let path = crate::harness::binary().with_file_name("mosctl");
     assert!(
         path.is_file(),
         "no {}: run the tests by `./x test`, which builds it, or `cargo build -p mosctl` first, with the profile of the tests",

@@ -1,6 +1,6 @@
 //! A running stream gets another configuration.
 
-use mos_camera_api::v1::State;
+use mos_camera_api::v1::{OnViolation, State};
 
 use crate::bystander::Bystander;
 use crate::harness::{PATIENCE, Service, TWO_CAMERAS, configure, stream_config};
@@ -25,6 +25,7 @@ async fn only_a_change_that_matters_rebuilds_the_pipeline() {
         seconds: 9,
         nanos: 0,
     });
+    patient.set_on_violation(OnViolation::Stop);
     assert!(
         !control
             .configure_stream(configure("subject", patient))
@@ -37,7 +38,12 @@ async fn only_a_change_that_matters_rebuilds_the_pipeline() {
     assert_eq!(
         (after.restarts, after.streaming_since),
         (0, before.streaming_since),
-        "watchdogs need no rebuild"
+        "watchdogs and what to do on a violation need no rebuild"
+    );
+    assert_eq!(
+        after.config.unwrap().on_violation(),
+        OnViolation::Stop,
+        "it is taken over all the same"
     );
 
     let mut subscriber = service.subscribe("subject", "reader");

@@ -125,6 +125,11 @@ async fn malformed_requests_name_the_field() {
             "MAX_SUBSCRIBERS_OUT_OF_RANGE",
         ),
         (
+            with(|c| c.on_violation = 99),
+            "config.on_violation",
+            "INVALID_ON_VIOLATION",
+        ),
+        (
             v1::ConfigureStreamRequest {
                 stream: "subject".to_owned(),
                 config: None,

@@ -34,13 +34,13 @@ async fn pluggings_cost_another_camera_no_frame_and_the_service_no_memory_and_no
     for cycle in 0..WARM_UP {
         one(&rig, &config, cycle).await;
     }
-    let before = Footprint::of(&rig);
+    let before = Footprint::of(&rig).await;
     let counter = Counter::start(&rig);
     for cycle in 0..cycles {
         one(&rig, &config, cycle).await;
     }
     let seen = counter.stop();
-    let after = Footprint::of(&rig);
+    let after = Footprint::of(&rig).await;
     println!(
         "{cycles} pluggings: the other camera's {} frames, {} lost; memory {} KiB, then {}; descriptors {}, then {}; threads {}, then {}",
         seen.frames,
@@ -85,7 +85,11 @@ struct Footprint {
 }
 
 impl Footprint {
-    fn of(rig: &Rig) -> Self {
+    /// Once nothing of the last pipeline is left.
+    async fn of(rig: &Rig) -> Self {
+        rig.service
+            .wait_for("usb", "end of the pipeline", |status| status.plan.is_none())
+            .await;
         let process = format!("/proc/{}", rig.service.pid().as_raw_nonzero().get());
         let status = fs::read_to_string(format!("{process}/status")).unwrap();
         let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -151,7 +155,7 @@ fn stamp(frame: &Frame) -> (u64, u64) {
 
 /// Frames lost between two: on the bus, or before it where the time between them has room for more than one.
 fn lost_between(last: (u64, u64), now: (u64, u64)) -> u64 {
-    const INTERVAL_NS: u64 = 100_000_000;
+    const INTERVAL_NS: u64 = 200_000_000;
     let on_the_bus = now.0 - last.0 - 1;
     let in_time = (now.1.saturating_sub(last.1) + INTERVAL_NS / 2) / INTERVAL_NS;
     on_the_bus.max(in_time.saturating_sub(1))

@@ -66,7 +66,7 @@ pub(crate) fn made_at(node: &Path) -> SystemTime {
     std::fs::metadata(node).unwrap().created().unwrap()
 }
 
-/// A service whose stream `other` shows vivid at 10 frames a second, with all that it tells since its start.
+/// A service whose stream `other` shows vivid at 5 frames a second, with all that it tells since its start.
 pub(crate) struct Rig {
     pub(crate) service: Service,
     pub(crate) told: Told,
@@ -80,7 +80,7 @@ impl Rig {
     pub(crate) async fn start_as(command: impl FnOnce(&Home) -> Command) -> Self {
         let vivid = vivid("vid-cap").remove(0);
         let home = Home::new(&format!(
-            "[cameras.other]\nwidth = 320\nheight = 180\nframerate = \"10\"\nv4l2 = {{ path = \"{}\" }}\n",
+            "[cameras.other]\nwidth = 320\nheight = 180\nframerate = \"5\"\nv4l2 = {{ path = \"{}\" }}\n",
             vivid.display()
         ));
         let command = command(&home);

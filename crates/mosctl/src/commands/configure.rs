@@ -6,7 +6,7 @@ use mos_camera_api::v1;
 use mos_camera_core::Framerate;
 
 use super::answer;
-use crate::cli::{Configure, Global};
+use crate::cli::{Configure, Global, OnViolation};
 use crate::exit::{Exit, Failure, Result};
 use crate::output::Out;
 use crate::{text, view};
@@ -46,6 +46,7 @@ fn config(args: &Configure) -> Result<v1::StreamConfig> {
         steady_timeout: args.steady_timeout.map(proto_duration).transpose()?,
         max_subscribers: args.max_subscribers.unwrap_or_default(),
         controls: args.controls.iter().cloned().collect(),
+        on_violation: args.on_violation.map_or(0, |on| on_violation(on).into()),
     })
 }
 
@@ -57,6 +58,13 @@ pub(super) const fn framerate(rate: Framerate) -> v1::Framerate {
     v1::Framerate {
         numerator: rate.num(),
         denominator: rate.den(),
+    }
+}
+
+const fn on_violation(on: OnViolation) -> v1::OnViolation {
+    match on {
+        OnViolation::Report => v1::OnViolation::Report,
+        OnViolation::Stop => v1::OnViolation::Stop,
     }
 }
 

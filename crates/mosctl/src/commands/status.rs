@@ -37,6 +37,11 @@ fn render(status: &GetStatusResponse, detailed: bool) -> String {
         .filter(|s| !s.state_is_fine())
         .filter_map(fault_line)
         .for_each(|line| text.push_str(&line));
+    status
+        .streams
+        .iter()
+        .filter_map(violations_line)
+        .for_each(|line| text.push_str(&line));
     if detailed {
         status
             .streams
@@ -67,6 +72,12 @@ fn service_line(service: &ServiceStatus) -> String {
             service.hotplug_detail
         )),
         _ => {}
+    }
+    if service.violations > 0 {
+        line.push_str(&format!(
+            "The service has mapped dma-bufs that are no stream's: {} so far (its log names them)\n",
+            service.violations
+        ));
     }
     line.push('\n');
     line
@@ -144,6 +155,16 @@ fn fault_line(s: &StreamStatus) -> Option<String> {
     }
     line.push('\n');
     Some(line)
+}
+
+/// Breaches of the contract are never fine, whatever the stream does now.
+fn violations_line(s: &StreamStatus) -> Option<String> {
+    let frames = s.frames.as_ref()?;
+    let kinds = text::violations(&frames.violations_by_kind.unwrap_or_default());
+    (frames.violations > 0).then(|| {
+        let count = text::count(frames.violations, "violation");
+        format!("\n{}: {count} of the contract: {kinds}\n", s.stream)
+    })
 }
 
 /// A camera that never was there has no fault yet; say what is waited for.
@@ -233,8 +254,11 @@ fn format_text(s: &StreamStatus) -> String {
 fn counters(s: &StreamStatus) -> String {
     let f = s.frames.unwrap_or_default();
     format!(
-        "{} published, {} copied, {} refused by the contract, {} broken",
-        f.published, f.copied, f.violations, f.corrupt
+        "{} published, {} copied, {}, {} broken",
+        f.published,
+        f.copied,
+        text::count(f.violations, "violation"),
+        f.corrupt
     )
 }
 
@@ -272,6 +296,7 @@ fn subscribers(subscribers: &[Subscriber]) -> String {
 mod tests {
     use mos_camera_api::v1::{
         FrameCounters, Framerate, Memory, NormalisePlan, Size, State, StreamConfig, VideoFormat,
+        Violations,
     };
 
     use super::*;
@@ -399,7 +424,7 @@ door: no answer from cam:554 (check its power); attempt 4 failed, next in 700 ms
             "  format       NV12 640x480 at 30 fps in memfd, epoch 1\n",
             "  elements     videotestsrc ! mosframesink\n",
             "  bus socket   /run/x/front.sock\n",
-            "  frames       100 published, 0 copied, 0 refused by the contract, 3 broken\n",
+            "  frames       100 published, 0 copied, 0 violations, 3 broken\n",
             "  plan         NV12 640x480 at 30 fps -> NV12 in memfds\n",
             "  per frame    no copy, software (development build only)\n",
             "  SUBSCRIBER   PID  WINDOW  HOLD  OFFERED  CLAIMED  DROPPED  HELD\n",
@@ -407,6 +432,39 @@ door: no answer from cam:554 (check its power); attempt 4 failed, next in 700 ms
         ] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
+    }
+
+    #[test]
+    fn violations_are_told_also_of_a_stream_that_streams() {
+        let mut broken = streaming();
+        broken.frames = Some(FrameCounters {
+            violations: 3,
+            violations_by_kind: Some(Violations {
+                refused_maps: 2,
+                mapped_dmabufs: 1,
+                ..Violations::default()
+            }),
+            ..FrameCounters::default()
+        });
+        let service = ServiceStatus {
+            state_saved: true,
+            violations: 7,
+            ..ServiceStatus::default()
+        };
+        let text = render(
+            &GetStatusResponse {
+                service: Some(service),
+                streams: vec![broken],
+            },
+            false,
+        );
+        for part in [
+            "\nfront: 3 violations of the contract: 2 maps refused, 1 mapped dma-buf found\n",
+            "mapped dma-bufs that are no stream's: 7 so far",
+        ] {
+            assert!(text.contains(part), "{part} in\n{text}");
+        }
+        assert_eq!(violations_line(&streaming()), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use mos_camera_api::client;
 use mos_camera_api::v1::event::Kind;
-use mos_camera_api::v1::{Event, WatchEventsRequest};
+use mos_camera_api::v1::{Event, Violation, WatchEventsRequest};
 use mos_camera_core::StreamName;
 use tonic::Streaming;
 
@@ -48,6 +48,7 @@ struct Seen {
     changes: u64,
     devices: u64,
     drops: BTreeMap<String, u64>,
+    violations: u64,
     lost: u64,
 }
 
@@ -59,6 +60,7 @@ impl Seen {
             Some(Kind::Drops(d)) => {
                 *self.drops.entry(d.stream.clone()).or_default() += d.recalled + d.skipped;
             }
+            Some(Kind::Violation(v)) => self.violations += v.count,
             Some(Kind::Lagged(l)) => self.lost += l.lost,
             Some(Kind::Snapshot(_)) | None => {}
         }
@@ -74,6 +76,9 @@ impl Seen {
                 .iter()
                 .map(|(stream, n)| format!("{} of {stream}", text::count(*n, "drop"))),
         );
+        if self.violations > 0 {
+            parts.push(text::count(self.violations, "violation"));
+        }
         if self.lost > 0 {
             parts.push(format!("{} missed", text::count(self.lost, "event")));
         }
@@ -118,12 +123,27 @@ fn render(event: &Event) -> String {
                 text::count(d.recalled + d.skipped, "frame")
             )
         }
+        Some(Kind::Violation(v)) => violation(v),
         Some(Kind::Lagged(l)) => format!(
             "{} lost: this watcher was too slow",
             text::count(l.lost, "event")
         ),
     };
     format!("{at}  {what}\n")
+}
+
+fn violation(violation: &Violation) -> String {
+    let kind = text::enum_name(violation.kind().as_str_name(), "VIOLATION_KIND_").replace('_', " ");
+    let whose = match violation.stream.as_str() {
+        "" => "the service",
+        stream => stream,
+    };
+    let last = match violation.detail.as_str() {
+        "" => String::new(),
+        detail => format!("; the last: {detail}"),
+    };
+    let times = text::count(violation.count, "time");
+    format!("{whose}: the contract was broken {times} ({kind}){last}")
 }
 
 /// `12:03:04.567`, in UTC, out of `2026-01-02T12:03:04.567Z`.
@@ -140,7 +160,9 @@ fn time_of_day(time: &prost_types::Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use mos_camera_api::v1::{DeviceRemoved, Drops, Fault, Lagged, State, StateChanged};
+    use mos_camera_api::v1::{
+        DeviceRemoved, Drops, Fault, Lagged, State, StateChanged, ViolationKind,
+    };
 
     use super::*;
 
@@ -179,6 +201,15 @@ mod tests {
         }))
     }
 
+    fn violations(stream: &str, count: u64) -> Event {
+        event(Kind::Violation(Violation {
+            stream: stream.into(),
+            kind: ViolationKind::RefusedMap.into(),
+            count,
+            detail: "queue0:src: read".into(),
+        }))
+    }
+
     #[test]
     fn an_event_is_one_line_with_its_reason() {
         assert_eq!(
@@ -188,6 +219,13 @@ mod tests {
         assert_eq!(
             render(&drops(1)),
             "03:04:05.067  front: subscriber slow lost 1 frame\n"
+        );
+        assert_eq!(
+            render(&violations("front", 3)),
+            "03:04:05.067  front: the contract was broken 3 times (refused map); the last: queue0:src: read\n"
+        );
+        assert!(
+            render(&violations("", 1)).contains("the service: the contract was broken 1 time ")
         );
         assert_eq!(
             render(&Event::default()),
