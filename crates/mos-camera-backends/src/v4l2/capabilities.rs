@@ -1,5 +1,6 @@
 //! What a node offers, read from the caps that `v4l2src` probed.
 
+use mos_camera_core::plan::MAX_SIDE;
 use mos_camera_core::{Capability, Framerate, Range, Rates, Sizes};
 
 /// The capabilities in caps; formats that name no size or rate are left out.
@@ -45,6 +46,11 @@ pub(super) fn add(found: &mut Vec<Capability>, new: Capability) {
     }
 }
 
+/// Descriptors may lie: nothing has no pixels, and nothing has more than [`MAX_SIDE`] in a row.
+pub(super) const fn is_sane(side: u32) -> bool {
+    side > 0 && side <= MAX_SIDE
+}
+
 /// A raw format by its name, anything else by its media type.
 fn formats(structure: &gst::StructureRef) -> Vec<String> {
     match structure.name().as_str() {
@@ -72,6 +78,9 @@ fn texts(structure: &gst::StructureRef, field: &str) -> Vec<String> {
 
 fn sizes(structure: &gst::StructureRef) -> Option<Sizes> {
     let (width, height) = (range(structure, "width")?, range(structure, "height")?);
+    if !is_sane(width.min) || !is_sane(height.min) {
+        return None;
+    }
     if width.min == width.max && height.min == height.max {
         return Some(Sizes::Discrete(vec![(width.min, height.min)]));
     }
@@ -189,5 +198,9 @@ mod tests {
     fn formats_without_size_or_rate_are_left_out() {
         assert!(shown("video/x-raw,format=NV12").is_empty());
         assert!(shown("video/mpegts").is_empty());
+        for absurd in ["0", "65535"] {
+            let caps = format!("video/x-raw,format=NV12,width={absurd},height=480,framerate=30/1");
+            assert!(shown(&caps).is_empty(), "{absurd}");
+        }
     }
 }

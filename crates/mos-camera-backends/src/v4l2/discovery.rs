@@ -126,15 +126,30 @@ fn see(backend: &V4l2Backend, node: Node) -> Seen {
 fn look(id: &DeviceId, path: &Path) -> Look {
     match node::look(id, path) {
         Look::Camera(found) if found.capabilities.is_empty() => match probe(id, path) {
-            Ok(Probe::Caps(caps)) => Look::Camera(Found {
-                capabilities: capabilities::read(&caps),
-                ..found
-            }),
+            Ok(Probe::Caps(caps)) => match capabilities::read(&caps) {
+                none if none.is_empty() => Look::Fault(offers_nothing(id, path)),
+                capabilities => Look::Camera(Found {
+                    capabilities,
+                    ..found
+                }),
+            },
             Ok(Probe::Fault(fault)) | Err(fault) => Look::Fault(fault),
             Ok(Probe::NoCapture) => Look::Other(Other::NoPictures),
         },
         look => look,
     }
+}
+
+/// The fault of a camera without a format that could be: its descriptors lie, or its driver knows none of its formats.
+fn offers_nothing(id: &DeviceId, path: &Path) -> Fault {
+    Fault::new(
+        FaultKind::Unsupported,
+        format!(
+            "{id}: {} offers no format with a size and a rate that could be",
+            path.display()
+        ),
+        "`v4l2-ctl --list-formats-ext` shows what its driver says; try it on another port, or with newer firmware",
+    )
 }
 
 /// Whether a node belongs in a list of cameras. An output does, for people look for their loopback device there.

@@ -168,7 +168,7 @@ fn formats(node: &Device, planes: Planes) -> io::Result<Vec<Capability>> {
             Ok(FrameSizes::Discrete(sizes)) => {
                 for size in &sizes {
                     let (width, height) = (size.width(), size.height());
-                    if is_sane(width) && is_sane(height) {
+                    if capabilities::is_sane(width) && capabilities::is_sane(height) {
                         let (sizes, rates) = (
                             Sizes::Discrete(vec![(width, height)]),
                             rates(node, format, width, height),
@@ -210,11 +210,6 @@ fn formats(node: &Device, planes: Planes) -> io::Result<Vec<Capability>> {
         }
     }
     Ok(found)
-}
-
-/// Descriptors may lie: nothing has no pixels, and nothing has more than [`MAX_SIDE`] in a row.
-const fn is_sane(side: u32) -> bool {
-    side > 0 && side <= MAX_SIDE
 }
 
 /// The rates of a size; none if the driver does not say.
