@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 use mos_camera_core::lifecycle::{
     Action, Input, Lifecycle, PipelineEvent, Snapshot, State, Timeouts,
 };
-use mos_camera_core::{BackoffPolicy, Fault, StreamConfig, StreamName};
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use mos_camera_core::{BackoffPolicy, Fault, FaultKind, StreamConfig, StreamName};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use tracing::{info, warn};
 
 use super::clock::Clock;
@@ -120,6 +120,8 @@ pub(super) struct Surroundings {
     pub clock: Clock,
     /// Where events go.
     pub events: broadcast::Sender<Event>,
+    /// Asks for a look at the devices.
+    pub look: Arc<Notify>,
     /// The stream's counters.
     pub monitor: Arc<Monitor>,
     /// Who does what may block.
@@ -194,6 +196,11 @@ impl Actor {
             Message::Present(false) => self.step(Input::Gone),
             Message::Usable => self.step(Input::Usable),
             Message::Pipeline { generation, event } => {
+                // The pipeline may notice before udev tells: the other streams and the watchers are to know as soon.
+                if matches!(&event, PipelineEvent::Fault(fault) if fault.kind == FaultKind::Absent)
+                {
+                    self.around.look.notify_one();
+                }
                 self.step(Input::Pipeline { generation, event });
             }
         }

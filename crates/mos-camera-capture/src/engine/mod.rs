@@ -26,7 +26,7 @@ use std::time::SystemTime;
 
 use mos_camera_core::plan::{self, Explanation};
 use mos_camera_core::{Device, DeviceId, FaultKind, StreamConfig, StreamName, Transport};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Notify, broadcast, watch};
 
 pub use catalogue::{Listing, Problem};
 pub use error::EngineError;
@@ -112,10 +112,12 @@ impl Engine {
         let clock = Clock::start();
         let (events, _) = broadcast::channel(EVENT_BACKLOG);
         let catalogue = Arc::new(catalogue);
+        let look = Arc::new(Notify::new());
         let roster = Roster::new(
             clock,
             Arc::clone(&catalogue),
             events.clone(),
+            Arc::clone(&look),
             &config.service,
         );
         let shared = Shared {
@@ -137,7 +139,7 @@ impl Engine {
         engine.0.hotplug.send_replace(changes.source().clone());
         engine.refresh_devices().await;
         engine.settle(&[]).await;
-        tokio::spawn(follow(changes, Arc::downgrade(&engine.0)));
+        tokio::spawn(follow(changes, look, Arc::downgrade(&engine.0)));
         tokio::spawn(watch_mappings(Arc::downgrade(&engine.0)));
         engine
     }
@@ -515,18 +517,19 @@ impl Engine {
     }
 }
 
-/// Looks for devices whenever the kernel says that some came, went or changed, until the engine is gone.
-async fn follow(mut changes: hotplug::Changes, engine: Weak<Shared>) {
+/// Looks for devices whenever the kernel says that some came, went or changed, or a stream asks, until the engine is gone.
+async fn follow(mut changes: hotplug::Changes, look: Arc<Notify>, engine: Weak<Shared>) {
+    let mut told = true;
     loop {
-        let change = changes.next().await;
+        tokio::select! {
+            change = changes.next(), if told => told = change.is_some(),
+            () = look.notified() => {}
+        }
         let Some(engine) = engine.upgrade() else {
             return;
         };
         engine.hotplug.send_replace(changes.source().clone());
-        match change {
-            Some(()) => engine.refresh_devices().await,
-            None => return,
-        }
+        engine.refresh_devices().await;
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 use futures::future::join_all;
 use mos_camera_core::lifecycle::{Input, Lifecycle, State};
 use mos_camera_core::{BackoffPolicy, DeviceId, StreamConfig, StreamName};
-use tokio::sync::{MutexGuard, OwnedMutexGuard, broadcast, mpsc};
+use tokio::sync::{MutexGuard, Notify, OwnedMutexGuard, broadcast, mpsc};
 
 use super::actor::{Command, Surroundings, View};
 use super::catalogue::Catalogue;
@@ -28,6 +28,7 @@ pub(super) struct Roster {
     clock: Clock,
     catalogue: Arc<Catalogue>,
     events: broadcast::Sender<Event>,
+    look: Arc<Notify>,
     bus: Arc<BusSettings>,
     streams: RwLock<Streams>,
     turns: Mutex<HashMap<StreamName, Weak<tokio::sync::Mutex<()>>>>,
@@ -47,12 +48,14 @@ impl Roster {
         clock: Clock,
         catalogue: Arc<Catalogue>,
         events: broadcast::Sender<Event>,
+        look: Arc<Notify>,
         service: &ServiceConfig,
     ) -> Self {
         Self {
             clock,
             catalogue,
             events,
+            look,
             bus: Arc::new(BusSettings::from(service)),
             streams: RwLock::default(),
             turns: Mutex::default(),
@@ -205,6 +208,7 @@ impl Roster {
         let around = Surroundings {
             clock: self.clock,
             events: self.events.clone(),
+            look: Arc::clone(&self.look),
             monitor,
             worker,
         };

@@ -2,7 +2,7 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use mos_camera_api::v1::{Health, ListDevicesRequest, State};
@@ -69,6 +69,17 @@ async fn a_camera_that_another_program_uses_is_busy_with_the_program_s_name() {
     assert_eq!(rig.cameras().await[0].health(), Health::Ready);
 }
 
+/// A copy of root's registry of GStreamer's plugins that others can read: to make one takes minutes under emulation.
+fn plugin_registry(folder: &Path) -> PathBuf {
+    let home = std::env::var_os("HOME").unwrap();
+    let cache = Path::new(&home).join(".cache/gstreamer-1.0");
+    let registry = std::fs::read_dir(cache).unwrap().flatten().next().unwrap();
+    let copy = folder.join("registry.bin");
+    std::fs::copy(registry.path(), &copy).unwrap();
+    std::fs::set_permissions(&copy, Permissions::from_mode(0o644)).unwrap();
+    copy
+}
+
 /// The service runs as another user, who may open vivid's node and not the camera's.
 #[tokio::test]
 async fn a_camera_that_may_not_be_opened_is_told_and_taken_up_once_it_may() {
@@ -78,6 +89,7 @@ async fn a_camera_that_may_not_be_opened_is_told_and_taken_up_once_it_may() {
     std::fs::set_permissions(&vivid("vid-cap")[0], Permissions::from_mode(0o666)).unwrap();
     let rig = Rig::start_as(|home| {
         std::fs::set_permissions(home.path(), Permissions::from_mode(0o777)).unwrap();
+        let registry = plugin_registry(home.path());
         let service = home.command();
         let mut command = Command::new("setpriv");
         command
@@ -87,7 +99,9 @@ async fn a_camera_that_may_not_be_opened_is_told_and_taken_up_once_it_may() {
                 "--clear-groups",
                 "env",
                 "HOME=/tmp",
+                "GST_REGISTRY_UPDATE=no",
             ])
+            .arg(format!("GST_REGISTRY={}", registry.display()))
             .arg(service.get_program())
             .args(service.get_args())
             .stdin(Stdio::null());

@@ -1,9 +1,11 @@
 //! Video nodes of `/dev`, by inotify(7).
 
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use tokio::io::unix::AsyncFd;
@@ -15,6 +17,8 @@ pub(super) struct Seen {
     pub(super) nodes: bool,
     /// One got another owner or mode.
     pub(super) permissions: bool,
+    /// One went, or came and may be opened by this process already: there is nothing to wait for.
+    pub(super) at_once: bool,
 }
 
 /// A watch on `/dev`.
@@ -61,7 +65,7 @@ fn drain(fd: &OwnedFd) -> io::Result<Seen> {
         match reader.next() {
             Ok(event) => {
                 read_any = true;
-                seen = seen.and(event.events(), event.file_name());
+                seen = seen.and(event.events(), event.file_name(), may_open);
             }
             Err(rustix::io::Errno::WOULDBLOCK) if read_any => return Ok(seen),
             Err(error) => return Err(error.into()),
@@ -71,14 +75,24 @@ fn drain(fd: &OwnedFd) -> io::Result<Seen> {
 
 impl Seen {
     /// With one event more. One without a name says that events were lost (`IN_Q_OVERFLOW`): anything may have happened.
-    fn and(self, event: ReadFlags, name: Option<&CStr>) -> Self {
+    fn and(self, event: ReadFlags, name: Option<&CStr>, may_open: impl Fn(&CStr) -> bool) -> Self {
         let ours = name.is_none_or(|name| name.to_bytes().starts_with(b"video"));
         let permissions = event.contains(ReadFlags::ATTRIB);
+        let nodes = ours && !permissions;
+        let came = event.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO);
+        let usable = !came || name.is_none_or(may_open);
         Self {
-            nodes: self.nodes || (ours && !permissions),
+            nodes: self.nodes || nodes,
             permissions: self.permissions || (ours && permissions),
+            at_once: self.at_once || (nodes && usable),
         }
     }
+}
+
+fn may_open(name: &CStr) -> bool {
+    use rustix::fs::Access;
+    let node = Path::new("/dev").join(OsStr::from_bytes(name.to_bytes()));
+    rustix::fs::access(node, Access::READ_OK | Access::WRITE_OK).is_ok()
 }
 
 #[cfg(test)]
@@ -87,16 +101,60 @@ mod tests {
 
     #[test]
     fn only_video_nodes_count_unless_events_were_lost() {
-        let seen = |nodes, permissions| Seen { nodes, permissions };
-        for (event, name, expected) in [
-            (ReadFlags::CREATE, Some(c"video0"), seen(true, false)),
-            (ReadFlags::DELETE, Some(c"video12"), seen(true, false)),
-            (ReadFlags::ATTRIB, Some(c"video0"), seen(false, true)),
-            (ReadFlags::CREATE, Some(c"media0"), seen(false, false)),
-            (ReadFlags::ATTRIB, Some(c"null"), seen(false, false)),
-            (ReadFlags::QUEUE_OVERFLOW, None, seen(true, false)),
+        let seen = |nodes, permissions, at_once| Seen {
+            nodes,
+            permissions,
+            at_once,
+        };
+        for (event, name, openable, expected) in [
+            (
+                ReadFlags::CREATE,
+                Some(c"video0"),
+                true,
+                seen(true, false, true),
+            ),
+            (
+                ReadFlags::CREATE,
+                Some(c"video0"),
+                false,
+                seen(true, false, false),
+            ),
+            (
+                ReadFlags::DELETE,
+                Some(c"video12"),
+                false,
+                seen(true, false, true),
+            ),
+            (
+                ReadFlags::ATTRIB,
+                Some(c"video0"),
+                true,
+                seen(false, true, false),
+            ),
+            (
+                ReadFlags::CREATE,
+                Some(c"media0"),
+                true,
+                seen(false, false, false),
+            ),
+            (
+                ReadFlags::ATTRIB,
+                Some(c"null"),
+                true,
+                seen(false, false, false),
+            ),
+            (
+                ReadFlags::QUEUE_OVERFLOW,
+                None,
+                false,
+                seen(true, false, true),
+            ),
         ] {
-            assert_eq!(Seen::default().and(event, name), expected, "{event:?}");
+            assert_eq!(
+                Seen::default().and(event, name, |_| openable),
+                expected,
+                "{event:?}"
+            );
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Cameras that come and go, as the kernel tells.
 //!
-//! udev is asked where it runs: its events come when its rules have given a node its permissions. Where it does not run
+//! udev is asked where it runs: its events come when its rules have given a node its permissions. A node that this process
+//! may open without them, or that is gone, is not waited for: devtmpfs tells of it first. Where udev does not run
 //! (containers, small systems), or where its events do not arrive (its netlink group does not reach into the network
 //! namespace of a container that only has `/run/udev` mounted), inotify(7) on `/dev` is the source: devtmpfs makes and
 //! removes the nodes there itself.

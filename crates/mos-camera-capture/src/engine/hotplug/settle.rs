@@ -64,7 +64,11 @@ impl Settle {
                     udev_owes: false,
                 });
                 waiting.udev_owes |= seen.nodes;
-                Due::Nothing
+                if seen.at_once {
+                    Due::Look
+                } else {
+                    Due::Nothing
+                }
             }
             Told::Time => match self.waiting.take_if(|waiting| waiting.until <= now) {
                 Some(Waiting {
@@ -84,14 +88,22 @@ mod tests {
     const NODE: Told = Told::Inotify(Seen {
         nodes: true,
         permissions: false,
+        at_once: false,
+    });
+    const USABLE: Told = Told::Inotify(Seen {
+        nodes: true,
+        permissions: false,
+        at_once: true,
     });
     const PERMISSION: Told = Told::Inotify(Seen {
         nodes: false,
         permissions: true,
+        at_once: false,
     });
     const OTHERS: Told = Told::Inotify(Seen {
         nodes: false,
         permissions: false,
+        at_once: false,
     });
 
     /// (seconds, what is told, what is due)
@@ -118,6 +130,19 @@ mod tests {
                 (1, Told::Udev, Due::Look),
                 (6, Told::Time, Due::Nothing),
                 (6, OTHERS, Due::Nothing),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_node_that_may_be_opened_already_or_is_gone_is_not_waited_for() {
+        play(
+            true,
+            &[
+                (0, USABLE, Due::Look),
+                (1, Told::Udev, Due::Look),
+                (2, USABLE, Due::Look),
+                (7, Told::Time, Due::LookAsUdevIsDeaf),
             ],
         );
     }
