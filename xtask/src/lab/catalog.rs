@@ -21,6 +21,8 @@ pub(crate) struct LabTest {
     pub(crate) about: String,
     /// What is built on the host for it.
     pub(crate) needs: Vec<Need>,
+    /// Whether it is too long for every run: it runs only where it is named.
+    pub(crate) long: bool,
     /// How long it may take in the guest, which is some fifteen times slower than the host without KVM.
     pub(crate) limit: Duration,
 }
@@ -99,7 +101,7 @@ fn parse(script: &Path, text: &str) -> Result<LabTest, String> {
         .ok_or("it has no name")?
         .to_string_lossy()
         .into_owned();
-    let (mut needs, mut limit) = (Vec::new(), DEFAULT_LIMIT);
+    let (mut needs, mut limit, mut long) = (Vec::new(), DEFAULT_LIMIT, false);
     for line in &header[1..] {
         let need = HEADERS
             .iter()
@@ -108,6 +110,8 @@ fn parse(script: &Path, text: &str) -> Result<LabTest, String> {
             needs.push(parse_need(kind, text).ok_or_else(|| {
                 format!("`{line}`: expected a package, a target and perhaps `production`")
             })?);
+        } else if *line == "Long" {
+            long = true;
         } else if let Some(seconds) = line.strip_prefix("Limit: ") {
             limit =
                 Duration::from_secs(seconds.trim().parse().map_err(|_| "Limit: takes seconds")?);
@@ -118,6 +122,7 @@ fn parse(script: &Path, text: &str) -> Result<LabTest, String> {
         script: script.to_owned(),
         about,
         needs,
+        long,
         limit,
     })
 }
@@ -144,7 +149,7 @@ fn parse_need(kind: Kind, text: &str) -> Option<Need> {
     })
 }
 
-/// The named tests, or all.
+/// The named tests, or all that are not long.
 pub(crate) fn select(all: Vec<LabTest>, names: &[String]) -> Result<Vec<LabTest>, Error> {
     if let Some(unknown) = names
         .iter()
@@ -158,7 +163,10 @@ pub(crate) fn select(all: Vec<LabTest>, names: &[String]) -> Result<Vec<LabTest>
     }
     Ok(all
         .into_iter()
-        .filter(|test| names.is_empty() || names.contains(&test.name))
+        .filter(|test| match names {
+            [] => !test.long,
+            names => names.contains(&test.name),
+        })
         .collect())
 }
 
@@ -168,7 +176,7 @@ mod tests {
 
     #[test]
     fn headers_are_read() {
-        let text = "# Shows a thing.\n# Needs: crate-a test_a\n# Program: crate-c c production\n# Library: crate-d d production\n# Limit: 7\nset -e\n# Limit: 9\n";
+        let text = "# Shows a thing.\n# Needs: crate-a test_a\n# Program: crate-c c production\n# Library: crate-d d production\n# Long\n# Limit: 7\nset -e\n# Limit: 9\n";
         let test = parse(Path::new("x/thing.sh"), text).unwrap();
         assert_eq!(
             (test.name.as_str(), test.about.as_str()),
@@ -190,7 +198,10 @@ mod tests {
         );
         let names: Vec<_> = test.needs.iter().map(Need::name).collect();
         assert_eq!(names, ["test_a", "c-production", "production/libd.so"]);
-        assert_eq!(test.limit, Duration::from_secs(7));
+        assert_eq!((test.long, test.limit), (true, Duration::from_secs(7)));
+        assert_eq!(select(vec![test.clone()], &[]).unwrap(), []);
+        let named = select(vec![test.clone()], &["thing".to_owned()]);
+        assert_eq!(named.unwrap(), [test]);
     }
 
     #[test]

@@ -43,7 +43,7 @@ enum Command {
     Shell,
     /// Run tests in one boot of the guest
     Run {
-        /// Names as `list` has them [default: all]
+        /// Names as `list` has them; `all` or none for all but the long ones
         tests: Vec<String>,
     },
     /// List the tests
@@ -74,7 +74,8 @@ pub(crate) fn run(args: Args) -> Result<(), Error> {
 
 fn list() -> Result<(), Error> {
     for test in catalog::load()? {
-        println!("{:24} {}", test.name, test.about);
+        let when = if test.long { " (only if named)" } else { "" };
+        println!("{:24} {}{when}", test.name, test.about);
     }
     Ok(())
 }
@@ -117,6 +118,7 @@ pub(crate) fn run_suite(
     log: &Path,
     tick: &mut dyn FnMut(&str),
 ) -> Result<Tally, Error> {
+    let names = if names == ["all"] { &[] } else { names };
     let tests = catalog::select(catalog::load()?, names)?;
     suite::run(&tests, log, tick)
 }
