@@ -20,6 +20,7 @@ async fn as_many_attempts_as_were_made_are_counted_and_the_stream_goes_on() {
         assert!(frame.is_some(), "frames stopped while they were mapped");
         frames += 1;
     }
+    assert_eq!(bad_element::succeeded(), 0, "frames could be mapped");
     let all_told = async |service: &mut Service| {
         let told = service.told("subject", RefusedMap);
         told.iter().map(|v| v.count).sum::<u64>() == ATTEMPTS
