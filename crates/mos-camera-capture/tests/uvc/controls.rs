@@ -5,7 +5,7 @@ use mos_virtual_uvc::{Camera, ControlId, FormatKind};
 use tonic::Code;
 
 use crate::harness::{configure, refused};
-use crate::rig::{Rig, camera, ready};
+use crate::rig::{Rig, camera};
 
 fn with(controls: &[(&str, i64)]) -> StreamConfig {
     StreamConfig {
@@ -18,14 +18,13 @@ fn with(controls: &[(&str, i64)]) -> StreamConfig {
     }
 }
 
-#[tokio::test]
-async fn controls_are_set_changed_while_streaming_and_refused_with_their_range() {
-    if !ready("controls_are_set_changed_while_streaming_and_refused_with_their_range") {
-        return;
-    }
-    let rig = Rig::start().await;
+pub(crate) async fn controls_are_set_changed_while_streaming_and_refused_with_their_range(
+    rig: &Rig,
+) {
+    const STREAM: &str = "controls";
+    let start = rig.told.mark();
     let camera = Camera::plug(&camera(Some("C1"), FormatKind::Nv12)).unwrap();
-    let (_, device) = rig.told.added(0).await;
+    let (_, device) = rig.told.added(start).await;
     for name in [
         "brightness",
         "contrast",
@@ -66,8 +65,8 @@ async fn controls_are_set_changed_while_streaming_and_refused_with_their_range()
         ("exposure_absolute", 100),
         ("exposure_auto", 1),
     ]);
-    rig.configure_and_start("usb", manual).await;
-    rig.service.wait_state("usb", State::Streaming).await;
+    rig.configure_and_start(STREAM, manual).await;
+    rig.service.wait_state(STREAM, State::Streaming).await;
     assert_eq!(
         camera.control(ControlId::Brightness).map(i64::from),
         Some(brightness.max)
@@ -76,13 +75,13 @@ async fn controls_are_set_changed_while_streaming_and_refused_with_their_range()
 
     // Another value, on the running camera.
     let mut control = rig.service.control().await;
-    let request = configure("usb", with(&[("brightness", brightness.min)]));
+    let request = configure(STREAM, with(&[("brightness", brightness.min)]));
     control.configure_stream(request).await.unwrap();
     assert_eq!(
         camera.control(ControlId::Brightness).map(i64::from),
         Some(brightness.min)
     );
-    let status = rig.service.status("usb").await;
+    let status = rig.service.status(STREAM).await;
     assert_eq!(
         (status.state(), status.restarts),
         (State::Streaming, 0),
@@ -90,7 +89,7 @@ async fn controls_are_set_changed_while_streaming_and_refused_with_their_range()
     );
 
     // Refused: too far, unknown, and by the camera itself.
-    let too_far = configure("usb", with(&[("brightness", brightness.max + 1)]));
+    let too_far = configure(STREAM, with(&[("brightness", brightness.max + 1)]));
     let (_, detail) = refused(
         control.configure_stream(too_far).await,
         Code::InvalidArgument,
@@ -99,14 +98,14 @@ async fn controls_are_set_changed_while_streaming_and_refused_with_their_range()
     assert_eq!(detail.field, "config.controls");
     let range = detail.control.unwrap();
     assert_eq!((range.min, range.max), (brightness.min, brightness.max));
-    let unknown = configure("usb", with(&[("warp", 9)]));
+    let unknown = configure(STREAM, with(&[("warp", 9)]));
     refused(
         control.configure_stream(unknown).await,
         Code::InvalidArgument,
         "UNKNOWN_CONTROL",
     );
     let inactive = configure(
-        "usb",
+        STREAM,
         with(&[("exposure_auto", 3), ("exposure_absolute", 50)]),
     );
     let (status, _) = refused(
@@ -115,7 +114,7 @@ async fn controls_are_set_changed_while_streaming_and_refused_with_their_range()
         "CONTROL_REFUSED",
     );
     assert!(status.message().contains("exposure_absolute"), "{status:?}");
-    let status = rig.service.status("usb").await;
+    let status = rig.service.status(STREAM).await;
     assert_eq!(
         status.config.unwrap().controls,
         with(&[("brightness", brightness.min)]).controls
@@ -126,22 +125,19 @@ async fn controls_are_set_changed_while_streaming_and_refused_with_their_range()
     );
 }
 
-#[tokio::test]
-async fn controls_are_set_again_when_the_camera_comes_back() {
-    if !ready("controls_are_set_again_when_the_camera_comes_back") {
-        return;
-    }
-    let rig = Rig::start().await;
+pub(crate) async fn controls_are_set_again_when_the_camera_comes_back(rig: &Rig) {
+    const STREAM: &str = "controls";
+    let start = rig.told.mark();
     let config = camera(Some("C1"), FormatKind::Nv12);
     let first = Camera::plug(&config).unwrap();
-    rig.told.added(0).await;
-    rig.configure_and_start("usb", with(&[("gain", 7)])).await;
-    rig.service.wait_state("usb", State::Streaming).await;
+    rig.told.added(start).await;
+    rig.configure_and_start(STREAM, with(&[("gain", 7)])).await;
+    rig.service.wait_state(STREAM, State::Streaming).await;
     let mark = rig.told.mark();
     first.unplug().unwrap();
-    rig.told.state(mark, "usb", State::Absent).await;
+    rig.told.state(mark, STREAM, State::Absent).await;
     let mark = rig.told.mark();
     let again = Camera::plug(&config).unwrap();
-    rig.told.state(mark, "usb", State::Streaming).await;
+    rig.told.state(mark, STREAM, State::Streaming).await;
     assert_eq!(again.control(ControlId::Gain), Some(7));
 }

@@ -10,41 +10,39 @@ use mos_camera_api::v1::State;
 use mos_frame::{Frame, Subscriber, SubscriberOptions};
 use mos_virtual_uvc::{Camera, CameraConfig, FormatKind};
 
-use crate::rig::{Rig, camera, ready};
+use crate::rig::{Rig, camera};
 
 /// Cycles if `MOS_UVC_CYCLES` does not say another number.
 const CYCLES: u32 = 30;
 /// Until everything has happened once: registries, caches, pools.
 const WARM_UP: u32 = 5;
+const STREAM: &str = "cycles";
 const RSS_GROWTH_KIB: u64 = 2048;
 
-#[tokio::test]
-async fn pluggings_cost_another_camera_no_frame_and_the_service_no_memory_and_no_descriptors() {
-    if !ready("pluggings_cost_another_camera_no_frame_and_the_service_no_memory_and_no_descriptors")
-    {
-        return;
-    }
+pub(crate) async fn pluggings_cost_another_camera_no_frame_and_the_service_no_memory_and_no_descriptors(
+    rig: &Rig,
+) {
     let cycles = std::env::var("MOS_UVC_CYCLES").map_or(CYCLES, |text| text.parse().unwrap());
-    let rig = Rig::start().await;
+    let start = rig.told.mark();
     let config = camera(Some("Z1"), FormatKind::Nv12);
     let first = Camera::plug(&config).unwrap();
-    rig.told.added(0).await;
-    rig.stream("usb", "usb:1d6b:0102:Z1").await;
+    rig.told.added(start).await;
+    rig.stream(STREAM, "usb:1d6b:0102:Z1").await;
     drop(first);
     for cycle in 0..WARM_UP {
-        one(&rig, &config, cycle).await;
+        one(rig, &config, cycle).await;
     }
-    let before = Footprint::of(&rig).await;
-    let counter = Counter::start(&rig);
+    let before = Footprint::of(rig).await;
+    let counter = Counter::start(rig);
     for cycle in 0..cycles {
-        one(&rig, &config, cycle).await;
+        one(rig, &config, cycle).await;
     }
     let seen = counter.stop();
-    let after = Footprint::of(&rig).await;
+    let after = Footprint::of(rig).await;
     println!(
         "{cycles} pluggings: the other camera's {} frames, {:?} lost (on the bus, before it); memory {} KiB, then {}; descriptors {}, then {}; threads {}, then {}",
         seen.frames,
-        seen.lost,
+        seen.lost(),
         before.rss_kib,
         after.rss_kib,
         before.fds,
@@ -75,10 +73,10 @@ async fn one(rig: &Rig, config: &CameraConfig, cycle: u32) {
         ..config.clone()
     })
     .unwrap();
-    rig.told.state(mark, "usb", State::Streaming).await;
+    rig.told.state(mark, STREAM, State::Streaming).await;
     let mark = rig.told.mark();
     camera.unplug().unwrap();
-    rig.told.state(mark, "usb", State::Absent).await;
+    rig.told.state(mark, STREAM, State::Absent).await;
 }
 
 /// What the service's process costs.
@@ -93,7 +91,9 @@ impl Footprint {
     /// Once nothing of the last pipeline is left.
     async fn of(rig: &Rig) -> Self {
         rig.service
-            .wait_for("usb", "end of the pipeline", |status| status.plan.is_none())
+            .wait_for(STREAM, "end of the pipeline", |status| {
+                status.plan.is_none()
+            })
             .await;
         let process = format!("/proc/{}", rig.service.pid().as_raw_nonzero().get());
         let status = fs::read_to_string(format!("{process}/status")).unwrap();

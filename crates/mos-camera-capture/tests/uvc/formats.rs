@@ -5,14 +5,9 @@ use mos_frame::{Subscriber, SubscriberOptions};
 use mos_virtual_uvc::{Camera, FormatKind};
 
 use crate::harness::PATIENCE;
-use crate::rig::{Rig, camera, ready};
+use crate::rig::{Rig, camera};
 
-#[tokio::test]
-async fn nv12_yuyv_and_mjpeg_reach_the_bus_as_nv12_in_dma_bufs() {
-    if !ready("nv12_yuyv_and_mjpeg_reach_the_bus_as_nv12_in_dma_bufs") {
-        return;
-    }
-    let rig = Rig::start().await;
+pub(crate) async fn nv12_yuyv_and_mjpeg_reach_the_bus_as_nv12_in_dma_bufs(rig: &Rig) {
     for (kind, serial, captured, software) in [
         (FormatKind::Nv12, "N1", "NV12", false),
         (FormatKind::Yuyv, "Y1", "YUY2", true),

@@ -3,7 +3,7 @@
 use mos_camera_api::v1::State;
 use mos_virtual_uvc::{Camera, CameraConfig, FormatKind};
 
-use crate::rig::{Rig, camera, ready};
+use crate::rig::{Rig, camera};
 
 fn plug(serial: Option<&str>, port: u8) -> Camera {
     Camera::plug(&CameraConfig {
@@ -17,14 +17,12 @@ async fn ids(rig: &Rig) -> Vec<String> {
     rig.cameras().await.into_iter().map(|d| d.id).collect()
 }
 
-#[tokio::test]
-async fn identical_cameras_without_serial_numbers_are_told_apart_by_their_ports() {
-    if !ready("identical_cameras_without_serial_numbers_are_told_apart_by_their_ports") {
-        return;
-    }
-    let rig = Rig::start().await;
+pub(crate) async fn identical_cameras_without_serial_numbers_are_told_apart_by_their_ports(
+    rig: &Rig,
+) {
+    let start = rig.told.mark();
     let first = plug(None, 0);
-    let (_, one) = rig.told.added(0).await;
+    let (_, one) = rig.told.added(start).await;
     let mark = rig.told.mark();
     let second = plug(None, 1);
     let (_, two) = rig.told.added(mark).await;
@@ -52,15 +50,12 @@ async fn identical_cameras_without_serial_numbers_are_told_apart_by_their_ports(
     drop((first, second));
 }
 
-#[tokio::test]
-async fn a_second_camera_with_the_same_serial_number_leaves_the_first_alone() {
-    if !ready("a_second_camera_with_the_same_serial_number_leaves_the_first_alone") {
-        return;
-    }
-    let rig = Rig::start().await;
+pub(crate) async fn a_second_camera_with_the_same_serial_number_leaves_the_first_alone(rig: &Rig) {
+    const STREAM: &str = "same-serial";
+    let start = rig.told.mark();
     let first = plug(Some("SAME"), 0);
-    rig.told.added(0).await;
-    rig.stream("usb", "usb:1d6b:0102:SAME").await;
+    rig.told.added(start).await;
+    rig.stream(STREAM, "usb:1d6b:0102:SAME").await;
     let mark = rig.told.mark();
     let second = plug(Some("SAME"), 1);
     let (_, device) = rig.told.added(mark).await;
@@ -69,11 +64,8 @@ async fn a_second_camera_with_the_same_serial_number_leaves_the_first_alone() {
         "{}",
         device.id
     );
-    assert_eq!(
-        ids(&rig).await,
-        ["usb:1d6b:0102:SAME".to_owned(), device.id]
-    );
-    let status = rig.service.status("usb").await;
+    assert_eq!(ids(rig).await, ["usb:1d6b:0102:SAME".to_owned(), device.id]);
+    let status = rig.service.status(STREAM).await;
     assert_eq!(
         (status.state(), status.restarts),
         (State::Streaming, 0),

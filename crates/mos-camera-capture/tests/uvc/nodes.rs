@@ -8,16 +8,12 @@ use std::process::{Command, Stdio};
 use mos_camera_api::v1::{Health, ListDevicesRequest, State};
 use mos_virtual_uvc::{Camera, FormatKind};
 
-use crate::rig::{Rig, camera, node, ready, vivid};
+use crate::rig::{Rig, camera, node, vivid};
 
-#[tokio::test]
-async fn an_output_is_listed_as_one_and_metadata_nodes_are_not_listed() {
-    if !ready("an_output_is_listed_as_one_and_metadata_nodes_are_not_listed") {
-        return;
-    }
-    let rig = Rig::start().await;
+pub(crate) async fn an_output_is_listed_as_one_and_metadata_nodes_are_not_listed(rig: &Rig) {
+    let start = rig.told.mark();
     let camera = Camera::plug(&camera(Some("H1"), FormatKind::Nv12)).unwrap();
-    rig.told.added(0).await;
+    rig.told.added(start).await;
     // uvcvideo makes a second node, for metadata.
     let nodes = std::fs::read_dir("/sys/class/video4linux")
         .unwrap()
@@ -40,14 +36,11 @@ async fn an_output_is_listed_as_one_and_metadata_nodes_are_not_listed() {
     assert!(output.health_detail.contains("is an output"), "{output:?}");
 }
 
-#[tokio::test]
-async fn a_camera_that_another_program_uses_is_busy_with_the_program_s_name() {
-    if !ready("a_camera_that_another_program_uses_is_busy_with_the_program_s_name") {
-        return;
-    }
-    let rig = Rig::start().await;
+pub(crate) async fn a_camera_that_another_program_uses_is_busy_with_the_program_s_name(rig: &Rig) {
+    const STREAM: &str = "busy";
+    let start = rig.told.mark();
     let camera = Camera::plug(&camera(Some("H2"), FormatKind::Nv12)).unwrap();
-    rig.told.added(0).await;
+    rig.told.added(start).await;
     let mut user = Command::new("v4l2-ctl")
         .arg("--device")
         .arg(node(&camera))
@@ -65,7 +58,7 @@ async fn a_camera_that_another_program_uses_is_busy_with_the_program_s_name() {
     user.wait().unwrap();
     assert_eq!(rig.cameras().await[0].health(), Health::Ready);
     // In the service's own hands it is not busy.
-    rig.stream("usb", "usb:1d6b:0102:H2").await;
+    rig.stream(STREAM, "usb:1d6b:0102:H2").await;
     assert_eq!(rig.cameras().await[0].health(), Health::Ready);
 }
 
@@ -81,13 +74,10 @@ fn plugin_registry(folder: &Path) -> PathBuf {
 }
 
 /// The service runs as another user, who may open vivid's node and not the camera's.
-#[tokio::test]
-async fn a_camera_that_may_not_be_opened_is_told_and_taken_up_once_it_may() {
-    if !ready("a_camera_that_may_not_be_opened_is_told_and_taken_up_once_it_may") {
-        return;
-    }
+pub(crate) async fn a_camera_that_may_not_be_opened_is_told_and_taken_up_once_it_may() {
+    const STREAM: &str = "forbidden";
     std::fs::set_permissions(&vivid("vid-cap")[0], Permissions::from_mode(0o666)).unwrap();
-    let rig = Rig::start_as(|home| {
+    let rig = Rig::alone(|home| {
         std::fs::set_permissions(home.path(), Permissions::from_mode(0o777)).unwrap();
         let registry = plugin_registry(home.path());
         let service = home.command();
@@ -120,5 +110,5 @@ async fn a_camera_that_may_not_be_opened_is_told_and_taken_up_once_it_may() {
         .await;
     assert_eq!(ready.state(), State::Streaming);
     assert_eq!(rig.cameras().await[0].health(), Health::Ready);
-    rig.stream("usb", "usb:1d6b:0102:H3").await;
+    rig.stream(STREAM, "usb:1d6b:0102:H3").await;
 }

@@ -5,16 +5,11 @@ use std::time::{Duration, SystemTime};
 use mos_camera_api::v1::State;
 use mos_virtual_uvc::{Camera, CameraConfig, FormatKind};
 
-use crate::rig::{Rig, camera, made_at, node, ready, within};
+use crate::rig::{Rig, camera, made_at, node, within};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-#[tokio::test]
-async fn a_camera_is_listed_and_told_of_within_a_second_of_its_node() {
-    if !ready("a_camera_is_listed_and_told_of_within_a_second_of_its_node") {
-        return;
-    }
-    let rig = Rig::start().await;
+pub(crate) async fn a_camera_is_listed_and_told_of_within_a_second_of_its_node(rig: &Rig) {
     let mark = rig.told.mark();
     let camera = Camera::plug(&camera(Some("A1"), FormatKind::Nv12)).unwrap();
     let (told_at, device) = rig.told.added(mark).await;
@@ -37,12 +32,11 @@ async fn a_camera_is_listed_and_told_of_within_a_second_of_its_node() {
     rig.other_is_untouched().await;
 }
 
-#[tokio::test]
-async fn unplugged_it_is_absent_within_a_second_and_plugged_in_elsewhere_it_streams_again() {
-    if !ready("unplugged_it_is_absent_within_a_second_and_plugged_in_elsewhere_it_streams_again") {
-        return;
-    }
-    let rig = Rig::start().await;
+pub(crate) async fn unplugged_it_is_absent_within_a_second_and_plugged_in_elsewhere_it_streams_again(
+    rig: &Rig,
+) {
+    const STREAM: &str = "replugged";
+    let start = rig.told.mark();
     let config = camera(Some("B1"), FormatKind::Nv12);
     let first = Camera::plug(&CameraConfig {
         port: Some(1),
@@ -50,13 +44,13 @@ async fn unplugged_it_is_absent_within_a_second_and_plugged_in_elsewhere_it_stre
     })
     .unwrap();
     let first_node = node(&first);
-    rig.told.added(0).await;
-    rig.stream("usb", "usb:1d6b:0102:B1").await;
+    rig.told.added(start).await;
+    rig.stream(STREAM, "usb:1d6b:0102:B1").await;
 
     let mark = rig.told.mark();
     let unplugged_at = SystemTime::now();
     first.unplug().unwrap();
-    let absent_at = rig.told.state(mark, "usb", State::Absent).await;
+    let absent_at = rig.told.state(mark, STREAM, State::Absent).await;
     within("unplug to ABSENT", unplugged_at, absent_at, SECOND);
     assert!(rig.cameras().await.is_empty());
 
@@ -77,17 +71,17 @@ async fn unplugged_it_is_absent_within_a_second_and_plugged_in_elsewhere_it_stre
     let (_, device) = rig.told.added(mark).await;
     assert_eq!(
         (device.id.as_str(), device.stream.as_str()),
-        ("usb:1d6b:0102:B1", "usb")
+        ("usb:1d6b:0102:B1", STREAM)
     );
     assert_ne!(node(&again), first_node);
-    let streams_at = rig.told.state(mark, "usb", State::Streaming).await;
+    let streams_at = rig.told.state(mark, STREAM, State::Streaming).await;
     within(
         "replug to first frame",
         made_at(&node(&again)),
         streams_at,
         Duration::from_secs(3),
     );
-    let status = rig.service.status("usb").await;
+    let status = rig.service.status(STREAM).await;
     assert!(status.wanted, "{status:?}");
     drop(between);
     rig.other_is_untouched().await;

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use crate::harness::{Home, PATIENCE, Service, configure, start};
 
 /// Whether this host has the drivers; says so if not.
-pub(crate) fn ready(test: &str) -> bool {
+pub(crate) fn ready() -> bool {
     let usb = Path::new("/sys/devices/platform/vhci_hcd.0/attach").exists()
         && Path::new("/sys/bus/usb/drivers/uvcvideo").exists();
     let there = usb && !vivid("vid-cap").is_empty();
@@ -24,7 +24,7 @@ pub(crate) fn ready(test: &str) -> bool {
             "vhci_hcd, uvcvideo or vivid is not loaded, but MOS_UVC_REQUIRED is set"
         );
         let why = "vhci_hcd, uvcvideo and vivid are not loaded; runs in the lab";
-        mos_testkit::skip::skip(&format!("uvc {test}"), why).unwrap();
+        mos_testkit::skip::skip("uvc", why).unwrap();
     }
     there
 }
@@ -74,20 +74,35 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) async fn start() -> Self {
-        Self::start_as(Home::command).await
-    }
-
-    pub(crate) async fn start_as(command: impl FnOnce(&Home) -> Command) -> Self {
         let vivid = vivid("vid-cap").remove(0);
         let home = Home::new(&format!(
             "[cameras.other]\nwidth = 320\nheight = 180\nframerate = \"5\"\nv4l2 = {{ path = \"{}\" }}\n",
             vivid.display()
         ));
+        let rig = Self::of(home, Home::command).await;
+        rig.service.wait_state("other", State::Streaming).await;
+        rig
+    }
+
+    /// A service of its own, without the bystander, started by this command.
+    pub(crate) async fn alone(command: impl FnOnce(&Home) -> Command) -> Self {
+        Self::of(Home::new(""), command).await
+    }
+
+    async fn of(home: Home, command: impl FnOnce(&Home) -> Command) -> Self {
         let command = command(&home);
         let service = home.start_as(command);
         let told = Told::listen(&service).await;
-        service.wait_state("other", State::Streaming).await;
         Self { service, told }
+    }
+
+    /// What an earlier test plugged in is out again.
+    pub(crate) async fn no_camera_is_left(&self) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while !self.cameras().await.is_empty() {
+            assert!(tokio::time::Instant::now() < deadline, "a camera is left");
+            tokio::task::yield_now().await;
+        }
     }
 
     /// The USB cameras that are there.

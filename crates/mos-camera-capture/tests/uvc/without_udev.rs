@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use mos_camera_api::v1::{GetStatusRequest, State};
 use mos_virtual_uvc::{Camera, FormatKind};
 
-use crate::rig::{Rig, camera, ready};
+use crate::rig::{Rig, camera};
 
 async fn hotplug(rig: &Rig) -> (String, String) {
     let mut control = rig.service.control().await;
@@ -17,24 +17,17 @@ async fn hotplug(rig: &Rig) -> (String, String) {
     (service.hotplug, service.hotplug_detail)
 }
 
-#[tokio::test]
-async fn where_udev_runs_it_is_the_source() {
-    if !ready("where_udev_runs_it_is_the_source") {
-        return;
-    }
-    let rig = Rig::start().await;
-    assert_eq!(hotplug(&rig).await, ("udev".to_owned(), String::new()));
+pub(crate) async fn where_udev_runs_it_is_the_source(rig: &Rig) {
+    let start = rig.told.mark();
+    assert_eq!(hotplug(rig).await, ("udev".to_owned(), String::new()));
     let _camera = Camera::plug(&camera(Some("U1"), FormatKind::Nv12)).unwrap();
-    rig.told.added(0).await;
-    assert_eq!(hotplug(&rig).await.0, "udev");
+    rig.told.added(start).await;
+    assert_eq!(hotplug(rig).await.0, "udev");
 }
 
-#[tokio::test]
-async fn without_udev_plugging_in_is_noticed_by_inotify_and_the_status_says_so() {
-    if !ready("without_udev_plugging_in_is_noticed_by_inotify_and_the_status_says_so") {
-        return;
-    }
-    let rig = Rig::start_as(|home| {
+pub(crate) async fn without_udev_plugging_in_is_noticed_by_inotify_and_the_status_says_so() {
+    const STREAM: &str = "without-udev";
+    let rig = Rig::alone(|home| {
         let service = home.command();
         let mut command = Command::new("unshare");
         command
@@ -54,8 +47,8 @@ async fn without_udev_plugging_in_is_noticed_by_inotify_and_the_status_says_so()
     );
     let camera = Camera::plug(&camera(Some("U2"), FormatKind::Nv12)).unwrap();
     rig.told.added(0).await;
-    rig.stream("usb", "usb:1d6b:0102:U2").await;
+    rig.stream(STREAM, "usb:1d6b:0102:U2").await;
     let mark = rig.told.mark();
     camera.unplug().unwrap();
-    rig.told.state(mark, "usb", State::Absent).await;
+    rig.told.state(mark, STREAM, State::Absent).await;
 }
