@@ -17,6 +17,12 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// The cameras that are there now, with what they offer, sorted by id.
     fn discover(&self) -> Result<Vec<Device>, Fault>;
 
+    /// The same after an event that says that some came or went: what is known of those that were asked before will do, so
+    /// that a camera that is gone is told of without asking all others again.
+    fn discover_again(&self) -> Result<Vec<Device>, Fault> {
+        self.discover()
+    }
+
     /// How the device's pictures would become NV12 here and now, and why not otherwise.
     ///
     /// No way at all is an answer ([`Explanation::chosen`] is none), not a fault. May open the device for a moment.

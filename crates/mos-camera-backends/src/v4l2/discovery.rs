@@ -9,6 +9,7 @@ use super::identity::{self, Node};
 use super::node::{self, Found, Look, Other};
 use super::openers::{Opener, Openers};
 use super::probe::{Probe, probe};
+use super::registry::Ask;
 use super::{V4l2Backend, capabilities};
 
 /// A node to open.
@@ -27,17 +28,21 @@ struct Seen {
 }
 
 /// The backend's cameras, sorted by id.
-pub(super) fn devices(backend: &V4l2Backend) -> Result<Vec<Device>, Fault> {
+pub(super) fn devices(backend: &V4l2Backend, ask: Ask) -> Result<Vec<Device>, Fault> {
     let mut devices = Vec::new();
-    let cameras = cameras(backend)?;
+    let cameras = cameras(backend, ask)?;
+    let nodes = nodes(backend)?;
     let named = backend.named.iter();
     let named: Vec<_> = named
-        .filter_map(|(id, source)| named_seen(id, source))
+        .filter_map(|(id, source)| named_seen(backend, &nodes, ask, id, source))
         .collect();
     if cameras.is_empty() && named.is_empty() {
         return Ok(devices);
     }
-    let openers = Openers::look();
+    let openers = match ask {
+        Ask::All => Openers::look(),
+        Ask::NewOnes => Openers::default(),
+    };
     for (Seen { node, look }, id) in cameras {
         if !is_named(backend, &node) {
             let target = Target {
@@ -72,7 +77,7 @@ pub(super) fn find(backend: &V4l2Backend, id: &DeviceId) -> Result<Target, Fault
             path: node.path(),
         });
     }
-    let cameras = cameras(backend)?;
+    let cameras = cameras(backend, Ask::NewOnes)?;
     let found = cameras.iter().find(|(_, known)| known == id);
     match found {
         Some((seen, id)) => Ok(Target {
@@ -84,12 +89,12 @@ pub(super) fn find(backend: &V4l2Backend, id: &DeviceId) -> Result<Target, Fault
 }
 
 /// The cameras of the backend's transport with their ids, and the nodes of which it can't be told whether they are one.
-fn cameras(backend: &V4l2Backend) -> Result<Vec<(Seen, DeviceId)>, Fault> {
+fn cameras(backend: &V4l2Backend, ask: Ask) -> Result<Vec<(Seen, DeviceId)>, Fault> {
     let ours = nodes(backend)?
         .into_iter()
         .filter(|node| node.transport() == backend.transport);
     let seen: Vec<Seen> = ours
-        .map(|node| see(backend, node))
+        .map(|node| see(backend, node, ask))
         .filter(is_listed)
         .collect();
     let nodes: Vec<Node> = seen.iter().map(|seen| seen.node.clone()).collect();
@@ -110,16 +115,22 @@ fn nodes(backend: &V4l2Backend) -> Result<Vec<Node>, Fault> {
     Ok(nodes)
 }
 
-fn see(backend: &V4l2Backend, node: Node) -> Seen {
-    if let Some(found) = backend.registry.found(&node) {
-        let look = Look::Camera(found);
-        return Seen { node, look };
-    }
-    let look = look(&DeviceId::new(node.transport(), &node.name), &node.path());
-    if let Look::Camera(found) = &look {
-        backend.registry.keep(&node, found);
-    }
+fn see(backend: &V4l2Backend, node: Node, ask: Ask) -> Seen {
+    let id = DeviceId::new(node.transport(), &node.name);
+    let look = look_at(backend, &node, ask, &id);
     Seen { node, look }
+}
+
+/// What a node is; asked, unless what is known of it will do.
+fn look_at(backend: &V4l2Backend, node: &Node, ask: Ask, id: &DeviceId) -> Look {
+    if let Some(found) = backend.registry.found(node, ask) {
+        return Look::Camera(found);
+    }
+    let look = look(id, &node.path());
+    if let Look::Camera(found) = &look {
+        backend.registry.keep(node, found);
+    }
+    look
 }
 
 /// Asks a node; where its driver does not enumerate, `v4l2src` finds out by trying.
@@ -188,9 +199,20 @@ fn named_target(id: &DeviceId, source: &V4l2Source) -> Result<Target, Fault> {
 }
 
 /// What a named path is, whatever that is; `None` if it is not there today.
-fn named_seen(id: &DeviceId, source: &V4l2Source) -> Option<(Target, Look)> {
+fn named_seen(
+    backend: &V4l2Backend,
+    nodes: &[Node],
+    ask: Ask,
+    id: &DeviceId,
+    source: &V4l2Source,
+) -> Option<(Target, Look)> {
     let target = named_target(id, source).ok()?;
-    match look(id, &target.path) {
+    let node = nodes.iter().find(|node| node.path() == target.path);
+    let look = node.map_or_else(
+        || look(id, &target.path),
+        |node| look_at(backend, node, ask, id),
+    );
+    match look {
         Look::Fault(fault) if fault.kind == FaultKind::Absent => None,
         look => Some((target, look)),
     }

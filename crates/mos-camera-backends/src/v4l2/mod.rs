@@ -25,6 +25,7 @@ use mos_camera_core::{
 pub use registry::Registry;
 
 use crate::backend::{Backend, Source};
+use registry::Ask;
 
 /// Where the kernel lists video nodes.
 const SYSFS: &str = "/sys/class/video4linux";
@@ -70,7 +71,11 @@ impl Backend for V4l2Backend {
     }
 
     fn discover(&self) -> Result<Vec<Device>, Fault> {
-        discovery::devices(self)
+        discovery::devices(self, Ask::All)
+    }
+
+    fn discover_again(&self) -> Result<Vec<Device>, Fault> {
+        discovery::devices(self, Ask::NewOnes)
     }
 
     fn explain(&self, device: &DeviceId, config: &StreamConfig) -> Result<Explanation, Fault> {

@@ -24,6 +24,16 @@ struct Known {
     found: Option<Found>,
 }
 
+/// Which nodes to ask what they offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// All but USB cameras that were asked before: those stay what they were at their plugging in, while a capture card
+    /// follows what is connected to it.
+    All,
+    /// Those that were not asked before.
+    NewOnes,
+}
+
 impl Registry {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -36,20 +46,20 @@ impl Registry {
             .retain(|instance, _| nodes.iter().any(|node| node.instance == *instance));
     }
 
-    /// What a node offers, if it was asked before. Only a USB camera stays what it was at its plugging in; a capture card
-    /// follows what is connected to it.
-    pub(super) fn found(&self, node: &Node) -> Option<Found> {
+    /// What a node offers, if it was asked before and that is enough.
+    pub(super) fn found(&self, node: &Node, ask: Ask) -> Option<Found> {
+        if ask == Ask::All && node.transport() != Transport::UsbUvc {
+            return None;
+        }
         let inner = self.lock();
         inner.known.get(&node.instance)?.found.clone()
     }
 
     /// Keeps what a node offers.
     pub(super) fn keep(&self, node: &Node, found: &Found) {
-        if node.transport() == Transport::UsbUvc {
-            let mut inner = self.lock();
-            let known = inner.known.entry(node.instance.clone()).or_default();
-            known.found = Some(found.clone());
-        }
+        let mut inner = self.lock();
+        let known = inner.known.entry(node.instance.clone()).or_default();
+        known.found = Some(found.clone());
     }
 
     /// The ids of cameras; a USB camera keeps its for as long as it is there.

@@ -30,6 +30,15 @@ pub(super) struct Catalogue {
 /// Longest wait for a backend's discovery: a driver that hangs must not hang the service.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How well to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effort {
+    /// Ask every device.
+    Full,
+    /// See which came and went.
+    WhatChanged,
+}
+
 type Backends = BTreeMap<Transport, Arc<dyn Backend>>;
 
 #[derive(Debug, Default)]
@@ -138,14 +147,14 @@ impl Catalogue {
     }
 
     /// Asks every backend what is there now.
-    pub(super) async fn refresh(&self) -> Changes {
+    pub(super) async fn refresh(&self, effort: Effort) -> Changes {
         let _turn = self.looking.lock().await;
         let backends: Vec<_> = {
             let backends = self.backends.read().unwrap_or_else(PoisonError::into_inner);
             backends.iter().map(|(t, b)| (*t, Arc::clone(b))).collect()
         };
         let looks = backends.into_iter().map(|(transport, backend)| async move {
-            let found = look(backend, self.busy(transport), PATIENCE).await;
+            let found = look(backend, self.busy(transport), effort, PATIENCE).await;
             (transport, found)
         });
         let results = futures::future::join_all(looks).await;
@@ -251,6 +260,7 @@ fn is_broken(device: &Device) -> bool {
 async fn look(
     backend: Arc<dyn Backend>,
     busy: Arc<AtomicBool>,
+    effort: Effort,
     patience: Duration,
 ) -> Result<Vec<Device>, Fault> {
     let transport = backend.transport();
@@ -260,7 +270,10 @@ async fn look(
     let idle_again = IdleAgain(busy);
     let task = tokio::task::spawn_blocking(move || {
         let _idle_again = idle_again;
-        backend.discover()
+        match effort {
+            Effort::Full => backend.discover(),
+            Effort::WhatChanged => backend.discover_again(),
+        }
     });
     match tokio::time::timeout(patience, task).await {
         Ok(Ok(found)) => found,
@@ -459,7 +472,14 @@ mod tests {
         let (let_go, hold) = std::sync::mpsc::channel();
         let backend: Arc<dyn Backend> = Arc::new(Hanging(Mutex::new(hold)));
         let busy = Arc::new(AtomicBool::new(false));
-        let look = |patience| look(Arc::clone(&backend), Arc::clone(&busy), patience);
+        let look = |patience| {
+            look(
+                Arc::clone(&backend),
+                Arc::clone(&busy),
+                Effort::Full,
+                patience,
+            )
+        };
         let short = Duration::from_millis(20);
         assert!(
             look(short)

@@ -39,7 +39,7 @@ pub use violations::{ViolationKind, Violations};
 use crate::config::Config;
 use crate::state::{Loaded, Store};
 use actor::Command;
-use catalogue::Catalogue;
+use catalogue::{Catalogue, Effort};
 use clock::Clock;
 use desired::{Conflict, Desired, desired, needs_rebuild};
 use keeper::Keeper;
@@ -188,7 +188,7 @@ impl Engine {
 
     /// Looks for devices, and tells the streams and the watchers what came and went.
     async fn refresh_devices(&self) {
-        self.0.refresh_devices().await;
+        self.0.refresh_devices(Effort::Full).await;
     }
 
     /// The devices of these transports (all if empty), with the streams that they feed.
@@ -529,7 +529,7 @@ async fn follow(mut changes: hotplug::Changes, look: Arc<Notify>, engine: Weak<S
             return;
         };
         engine.hotplug.send_replace(changes.source().clone());
-        engine.refresh_devices().await;
+        engine.refresh_devices(Effort::WhatChanged).await;
     }
 }
 
@@ -589,8 +589,8 @@ impl Shared {
         }
     }
 
-    async fn refresh_devices(&self) {
-        let changes = self.catalogue.refresh().await;
+    async fn refresh_devices(&self, effort: Effort) {
+        let changes = self.catalogue.refresh(effort).await;
         for device in &changes.removed {
             tracing::info!(%device, "device removed");
             self.emit(EventKind::DeviceRemoved { id: device.clone() });

@@ -34,6 +34,8 @@ pub(super) enum Due {
 #[derive(Debug, Default)]
 pub(super) struct Settle {
     waiting: Option<Waiting>,
+    /// udev has told something: it is not deaf, and what inotify tells late needs no second word of it.
+    heard: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +56,7 @@ impl Settle {
         match told {
             Told::Udev => {
                 self.waiting = None;
+                self.heard = true;
                 Due::Look
             }
             Told::Inotify(seen) if seen == Seen::default() => Due::Nothing,
@@ -73,7 +76,7 @@ impl Settle {
             Told::Time => match self.waiting.take_if(|waiting| waiting.until <= now) {
                 Some(Waiting {
                     udev_owes: true, ..
-                }) if udev_runs => Due::LookAsUdevIsDeaf,
+                }) if udev_runs && !self.heard => Due::LookAsUdevIsDeaf,
                 Some(_) => Due::Look,
                 None => Due::Nothing,
             },
@@ -141,8 +144,9 @@ mod tests {
             &[
                 (0, USABLE, Due::Look),
                 (1, Told::Udev, Due::Look),
+                // Read late: udev has told of it before.
                 (2, USABLE, Due::Look),
-                (7, Told::Time, Due::LookAsUdevIsDeaf),
+                (7, Told::Time, Due::Look),
             ],
         );
     }
