@@ -1,0 +1,64 @@
+//! Proof that frames reach other processes without a copy: docs/zero-copy.md says what is measured and why that proves it.
+//!
+//! The subject are the production programs, as processes of their own on a real driver; this program (a development build)
+//! looks at them from outside, through what the kernel says, and plays the bad subscribers that show that each look can fail.
+//!
+//! | Variable | Default |
+//! |---|---|
+//! | `MOS_PROOF_SERVICE` | `mos-camera-capture-production` |
+//! | `MOS_PROOF_MOSCTL` | `mosctl-production` |
+//! | `MOS_PROOF_PLUGIN` | folder of the production build's `libgstmos.so`; `/host/bin/production` |
+//! | `MOS_PROOF_DEVICE` | id of the camera; the first that has NV12 in both sizes |
+//!
+//! Root is needed, to look into other processes. A machine without a camera skips, unless `MOS_V4L2_REQUIRED` is set.
+
+#![allow(clippy::unwrap_used, reason = "a test program")]
+
+#[cfg(feature = "development")]
+mod cpu;
+#[cfg(feature = "development")]
+mod figures;
+#[cfg(feature = "development")]
+mod memory;
+#[cfg(feature = "development")]
+mod parts;
+#[cfg(feature = "development")]
+mod proc;
+#[cfg(feature = "development")]
+mod subject;
+
+use std::process::ExitCode;
+
+/// The bad subscribers map frames, which code of a production build can't.
+#[cfg(not(feature = "development"))]
+fn main() -> ExitCode {
+    ExitCode::SUCCESS
+}
+
+#[cfg(feature = "development")]
+fn main() -> ExitCode {
+    use libtest_mimic::{Arguments, Trial};
+
+    if let Ok(part) = std::env::var(parts::PART) {
+        parts::play(&part);
+        return ExitCode::SUCCESS;
+    }
+    let arguments = Arguments {
+        // One camera.
+        test_threads: Some(1),
+        ..Arguments::from_args()
+    };
+    let trial = |name: &str, proof: fn()| {
+        Trial::test(name, move || {
+            proof();
+            Ok(())
+        })
+    };
+    let trials = Vec::from([
+        trial("memory_is_the_drivers_and_nobody_maps_it", memory::proof),
+        trial("cpu_does_not_grow_with_the_frame", cpu::proof),
+    ]);
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    figures::print();
+    conclusion.exit_code()
+}

@@ -1,0 +1,193 @@
+//! The memory that consumers hold is the driver's, by inode, and no process has it mapped.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mos_testkit::wait_until;
+
+use crate::figures::note;
+use crate::parts;
+use crate::proc::{self, Dmabuf, Shared, shared_memory};
+use crate::subject::{Counter, PATIENCE, Process, SMALL, Subject};
+
+/// Bytes of a frame.
+const FRAME: u64 = SMALL.0 as u64 * SMALL.1 as u64 * 3 / 2;
+
+/// Buffers that a consumer has to have been handed before it is looked at.
+const BUFFERS: usize = 2;
+
+pub(crate) fn proof() {
+    let Some(mut subject) = Subject::start("memory", SMALL) else {
+        return;
+    };
+    let mut counter = subject.subscribe();
+    counter.next(SMALL);
+    let mut consumers: Vec<(String, Process)> = (1..=3)
+        .map(|n| format!("mosctl {n}"))
+        .map(|name| (name.clone(), subject.mosctl(&name)))
+        .collect();
+    consumers.push(("gst-launch mosframesrc".to_owned(), subject.gstreamer()));
+
+    for (name, consumer) in &consumers {
+        shares_the_drivers_buffers(name, consumer, &subject);
+    }
+    let buffers = the_drivers_buffers(&subject);
+    the_kernel_agrees(&buffers);
+    nobody_maps(&buffers, &consumers, &mut counter);
+    the_service_says_so(&mut subject, consumers.len() + 1);
+    a_mapping_would_be_found(&buffers, &subject);
+    other_memory_would_be_found(&subject);
+}
+
+/// The dma-bufs that the service holds: exported by the driver's own allocator.
+fn the_drivers_buffers(subject: &Subject) -> BTreeMap<u64, Dmabuf> {
+    let Shared { dmabufs, .. } = shared_memory(subject.service.pid());
+    let exporters: BTreeSet<&str> = dmabufs.values().map(|d| d.exporter.as_str()).collect();
+    assert!(!dmabufs.is_empty(), "the service holds no dma-buf");
+    assert!(
+        exporters.iter().all(|name| name.starts_with("videobuf2_")),
+        "dma-bufs that no V4L2 driver exported: {exporters:?}"
+    );
+    assert!(dmabufs.values().all(|d| d.size >= FRAME), "{dmabufs:?}");
+    note("dma-bufs of the service, inodes", inodes(&dmabufs));
+    note("their exporter (fdinfo exp_name)", format!("{exporters:?}"));
+    dmabufs
+}
+
+fn inodes(dmabufs: &BTreeMap<u64, Dmabuf>) -> String {
+    let numbers: Vec<String> = dmabufs.keys().map(u64::to_string).collect();
+    numbers.join(" ")
+}
+
+/// A consumer's dma-bufs are the service's, inode by inode, and it has no other memory that a frame would fit in.
+fn shares_the_drivers_buffers(name: &str, consumer: &Process, subject: &Subject) {
+    let has_some = || {
+        let found = shared_memory(consumer.pid());
+        (found.dmabufs.len() >= BUFFERS).then_some(found)
+    };
+    let held = wait_until(&format!("dma-bufs at {name}"), PATIENCE, has_some).unwrap();
+    let exported = shared_memory(subject.service.pid()).dmabufs;
+    for (inode, dmabuf) in &held.dmabufs {
+        assert_eq!(
+            exported.get(inode),
+            Some(dmabuf),
+            "{name} has another dma-buf: inode {inode}"
+        );
+    }
+    assert!(
+        held.largest_other_memory < FRAME,
+        "{name} has other memory of a frame's size: {} bytes",
+        held.largest_other_memory
+    );
+    note(
+        format!("{name}: all of its dma-bufs are the service's"),
+        inodes(&held.dmabufs),
+    );
+    note(
+        format!("{name}: largest other shared memory"),
+        format!("{} bytes (a frame has {FRAME})", held.largest_other_memory),
+    );
+}
+
+/// The kernel's list of all dma-bufs names the same exporter.
+fn the_kernel_agrees(buffers: &BTreeMap<u64, Dmabuf>) {
+    let Some(list) = proc::kernels_list() else {
+        note("debugfs dma_buf/bufinfo", "not on this machine");
+        return;
+    };
+    for (inode, dmabuf) in buffers {
+        assert_eq!(
+            list.get(inode),
+            Some(&dmabuf.exporter),
+            "inode {inode} in bufinfo: {list:?}"
+        );
+    }
+    let all = list.len();
+    note(
+        "debugfs dma_buf/bufinfo: same inodes, same exporter",
+        format!("{} of {all} on this machine", buffers.len()),
+    );
+}
+
+/// Looks that are taken, with a frame between two.
+const LOOKS: usize = 20;
+
+fn nobody_maps(
+    buffers: &BTreeMap<u64, Dmabuf>,
+    consumers: &[(String, Process)],
+    counter: &mut Counter,
+) {
+    let device = buffers.values().next().unwrap().device;
+    let mut most = 0;
+    for _ in 0..LOOKS {
+        let (mapped, looked_at) = proc::mapped_anywhere(device);
+        assert!(mapped.is_empty(), "dma-bufs are mapped: {mapped:?}");
+        assert!(looked_at > consumers.len());
+        most = most.max(looked_at);
+        counter.next(SMALL);
+    }
+    note(
+        "dma-bufs mapped by any process (/proc/*/maps)",
+        format!("0, in {LOOKS} looks at up to {most} processes"),
+    );
+}
+
+fn the_service_says_so(subject: &mut Subject, subscribers: usize) {
+    let (service, stream) = subject.status();
+    let (frames, format) = (stream.frames.unwrap(), stream.format.unwrap());
+    assert_eq!(service.build, "production");
+    assert_eq!(format.memory(), mos_camera_api::v1::Memory::Dmabuf);
+    assert_eq!(
+        (frames.copied, frames.violations, service.violations),
+        (0, 0, 0)
+    );
+    assert!(!stream.software);
+    assert_eq!(
+        stream.subscribers.len(),
+        subscribers,
+        "{:?}",
+        stream.subscribers
+    );
+    note(
+        "status: memory, copies, violations",
+        format!(
+            "dmabuf, {} of {} frames, {}",
+            frames.copied, frames.published, frames.violations
+        ),
+    );
+    note("status: elements", stream.chain.join(" ! "));
+}
+
+/// The control: a subscriber that maps one frame is found by the same look.
+fn a_mapping_would_be_found(buffers: &BTreeMap<u64, Dmabuf>, subject: &Subject) {
+    let (mapper, said) = parts::start("mapper", subject);
+    assert_eq!(said, "mapped");
+    let device = buffers.values().next().unwrap().device;
+    let (mapped, _) = proc::mapped_anywhere(device);
+    assert!(
+        !mapped.is_empty(),
+        "a mapping was not found: the look is blind"
+    );
+    for (pid, mapping) in &mapped {
+        assert_eq!(*pid, mapper.pid());
+        assert!(buffers.contains_key(&mapping.memory.inode()), "{mapping:?}");
+    }
+    note(
+        "control: a subscriber that maps a frame is found",
+        format!("yes, inode {}", mapped[0].1.memory.inode()),
+    );
+}
+
+/// The control: a subscriber that has memory for a copy is found by the same look.
+fn other_memory_would_be_found(subject: &Subject) {
+    let (hoarder, said) = parts::start("hoarder", subject);
+    assert_eq!(said, "holds");
+    let size = shared_memory(hoarder.pid()).largest_other_memory;
+    assert!(
+        size >= FRAME,
+        "memory for a copy was not found: the look is blind"
+    );
+    note(
+        "control: a subscriber with memory for a copy is found",
+        format!("yes, {size} bytes"),
+    );
+}
