@@ -87,7 +87,7 @@ impl Rig {
 
     /// A service of its own, without the bystander, started by this command.
     pub(crate) async fn alone(command: impl FnOnce(&Home) -> Command) -> Self {
-        Self::of(Home::new(""), command).await
+        Self::of(Home::new("[service]\nlog_level = \"info\"\n"), command).await
     }
 
     async fn of(home: Home, command: impl FnOnce(&Home) -> Command) -> Self {
@@ -251,10 +251,10 @@ impl Told {
         self.after(mark, state.as_str_name(), entered).await.0
     }
 
-    /// When a device was added after a mark, and what it is.
+    /// When a USB camera was added after a mark, and what it is.
     pub(crate) async fn added(&self, mark: usize) -> (SystemTime, Device) {
         let added = |kind: &Kind| match kind {
-            Kind::DeviceAdded(device) => Some(device.clone()),
+            Kind::DeviceAdded(device) if device.id.starts_with("usb:") => Some(device.clone()),
             _ => None,
         };
         self.after(mark, "added device", added).await
