@@ -5,6 +5,7 @@
 # Library: gst-plugin-mos gstmos production
 # Limit: 900
 set -e
-load-vivid 1
+# The second is for a control: a program that captures from it by mapping.
+load-vivid 1 1
 mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
 MOS_V4L2_REQUIRED=1 zero_copy_proof

@@ -51,6 +51,13 @@ pub(crate) enum Kind {
     Library,
 }
 
+impl LabTest {
+    /// Whether it runs Rust test programs.
+    pub(crate) fn has_tests(&self) -> bool {
+        self.needs.iter().any(|need| need.kind == Kind::Test)
+    }
+}
+
 impl Need {
     /// What it is called in the guest.
     pub(crate) fn name(&self) -> String {

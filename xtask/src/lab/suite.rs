@@ -56,7 +56,8 @@ pub(crate) fn run(
         &share.results(),
         tests
             .iter()
-            .map(|test| (test.name.as_str(), share.outcome(test))),
+            .map(|test| (test, share.outcome(test)))
+            .map(|(test, outcome)| (test.name.as_str(), test.has_tests(), outcome)),
     );
     let mut file = create(log)?;
     if died > 0 {
@@ -88,11 +89,11 @@ fn died_at_boot(console: &str) -> bool {
 /// Counts and a readable log of what the guest left.
 fn verdict<'a>(
     results: &Path,
-    outcomes: impl Iterator<Item = (&'a str, Outcome)>,
+    outcomes: impl Iterator<Item = (&'a str, bool, Outcome)>,
 ) -> (Tally, String) {
     let (mut sum, mut text) = (Tally::default(), String::new());
-    for (name, outcome) in outcomes {
-        let counted = count(&outcome);
+    for (name, has_tests, outcome) in outcomes {
+        let counted = count(&outcome, has_tests);
         sum += counted;
         let status = outcome
             .status
@@ -116,13 +117,14 @@ fn verdict<'a>(
     (sum, text)
 }
 
-/// A script counts as the tests that it ran, or as one test where it ran no test program.
-fn count(outcome: &Outcome) -> Tally {
+/// A script counts as the tests that it ran, or as one test where it has no test program. One that has and ran no test in
+/// it failed: whoever wrote it meant another build, or another name.
+fn count(outcome: &Outcome, has_tests: bool) -> Tally {
     let ok = outcome.status == Some(0);
     let counted = Tally::of_log(&outcome.log);
     let ran = counted.passed + counted.failed + counted.skipped > 0;
     match (ok, ran) {
-        (_, false) => Tally::one(ok),
+        (_, false) => Tally::one(ok && !has_tests),
         (true, true) => counted,
         (false, true) => Tally {
             failed: counted.failed.max(1),
@@ -219,7 +221,7 @@ mod tests {
             (outcome(ok, None), tally(3, 1, 1)),
         ];
         for (outcome, expected) in cases {
-            assert_eq!(count(&outcome), expected, "{outcome:?}");
+            assert_eq!(count(&outcome, false), expected, "{outcome:?}");
         }
     }
 
@@ -237,10 +239,21 @@ mod tests {
     }
 
     #[test]
+    fn a_test_program_without_tests_is_a_failure() {
+        let none = "test result: ok. 0 passed; 0 failed; 0 ignored\n";
+        assert_eq!(count(&outcome(none, Some(0)), true), Tally::one(false));
+        assert_eq!(count(&outcome(none, Some(0)), false), Tally::one(true));
+    }
+
+    #[test]
     fn the_log_names_each_test() {
         let (tally, text) = verdict(
             Path::new("/r"),
-            [("a", outcome("x\n", Some(0))), ("b", outcome("", None))].into_iter(),
+            [
+                ("a", false, outcome("x\n", Some(0))),
+                ("b", true, outcome("", None)),
+            ]
+            .into_iter(),
         );
         assert_eq!(
             tally,

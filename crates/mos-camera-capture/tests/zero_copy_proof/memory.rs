@@ -32,9 +32,12 @@ pub(crate) fn proof() {
     }
     let buffers = the_drivers_buffers(&subject);
     the_kernel_agrees(&buffers);
+    let before = claimed(&mut subject);
     nobody_maps(&buffers, &consumers, &mut counter);
+    everybody_received(&before, &claimed(&mut subject));
     the_service_says_so(&mut subject, consumers.len() + 1);
     a_mapping_would_be_found(&buffers, &subject);
+    a_mapped_node_would_be_found(&subject);
     other_memory_would_be_found(&subject);
 }
 
@@ -91,6 +94,10 @@ fn shares_the_drivers_buffers(name: &str, consumer: &Process, subject: &Subject)
 /// The kernel's list of all dma-bufs names the same exporter.
 fn the_kernel_agrees(buffers: &BTreeMap<u64, Dmabuf>) {
     let Some(list) = proc::kernels_list() else {
+        assert!(
+            std::env::var_os("MOS_V4L2_REQUIRED").is_none(),
+            "no dma_buf/bufinfo: mount debugfs"
+        );
         note("debugfs dma_buf/bufinfo", "not on this machine");
         return;
     };
@@ -121,13 +128,41 @@ fn nobody_maps(
     for _ in 0..LOOKS {
         let (mapped, looked_at) = proc::mapped_anywhere(device);
         assert!(mapped.is_empty(), "dma-bufs are mapped: {mapped:?}");
+        let nodes = proc::nodes_mapped_anywhere();
+        assert!(nodes.is_empty(), "a node's memory is mapped by {nodes:?}");
         assert!(looked_at > consumers.len());
         most = most.max(looked_at);
         counter.next(SMALL);
     }
     note(
-        "dma-bufs mapped by any process (/proc/*/maps)",
+        "dma-bufs and V4L2 nodes mapped by any process (/proc/*/maps)",
         format!("0, in {LOOKS} looks at up to {most} processes"),
+    );
+}
+
+/// Frames that each subscriber has taken so far, by name.
+fn claimed(subject: &mut Subject) -> BTreeMap<String, u64> {
+    let (_, stream) = subject.status();
+    let counts = stream.subscribers.into_iter().map(|s| (s.name, s.claimed));
+    counts.collect()
+}
+
+/// All of them received frames while they were looked at.
+fn everybody_received(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) {
+    for (name, count) in after {
+        let earlier = before.get(name).copied().unwrap_or_default();
+        assert!(
+            *count > earlier,
+            "{name} received nothing: {before:?}, {after:?}"
+        );
+    }
+    let fewest = after
+        .iter()
+        .map(|(name, n)| n - before.get(name).unwrap_or(&0))
+        .min();
+    note(
+        "frames received by each subscriber during the looks",
+        format!("at least {}", fewest.unwrap_or_default()),
     );
 }
 
@@ -140,7 +175,20 @@ fn the_service_says_so(subject: &mut Subject, subscribers: usize) {
         (frames.copied, frames.violations, service.violations),
         (0, 0, 0)
     );
-    assert!(!stream.software);
+    let plan = stream.plan.unwrap();
+    assert_eq!(plan.memory(), mos_camera_api::v1::FrameMemory::Driver);
+    assert_eq!(
+        (plan.cpu_copies, plan.hardware_copies, plan.software),
+        (0, 0, false),
+        "{plan:?}"
+    );
+    assert!(plan.elements.is_empty(), "{plan:?}");
+    let nodes = proc::open_nodes(subject.service.pid());
+    assert_eq!(
+        nodes.len(),
+        1,
+        "the exporter can only be the camera: {nodes:?}"
+    );
     assert_eq!(
         stream.subscribers.len(),
         subscribers,
@@ -175,6 +223,24 @@ fn a_mapping_would_be_found(buffers: &BTreeMap<u64, Dmabuf>, subject: &Subject) 
         "control: a subscriber that maps a frame is found",
         format!("yes, inode {}", mapped[0].1.memory.inode()),
     );
+}
+
+/// The control: a program that maps a node's memory is found by the same look.
+fn a_mapped_node_would_be_found(subject: &Subject) {
+    let Some(mapper) = subject.mapper_of_another_node() else {
+        note(
+            "control: a program that maps a node is found",
+            "no second node here",
+        );
+        return;
+    };
+    wait_until("the mapping of a node's memory", PATIENCE, || {
+        proc::nodes_mapped_anywhere()
+            .contains(&mapper.pid())
+            .then_some(())
+    })
+    .unwrap();
+    note("control: a program that maps a node is found", "yes");
 }
 
 /// The control: a subscriber that has memory for a copy is found by the same look.

@@ -1,11 +1,12 @@
 //! What the kernel says about processes: their descriptors, their mappings, their CPU time.
 //!
-//! Source: `proc_pid_fd(5)`, `proc_pid_fdinfo(5)`, `proc_pid_maps(5)`, `proc_pid_stat(5)`, and `Documentation/driver-api/dma-buf.rst`.
+//! Source: `proc_pid_fd(5)`, `proc_pid_fdinfo(5)`, `proc_pid_maps(5)`, and `Documentation/driver-api/dma-buf.rst`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mos_frame::mappings::{DmabufMapping, dmabufs};
@@ -46,7 +47,10 @@ pub(crate) fn shared_memory(pid: u32) -> Shared {
         };
         let number = entry.file_name();
         let info = format!("/proc/{pid}/fdinfo/{}", number.to_string_lossy());
-        let info = fs::read_to_string(info).unwrap_or_default();
+        let info = match fs::read_to_string(info) {
+            Err(error) if is_gone(&error) => continue,
+            info => info.unwrap(),
+        };
         if let Some(exporter) = field(&info, "exp_name:") {
             let dmabuf = Dmabuf {
                 device: metadata.dev(),
@@ -102,9 +106,10 @@ pub(crate) fn mapped_anywhere(device: u64) -> (Vec<(u32, DmabufMapping)>, usize)
         let Ok(pid) = entry.file_name().to_string_lossy().parse() else {
             continue;
         };
-        // A process that ended since it was listed maps nothing.
-        let Ok(maps) = fs::read(format!("/proc/{pid}/maps")) else {
-            continue;
+        let maps = match fs::read(format!("/proc/{pid}/maps")) {
+            // It ended since it was listed, and maps nothing.
+            Err(error) if is_gone(&error) => continue,
+            maps => maps.unwrap(),
         };
         looked_at += 1;
         let mapped = dmabufs(&String::from_utf8_lossy(&maps), Some(device));
@@ -113,17 +118,49 @@ pub(crate) fn mapped_anywhere(device: u64) -> (Vec<(u32, DmabufMapping)>, usize)
     (found, looked_at)
 }
 
-/// CPU time of all threads of a process so far, in user space and in the kernel.
+/// `ENOENT` or `ESRCH`: what was listed is not there any more. Anything else would mean that we may not look.
+fn is_gone(error: &io::Error) -> bool {
+    const ESRCH: i32 = 3;
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(ESRCH)
+}
+
+/// The processes of this machine that have mapped a V4L2 node's own memory (`V4L2_MEMORY_MMAP`): the same pages as the
+/// dma-bufs that the node exports, by another door.
+pub(crate) fn nodes_mapped_anywhere() -> Vec<u32> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok());
+    pids.filter(|pid: &u32| {
+        let maps = fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
+        String::from_utf8_lossy(&maps)
+            .lines()
+            .any(|line| line.contains(" /dev/video"))
+    })
+    .collect()
+}
+
+/// The V4L2 nodes that a process has open.
+pub(crate) fn open_nodes(pid: u32) -> BTreeSet<PathBuf> {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+    descriptors
+        .filter_map(|entry| fs::read_link(entry.path()).ok())
+        .filter(|target| target.to_string_lossy().starts_with("/dev/video"))
+        .collect()
+}
+
+/// CPU time of all threads of a process so far, in user space and in the kernel, in nanoseconds (the first number of
+/// `/proc/PID/task/TID/schedstat`, Documentation/scheduler/sched-stats.rst).
 pub(crate) fn cpu_time(pid: u32) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    // The name in brackets may hold blanks; utime and stime are the 14th and 15th field.
-    let (_name, rest) = stat.rsplit_once(')').unwrap();
-    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-    let ticks: u64 = fields[11..13]
-        .iter()
-        .map(|n| n.parse::<u64>().unwrap())
-        .sum();
-    Duration::from_micros(ticks * 1_000_000 / rustix::param::clock_ticks_per_second())
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    let spent = threads.map(|thread| {
+        let schedstat = match fs::read_to_string(thread.path().join("schedstat")) {
+            // The thread ended since it was listed.
+            Err(error) if is_gone(&error) => return 0,
+            schedstat => schedstat.unwrap(),
+        };
+        let on_cpu = schedstat.split_ascii_whitespace().next().unwrap();
+        on_cpu.parse::<u64>().unwrap()
+    });
+    Duration::from_nanos(spent.sum())
 }
 
 /// The kernel's own list of dma-bufs: exporter by inode; none where debugfs is not mounted.

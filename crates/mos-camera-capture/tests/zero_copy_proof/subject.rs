@@ -45,6 +45,8 @@ pub(crate) struct Subject {
     runtime: Runtime,
     control: ControlClient,
     device: String,
+    /// Another capture node, which the service does not use.
+    other_node: Option<String>,
     dir: TempDir,
 }
 
@@ -80,7 +82,7 @@ impl Subject {
         .unwrap();
         let runtime = Runtime::new().unwrap();
         let mut control = runtime.block_on(connect(&socket)).unwrap();
-        let Some(device) = runtime.block_on(camera(&mut control)) else {
+        let Some((device, other_node)) = runtime.block_on(camera(&mut control)) else {
             return skip(proof, "no capture node with NV12");
         };
         let mut subject = Self {
@@ -88,6 +90,7 @@ impl Subject {
             runtime,
             control,
             device,
+            other_node,
             dir,
         };
         subject.configure(size);
@@ -171,6 +174,18 @@ impl Subject {
         )
     }
 
+    /// A program that captures from another node the old way, by mapping the node's memory; none without another node.
+    pub(crate) fn mapper_of_another_node(&self) -> Option<Process> {
+        let node = self.other_node.as_ref()?;
+        let child = Command::new("v4l2-ctl")
+            .args(["--device", node, "--stream-mmap"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        Some(Process(child.unwrap()))
+    }
+
     /// A GStreamer pipeline that is not ours, with `mosframesrc` of the production build.
     pub(crate) fn gstreamer(&self) -> Process {
         let mut command = Command::new("gst-launch-1.0");
@@ -216,14 +231,15 @@ pub(crate) fn variable(name: &str, default: &str) -> PathBuf {
     std::env::var_os(name).map_or_else(|| default.into(), PathBuf::from)
 }
 
-async fn camera(control: &mut ControlClient) -> Option<String> {
-    if let Ok(device) = std::env::var("MOS_PROOF_DEVICE") {
-        return Some(device);
-    }
+/// The id of the camera, and the node of another one, if there is one.
+async fn camera(control: &mut ControlClient) -> Option<(String, Option<String>)> {
     let request = v1::ListDevicesRequest::default();
     let answer = control.list_devices(request).await.unwrap().into_inner();
-    let gives_nv12 = |d: &v1::Device| d.capabilities.iter().any(|c| c.format == "NV12");
-    answer.devices.into_iter().find(gives_nv12).map(|d| d.id)
+    let (mut cameras, chosen) = (answer.devices, std::env::var("MOS_PROOF_DEVICE").ok());
+    cameras.retain(|d| d.capabilities.iter().any(|c| c.format == "NV12"));
+    let device = chosen.or_else(|| cameras.first().map(|d| d.id.clone()))?;
+    let other = cameras.into_iter().find(|d| d.id != device);
+    Some((device, other.map(|d| d.location)))
 }
 
 fn skip(proof: &str, why: &str) -> Option<Subject> {
