@@ -26,7 +26,7 @@ fn backends() -> [Arc<dyn Backend>; 2] {
     mos_camera_backends::init().unwrap();
     [
         Arc::new(V4l2Backend::new(Vec::new(), Arc::default())),
-        Arc::new(V4l2Backend::usb(Arc::default())),
+        Arc::new(V4l2Backend::usb(Arc::default(), Vec::new())),
     ]
 }
 

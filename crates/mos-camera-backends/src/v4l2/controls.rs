@@ -71,7 +71,8 @@ const NAMES: [(Cid, &str); 50] = [
 /// The controls of a node, in the driver's order.
 ///
 /// Those that are no single value to keep are left out: buttons, texts, arrays, relative movements and those whose value
-/// can't be read back.
+/// can't be read back. A driver without controls has none, and what a camera does not answer for is left out: pictures come
+/// all the same. Only a node that is gone is an error.
 pub(super) fn list(node: &Device) -> io::Result<Vec<Control>> {
     Ok(described(node)?
         .into_iter()
@@ -85,15 +86,31 @@ fn described(node: &Device) -> io::Result<Vec<(Cid, Control)>> {
         .into_iter()
         .collect();
     for described in node.controls() {
-        let described = described?;
+        let Some(described) = answered(described)? else {
+            break;
+        };
         if described.id() == Cid::BRIGHTNESS {
             continue;
         }
-        if let Some(kind) = kind(node, &described)? {
+        if let Some(kind) = answered(kind(node, &described))?.flatten() {
             found.push((described.id(), control(&described, kind)));
         }
     }
     Ok(found)
+}
+
+/// What a driver or camera answered; none if it refused or failed to, an error if the node is gone.
+fn answered<T>(answer: io::Result<T>) -> io::Result<Option<T>> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if faults::says_gone(&error) => Err(error),
+        Err(error) => {
+            if !node::is_refusal(&error) {
+                tracing::debug!(%error, "a camera does not answer for a control");
+            }
+            Ok(None)
+        }
+    }
 }
 
 /// The first of all controls: `linuxvideo` 0.3.5 asks for those that come after it (`V4L2_CTRL_FLAG_NEXT_CTRL`).
@@ -103,10 +120,8 @@ fn brightness(node: &Device) -> io::Result<Option<Control>> {
     /// `V4L2_CTRL_FLAG_DISABLED` and `V4L2_CTRL_FLAG_READ_ONLY` (linux/videodev2.h).
     const DISABLED: u32 = 1;
     const READ_ONLY: u32 = 4;
-    let asked = match gstmos::v4l2::query_control(node.as_fd(), ID) {
-        Ok(asked) => asked,
-        Err(error) if node::is_refusal(&error) => return Ok(None),
-        Err(error) => return Err(error),
+    let Some(asked) = answered(gstmos::v4l2::query_control(node.as_fd(), ID))? else {
+        return Ok(None);
     };
     Ok((asked.flags & DISABLED == 0).then(|| Control {
         name: "brightness".to_owned(),
@@ -177,14 +192,16 @@ pub(super) fn set(device: &DeviceId, path: &Path, values: &ControlValues) -> Res
         return Ok(());
     }
     let mut node = node::open(device, path)?;
-    let known = described(&node).map_err(|error| faults::of_system(device, path, &error))?;
+    let known = node::guarded(device, path, || {
+        described(&node).map_err(|error| faults::of_system(device, path, &error))
+    })?;
     for (name, value) in setting_order(values) {
         let Some((id, control)) = known.iter().find(|(_, control)| control.name == name) else {
             return Err(refused(
                 device,
                 name,
                 value,
-                "the camera has no such control",
+                "the camera has no such control, or does not answer for it",
             ));
         };
         let narrow = i32::try_from(value)

@@ -92,7 +92,7 @@ pub(super) fn find(backend: &V4l2Backend, id: &DeviceId) -> Result<Target, Fault
 fn cameras(backend: &V4l2Backend, ask: Ask) -> Result<Vec<(Seen, DeviceId)>, Fault> {
     let ours = nodes(backend)?
         .into_iter()
-        .filter(|node| node.transport() == backend.transport);
+        .filter(|node| node.transport() == backend.transport && !is_named(backend, node));
     let seen: Vec<Seen> = ours
         .map(|node| see(backend, node, ask))
         .filter(is_listed)
@@ -123,14 +123,20 @@ fn see(backend: &V4l2Backend, node: Node, ask: Ask) -> Seen {
 
 /// What a node is; asked, unless what is known of it will do.
 fn look_at(backend: &V4l2Backend, node: &Node, ask: Ask, id: &DeviceId) -> Look {
-    if let Some(found) = backend.registry.found(node, ask) {
-        return Look::Camera(found);
+    // A permission may have been taken away since.
+    if let Some(look) = backend.registry.look(node, ask)
+        && (may_open(&node.path()) || matches!(look, Look::Other(_)))
+    {
+        return look;
     }
     let look = look(id, &node.path());
-    if let Look::Camera(found) = &look {
-        backend.registry.keep(node, found);
-    }
+    backend.registry.keep(node, &look);
     look
+}
+
+fn may_open(path: &Path) -> bool {
+    use rustix::fs::Access;
+    rustix::fs::access(path, Access::READ_OK | Access::WRITE_OK).is_ok()
 }
 
 /// Asks a node; where its driver does not enumerate, `v4l2src` finds out by trying.
@@ -179,9 +185,9 @@ fn is_listed(seen: &Seen) -> bool {
 fn is_named(backend: &V4l2Backend, node: &Node) -> bool {
     let path = node.path();
     backend
-        .named
+        .taken
         .iter()
-        .any(|(_, source)| fs::canonicalize(&source.path).is_ok_and(|named| named == path))
+        .any(|taken| fs::canonicalize(taken).is_ok_and(|named| named == path))
 }
 
 fn named_target(id: &DeviceId, source: &V4l2Source) -> Result<Target, Fault> {

@@ -35,7 +35,7 @@ fn is_gone(error: &gst::message::Error) -> bool {
 }
 
 /// `ENOENT` once the node is gone, `ENODEV` or `ENXIO` while it goes (open(2)).
-fn says_gone(error: &io::Error) -> bool {
+pub(super) fn says_gone(error: &io::Error) -> bool {
     const ENXIO: i32 = 6;
     const ENODEV: i32 = 19;
     error.kind() == io::ErrorKind::NotFound || matches!(error.raw_os_error(), Some(ENXIO | ENODEV))

@@ -76,7 +76,8 @@ impl Node {
                 port,
                 interface,
             } => {
-                let which = serial.as_ref().unwrap_or(port);
+                // What has a meaning in ids has none in a serial number.
+                let which = slug(serial.as_ref().unwrap_or(port));
                 let interface = suffix("if", *interface);
                 let index = suffix("", self.index);
                 format!("{vendor}:{product}:{which}{interface}{index}")
@@ -127,7 +128,13 @@ pub(super) fn nodes(sysfs: &Path) -> io::Result<Vec<Node>> {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.starts_with("video") {
-            nodes.extend(read(&entry.path(), name)?);
+            match read(&entry.path(), name) {
+                Ok(node) => nodes.extend(node),
+                // One that can't be read must not hide the others.
+                Err(error) => {
+                    tracing::warn!(node = %entry.path().display(), %error, "the video node is left out");
+                }
+            }
         }
     }
     nodes.sort_by(|a, b| a.name.cmp(&b.name));
@@ -159,8 +166,10 @@ fn gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(19)
 }
 
+/// An attribute as text. A camera's name may be cut off in the middle of a character.
 fn attribute(path: &Path) -> io::Result<String> {
-    Ok(fs::read_to_string(path)?.trim().to_owned())
+    let bytes = fs::read(path)?;
+    Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
 }
 
 /// The device of a node; of a USB interface its USB device, which has the descriptors.
@@ -368,6 +377,14 @@ mod tests {
     }
 
     #[test]
+    fn a_serial_number_can_not_pass_for_a_port() {
+        assert_eq!(
+            names(&[usb(0, Some("S@1-3"), "1-1"), usb(1, Some("A 1"), "1-2")]),
+            ["usb:046d:0825:S_1-3", "usb:046d:0825:A_1"]
+        );
+    }
+
+    #[test]
     fn identical_cameras_without_serial_numbers_are_told_apart_by_port() {
         assert_eq!(
             names(&[usb(0, None, "1-1"), usb(2, None, "1-2")]),
@@ -500,7 +517,8 @@ mod tests {
         write("devices/usb1/1-4/idProduct", "0825\n");
         write("devices/usb1/1-4/serial", "4F2A11\n");
         let node = format!("{usb_device}/1-4:1.0/video4linux/video0");
-        write(&format!("{node}/name"), "UVC Camera\n");
+        // Cut off in the middle of a character, as the kernel does with long names.
+        fs::write(at(&format!("{node}/name")), b"UVC Camera \xe9\xab\n").unwrap();
         write(&format!("{node}/index"), "0\n");
         symlink(
             at("devices/usb1/1-4/1-4:1.0"),
@@ -512,6 +530,7 @@ mod tests {
         let found = nodes(&at("class/video4linux")).unwrap();
         assert_eq!(names(&found), ["usb:046d:0825:4F2A11"]);
         assert_eq!(found[0].path(), Path::new("/dev/video0"));
+        assert!(found[0].label.starts_with("UVC Camera "));
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub struct V4l2Backend {
     transport: Transport,
     sysfs: PathBuf,
     registry: Arc<Registry>,
+    /// Paths that the operator named, of either backend: those nodes are listed under their names alone.
+    taken: Vec<PathBuf>,
     named: Vec<(DeviceId, V4l2Source)>,
 }
 
@@ -47,6 +49,10 @@ impl V4l2Backend {
             transport: Transport::V4l2,
             sysfs: SYSFS.into(),
             registry,
+            taken: named
+                .iter()
+                .map(|(_, source)| source.path.clone())
+                .collect(),
             named: named
                 .into_iter()
                 .map(|(name, source)| (id(&name), source))
@@ -55,11 +61,14 @@ impl V4l2Backend {
     }
 
     /// Capture nodes of USB cameras, `usb:<vendor>:<product>:<serial or port path>`.
-    pub fn usb(registry: Arc<Registry>) -> Self {
+    ///
+    /// `taken` are paths of nodes that the other backend lists by name.
+    pub fn usb(registry: Arc<Registry>, taken: Vec<PathBuf>) -> Self {
         Self {
             transport: Transport::UsbUvc,
             sysfs: SYSFS.into(),
             registry,
+            taken,
             named: Vec::new(),
         }
     }

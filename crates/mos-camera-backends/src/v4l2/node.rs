@@ -2,10 +2,11 @@
 //!
 //! By the ioctls of the kernel's Documentation/userspace-api/media/v4l: `VIDIOC_QUERYCAP`, `VIDIOC_ENUM_FMT`,
 //! `VIDIOC_ENUM_FRAMESIZES`, `VIDIOC_ENUM_FRAMEINTERVALS`. They ask the driver, not the camera: `uvcvideo` answers from the
-//! descriptors that it read once.
+//! descriptors that it read once. Only the ranges of controls it fetches from the camera, once for each plugging in.
 
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
 use linuxvideo::format::{FrameIntervals, FrameSizes, PixFormat, PixelFormat};
@@ -78,10 +79,30 @@ impl Other {
 
 /// Opens a node, asks and closes it again.
 pub(super) fn look(device: &DeviceId, path: &Path) -> Look {
-    match examine(device, path) {
+    match guarded(device, path, || examine(device, path)) {
         Ok(look) => look,
         Err(fault) => Look::Fault(fault),
     }
+}
+
+/// Does something with a node. `linuxvideo` takes a driver that answers against the rules for a bug and panics: here that is
+/// a fault of this one device.
+pub(super) fn guarded<T>(
+    device: &DeviceId,
+    path: &Path,
+    doing: impl FnOnce() -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    // What is left of a panic is the node's descriptor, which was closed, and nothing that anybody else has.
+    panic::catch_unwind(AssertUnwindSafe(doing)).unwrap_or_else(|_| {
+        Err(Fault::new(
+            FaultKind::Unsupported,
+            format!(
+                "{device}: the driver of {} gives answers that V4L2 does not know",
+                path.display()
+            ),
+            "the service's log has what it was; report it to the driver's maintainers (`v4l2-compliance` shows more)",
+        ))
+    })
 }
 
 fn examine(device: &DeviceId, path: &Path) -> Result<Look, Fault> {
@@ -184,7 +205,12 @@ fn formats(node: &Device, planes: Planes) -> io::Result<Vec<Capability>> {
                     }
                 }
             }
-            Ok(FrameSizes::Stepwise(range) | FrameSizes::Continuous(range)) => {
+            Ok(FrameSizes::Stepwise(range) | FrameSizes::Continuous(range))
+                if capabilities::is_sane(range.min_width())
+                    && capabilities::is_sane(range.min_height())
+                    && range.max_width() >= range.min_width()
+                    && range.max_height() >= range.min_height() =>
+            {
                 let side = |min: u32, max: u32, step: u32| Range {
                     min,
                     max: max.min(MAX_SIDE),
@@ -204,6 +230,7 @@ fn formats(node: &Device, planes: Planes) -> io::Result<Vec<Capability>> {
                     },
                 );
             }
+            Ok(FrameSizes::Stepwise(_) | FrameSizes::Continuous(_)) => {}
             // The driver does not enumerate sizes of this format; `v4l2src` may still find some by trying.
             Err(error) if is_refusal(&error) => {}
             Err(error) => return Err(error),

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use mos_camera_core::{DeviceId, Transport};
 
 use super::identity::{self, Given, Instance, Node};
-use super::node::Found;
+use super::node::Look;
 
 /// Known nodes. One registry serves both V4L2 backends, and outlives them when the configuration is read anew.
 #[derive(Debug, Default)]
@@ -21,14 +21,14 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Known {
     id: Option<DeviceId>,
-    found: Option<Found>,
+    look: Option<Look>,
 }
 
 /// Which nodes to ask what they offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ask {
-    /// All but USB cameras that were asked before: those stay what they were at their plugging in, while a capture card
-    /// follows what is connected to it.
+    /// All but those that were asked before and stay what they are: a USB camera until it is unplugged, and what is no camera. A
+    /// capture card follows what is connected to it.
     All,
     /// Those that were not asked before.
     NewOnes,
@@ -46,20 +46,19 @@ impl Registry {
             .retain(|instance, _| nodes.iter().any(|node| node.instance == *instance));
     }
 
-    /// What a node offers, if it was asked before and that is enough.
-    pub(super) fn found(&self, node: &Node, ask: Ask) -> Option<Found> {
-        if ask == Ask::All && node.transport() != Transport::UsbUvc {
-            return None;
-        }
+    /// What a node is, if it was asked before and that is enough.
+    pub(super) fn look(&self, node: &Node, ask: Ask) -> Option<Look> {
         let inner = self.lock();
-        inner.known.get(&node.instance)?.found.clone()
+        let look = inner.known.get(&node.instance)?.look.clone()?;
+        let stays = node.transport() == Transport::UsbUvc || matches!(look, Look::Other(_));
+        (stays || ask == Ask::NewOnes).then_some(look)
     }
 
-    /// Keeps what a node offers.
-    pub(super) fn keep(&self, node: &Node, found: &Found) {
+    /// Keeps what a node is. A fault is not kept, and what was known before is not any more.
+    pub(super) fn keep(&self, node: &Node, look: &Look) {
         let mut inner = self.lock();
         let known = inner.known.entry(node.instance.clone()).or_default();
-        known.found = Some(found.clone());
+        known.look = Some(look.clone()).filter(|look| !matches!(look, Look::Fault(_)));
     }
 
     /// The ids of cameras; a USB camera keeps its for as long as it is there.

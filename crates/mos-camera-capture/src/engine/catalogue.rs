@@ -12,6 +12,8 @@ use mos_camera_core::{
     TestSource, Transport,
 };
 
+use tokio::sync::Notify;
+
 use crate::config::Config;
 
 /// The backends, and the devices that they found.
@@ -24,7 +26,49 @@ pub(super) struct Catalogue {
     /// One look at a time.
     looking: tokio::sync::Mutex<()>,
     /// By transport: a look runs, or hangs.
-    busy: Mutex<BTreeMap<Transport, Arc<AtomicBool>>>,
+    busy: Mutex<BTreeMap<Transport, Arc<Busy>>>,
+    /// Asks for another look.
+    again: Arc<Notify>,
+    /// By device: somebody asks it something.
+    turns: Mutex<BTreeMap<DeviceId, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+/// Whether a look at one transport runs.
+#[derive(Debug)]
+struct Busy {
+    runs: AtomicBool,
+    /// Somebody did not get the answer: another look is due when this one ends.
+    owes: AtomicBool,
+    again: Arc<Notify>,
+}
+
+impl Busy {
+    const fn new(again: Arc<Notify>) -> Self {
+        Self {
+            runs: AtomicBool::new(false),
+            owes: AtomicBool::new(false),
+            again,
+        }
+    }
+
+    /// Somebody did not get the answer of the look that runs; it may have ended meanwhile.
+    fn owe(&self) {
+        self.owes.store(true, Ordering::SeqCst);
+        if !self.runs.load(Ordering::SeqCst) {
+            self.pay();
+        }
+    }
+
+    fn end(&self) {
+        self.runs.store(false, Ordering::SeqCst);
+        self.pay();
+    }
+
+    fn pay(&self) {
+        if self.owes.swap(false, Ordering::SeqCst) {
+            self.again.notify_one();
+        }
+    }
 }
 
 /// Longest wait for a backend's discovery: a driver that hangs must not hang the service.
@@ -86,6 +130,8 @@ impl Catalogue {
             found: Mutex::default(),
             looking: tokio::sync::Mutex::default(),
             busy: Mutex::default(),
+            again: Arc::default(),
+            turns: Mutex::default(),
         }
     }
 
@@ -98,6 +144,11 @@ impl Catalogue {
             .write()
             .unwrap_or_else(PoisonError::into_inner) = [(backend.transport(), backend)].into();
         catalogue
+    }
+
+    /// Asks whoever waits for it for another look; one that was too slow does so itself when it ends.
+    pub(super) fn again(&self) -> Arc<Notify> {
+        Arc::clone(&self.again)
     }
 
     /// Knows other cameras from the next look on.
@@ -122,28 +173,46 @@ impl Catalogue {
         })
     }
 
-    /// Sets controls of a camera.
+    /// Sets controls of a camera, for as long as [`PATIENCE`] lasts.
     pub(super) async fn set_controls(
         &self,
         device: &DeviceId,
         values: &ControlValues,
     ) -> Result<(), Fault> {
+        let (id, values) = (device.clone(), values.clone());
+        self.ask(device, move |backend| backend.set_controls(&id, &values))
+            .await
+    }
+
+    /// Asks a device for something that may hang. One that hangs has one thread, however often it is asked.
+    async fn ask<T: Send + 'static>(
+        &self,
+        device: &DeviceId,
+        question: impl FnOnce(&dyn Backend) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
         let backend = self.backend(device)?;
-        let (device, values) = (device.clone(), values.clone());
-        let setting = tokio::task::spawn_blocking(move || backend.set_controls(&device, &values));
-        match tokio::time::timeout(PATIENCE, setting).await {
-            Ok(Ok(done)) => done,
-            Ok(Err(error)) => Err(Fault::new(
-                FaultKind::Internal,
-                format!("setting controls broke down: {error}"),
-                "please report this with the log",
-            )),
-            Err(_) => Err(Fault::new(
-                FaultKind::Internal,
-                "the camera does not answer".to_owned(),
-                "unplug or power-cycle it; the kernel's log may say more",
-            )),
+        let turn = self.turn(device);
+        let asking = async {
+            let turn = turn.lock_owned().await;
+            let task = tokio::task::spawn_blocking(move || {
+                let _turn = turn;
+                question(&*backend)
+            });
+            task.await
+        };
+        match tokio::time::timeout(PATIENCE, asking).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => Err(broke_down(device.transport(), &error)),
+            Err(_) => Err(no_answer(device)),
         }
+    }
+
+    /// The right to ask a device.
+    fn turn(&self, device: &DeviceId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        // Ids come from callers: those that nobody waits for must not pile up.
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        Arc::clone(turns.entry(device.clone()).or_default())
     }
 
     /// Asks every backend what is there now.
@@ -166,19 +235,17 @@ impl Catalogue {
 
     /// How a device's pictures would become NV12, for as long as [`PATIENCE`] lasts.
     pub(super) async fn explain(&self, config: &StreamConfig) -> Result<Explanation, Fault> {
-        let backend = self.backend(&config.device)?;
-        let (config, transport) = (config.clone(), backend.transport());
-        let task = tokio::task::spawn_blocking(move || backend.explain(&config.device, &config));
-        match tokio::time::timeout(PATIENCE, task).await {
-            Ok(Ok(explained)) => explained,
-            Ok(Err(error)) => Err(broke_down(transport, &error)),
-            Err(_) => Err(hangs(transport)),
-        }
+        let asked = config.clone();
+        self.ask(&config.device, move |backend| {
+            backend.explain(&asked.device, &asked)
+        })
+        .await
     }
 
-    fn busy(&self, transport: Transport) -> Arc<AtomicBool> {
+    fn busy(&self, transport: Transport) -> Arc<Busy> {
         let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(busy.entry(transport).or_default())
+        let new = || Arc::new(Busy::new(Arc::clone(&self.again)));
+        Arc::clone(busy.entry(transport).or_insert_with(new))
     }
 
     /// What was found at the last look.
@@ -259,15 +326,16 @@ fn is_broken(device: &Device) -> bool {
 /// Asks a backend, for as long as `patience` lasts. One that did not answer is left alone until it has.
 async fn look(
     backend: Arc<dyn Backend>,
-    busy: Arc<AtomicBool>,
+    busy: Arc<Busy>,
     effort: Effort,
     patience: Duration,
 ) -> Result<Vec<Device>, Fault> {
     let transport = backend.transport();
-    if busy.swap(true, Ordering::AcqRel) {
+    if busy.runs.swap(true, Ordering::SeqCst) {
+        busy.owe();
         return Err(hangs(transport));
     }
-    let idle_again = IdleAgain(busy);
+    let idle_again = IdleAgain(Arc::clone(&busy));
     let task = tokio::task::spawn_blocking(move || {
         let _idle_again = idle_again;
         match effort {
@@ -278,7 +346,10 @@ async fn look(
     match tokio::time::timeout(patience, task).await {
         Ok(Ok(found)) => found,
         Ok(Err(error)) => Err(broke_down(transport, &error)),
-        Err(_) => Err(hangs(transport)),
+        Err(_) => {
+            busy.owe();
+            Err(hangs(transport))
+        }
     }
 }
 
@@ -291,12 +362,20 @@ fn broke_down(transport: Transport, error: &tokio::task::JoinError) -> Fault {
 }
 
 /// Says on drop, also by a panic, that the look is over.
-struct IdleAgain(Arc<AtomicBool>);
+struct IdleAgain(Arc<Busy>);
 
 impl Drop for IdleAgain {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
+        self.0.end();
     }
+}
+
+fn no_answer(device: &DeviceId) -> Fault {
+    Fault::new(
+        FaultKind::Internal,
+        format!("{device} does not answer"),
+        "unplug or power-cycle it; the kernel's log may say more",
+    )
 }
 
 fn hangs(transport: Transport) -> Fault {
@@ -310,19 +389,23 @@ fn hangs(transport: Transport) -> Fault {
 /// One backend for each transport, each with the cameras of the file that are its own.
 fn backends(config: &Config, registry: &Arc<Registry>) -> Backends {
     let (mut test, mut rtsp, mut v4l2) = (Vec::new(), Vec::new(), Vec::new());
+    let mut taken = Vec::new();
     for (name, camera) in &config.cameras {
         let name = name.to_string();
         match camera.source.clone() {
             SourceConfig::Test(source) => test.push((name, source)),
             SourceConfig::Rtsp(source) => rtsp.push((name, source)),
-            SourceConfig::V4l2(source) => v4l2.push((name, source)),
+            SourceConfig::V4l2(source) => {
+                taken.push(source.path.clone());
+                v4l2.push((name, source));
+            }
         }
     }
     let all: [Option<Arc<dyn Backend>>; 4] = [
         test_backend(test),
         Some(Arc::new(RtspBackend::new(rtsp))),
         Some(Arc::new(V4l2Backend::new(v4l2, Arc::clone(registry)))),
-        Some(Arc::new(V4l2Backend::usb(Arc::clone(registry)))),
+        Some(Arc::new(V4l2Backend::usb(Arc::clone(registry), taken))),
     ];
     all.into_iter()
         .flatten()
@@ -471,7 +554,8 @@ mod tests {
     async fn a_driver_that_hangs_is_given_up_and_asked_again_when_it_has_answered() {
         let (let_go, hold) = std::sync::mpsc::channel();
         let backend: Arc<dyn Backend> = Arc::new(Hanging(Mutex::new(hold)));
-        let busy = Arc::new(AtomicBool::new(false));
+        let again = Arc::new(Notify::new());
+        let busy = Arc::new(Busy::new(Arc::clone(&again)));
         let look = |patience| {
             look(
                 Arc::clone(&backend),
@@ -491,9 +575,9 @@ mod tests {
         // The second does not even ask: one thread hangs, not one for every look.
         assert!(look(Duration::MAX).await.is_err());
         drop(let_go);
-        while busy.load(Ordering::Acquire) {
-            tokio::task::yield_now().await;
-        }
+        // Its end asks for another look, since two did not get the answer.
+        again.notified().await;
+        assert!(!busy.runs.load(Ordering::Acquire));
         assert_eq!(look(Duration::from_mins(1)).await.unwrap().len(), 1);
     }
 }

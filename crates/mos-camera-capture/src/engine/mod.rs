@@ -112,7 +112,7 @@ impl Engine {
         let clock = Clock::start();
         let (events, _) = broadcast::channel(EVENT_BACKLOG);
         let catalogue = Arc::new(catalogue);
-        let look = Arc::new(Notify::new());
+        let look = catalogue.again();
         let roster = Roster::new(
             clock,
             Arc::clone(&catalogue),
@@ -229,9 +229,11 @@ impl Engine {
                 error: Box::new(error),
             })?;
         self.check_plan(name, &config).await?;
+        self.check_unclaimed(name, &config.device)?;
+        // Before the claim, which keeps all others waiting: a camera may take its time.
+        self.try_controls(name, &config).await?;
         let _claim = self.0.roster.claim().await;
         self.check_unclaimed(name, &config.device)?;
-        self.try_controls(name, &config).await?;
         let override_file =
             (self.file_config(name).as_ref() != Some(&config)).then(|| config.clone());
         self.0

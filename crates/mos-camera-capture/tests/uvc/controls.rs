@@ -1,7 +1,7 @@
 //! Camera controls by `ConfigureStream`.
 
-use mos_camera_api::v1::{ControlKind, State, StreamConfig};
-use mos_virtual_uvc::{Camera, ControlId, FormatKind};
+use mos_camera_api::v1::{ControlKind, Health, State, StreamConfig};
+use mos_virtual_uvc::{Camera, CameraConfig, ControlId, Fault, FormatKind};
 use tonic::Code;
 
 use crate::harness::{configure, refused};
@@ -140,4 +140,24 @@ pub(crate) async fn controls_are_set_again_when_the_camera_comes_back(rig: &Rig)
     let again = Camera::plug(&config).unwrap();
     rig.told.state(mark, STREAM, State::Streaming).await;
     assert_eq!(again.control(ControlId::Gain), Some(7));
+}
+
+pub(crate) async fn a_camera_that_does_not_answer_for_a_control_streams_all_the_same(rig: &Rig) {
+    const STREAM: &str = "silent-control";
+    let start = rig.told.mark();
+    let _camera = Camera::plug(&CameraConfig {
+        faults: vec![Fault::ControlStall(ControlId::Gain)],
+        ..camera(Some("C2"), FormatKind::Nv12)
+    })
+    .unwrap();
+    let (_, device) = rig.told.added(start).await;
+    assert_eq!(device.health(), Health::Ready, "{device:?}");
+    assert!(device.controls.iter().all(|control| control.name != "gain"));
+    assert!(
+        device
+            .controls
+            .iter()
+            .any(|control| control.name == "brightness")
+    );
+    rig.stream(STREAM, &device.id).await;
 }

@@ -44,7 +44,7 @@ macro_rules! scenarios {
     };
 }
 
-const SCENARIOS: [Scenario; 19] = scenarios![
+const SCENARIOS: [Scenario; 20] = scenarios![
     cameras_that_misbehave::a_camera_that_comes_back_with_other_formats_fails_with_what_it_offers_until_it_is_itself_again(rig),
     cameras_that_misbehave::a_camera_that_stalls_without_an_error_is_noticed_and_taken_up_again(
         rig
@@ -54,6 +54,7 @@ const SCENARIOS: [Scenario; 19] = scenarios![
     cameras_that_misbehave::cameras_that_vanish_while_they_are_enumerated_leave_nothing_behind(rig),
     controls::controls_are_set_changed_while_streaming_and_refused_with_their_range(rig),
     controls::controls_are_set_again_when_the_camera_comes_back(rig),
+    controls::a_camera_that_does_not_answer_for_a_control_streams_all_the_same(rig),
     cycles::pluggings_cost_another_camera_no_frame_and_the_service_no_memory_and_no_descriptors(
         rig
     ),

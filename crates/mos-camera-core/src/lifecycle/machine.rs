@@ -290,8 +290,10 @@ impl Lifecycle {
         }
     }
 
+    /// A broken contract is not mended by plugging in: whoever broke it may still be in the process.
     fn usable(&mut self) {
-        if self.wait == Wait::Failed {
+        let broken = |fault: &FaultAt| fault.fault.kind == FaultKind::Contract;
+        if self.wait == Wait::Failed && !self.fault.as_ref().is_some_and(broken) {
             self.end_wait();
         }
     }

@@ -129,7 +129,11 @@ fn situations() -> Vec<(&'static str, Vec<Input>)> {
             "unauthorized",
             then(vec![fault(1, FaultKind::Unauthorized), down(1)]),
         ),
-        ("failed", then(vec![fault(1, FaultKind::Contract), down(1)])),
+        ("failed", then(vec![fault(1, FaultKind::Missing), down(1)])),
+        (
+            "contract broken",
+            then(vec![fault(1, FaultKind::Contract), down(1)]),
+        ),
     ]
 }
 
@@ -273,6 +277,12 @@ failed: failed
     reset -> starting r +2
     gone -> absent
     usable -> starting +2
+contract broken: failed
+    configure -> starting +2
+    start -> starting +2
+    stop -> configured
+    reset -> starting r +2
+    gone -> absent
 ";
 
 #[test]
