@@ -205,9 +205,21 @@ impl NoPlan {
         }
     }
 
+    /// Whether the device gives NV12, only not in the size or at the rate asked for.
+    fn gives_nv12_otherwise(&self) -> bool {
+        let not_as_asked =
+            |r: &Reason| matches!(r, Reason::NotInSize { .. } | Reason::NotAtRate { .. });
+        self.rejected
+            .iter()
+            .any(|r| r.capture.format == "NV12" && not_as_asked(&r.reason))
+    }
+
     /// What to do.
     pub fn hint(&self) -> &'static str {
         match self.obstacle() {
+            Obstacle::NeedsCpu | Obstacle::Missing if self.gives_nv12_otherwise() => {
+                "ask for a size and a rate in which the device gives NV12; listing it shows them"
+            }
             Obstacle::NeedsCpu => {
                 "use hardware that decodes or converts, with its GStreamer element, a camera that gives NV12, or a development build"
             }
@@ -216,6 +228,15 @@ impl NoPlan {
                 "use a camera that gives NV12, a raw format such as YUY2, Motion JPEG, H.264 or H.265"
             }
             Obstacle::NotOffered => "ask for a size and a rate that the camera offers",
+        }
+    }
+
+    /// For messages: what the device gives otherwise does not help.
+    fn as_asked(&self) -> &'static str {
+        if self.gives_nv12_otherwise() {
+            " in that size and at that rate"
+        } else {
+            ""
         }
     }
 
@@ -267,7 +288,11 @@ impl fmt::Display for NoPlan {
         let wanted = self.wanted().join(", ");
         match self.obstacle() {
             Obstacle::NeedsCpu => {
-                write!(f, "{device}: only the CPU could make NV12 of what it gives")?;
+                write!(
+                    f,
+                    "{device}: only the CPU could make NV12 of what it gives{}",
+                    self.as_asked()
+                )?;
                 match self.workers() {
                     none if none.is_empty() => {}
                     workers => write!(f, " ({workers})")?,
@@ -282,7 +307,8 @@ impl fmt::Display for NoPlan {
             Obstacle::Missing => {
                 write!(
                     f,
-                    "{device}: nothing on this machine makes NV12 of what it gives; one of these is needed: {wanted}"
+                    "{device}: nothing on this machine makes NV12 of what it gives{}; one of these is needed: {wanted}",
+                    self.as_asked()
                 )
             }
             Obstacle::NoRule => {

@@ -675,6 +675,23 @@ fn without_a_plan_the_error_names_what_is_missing() {
             ],
         ),
         (
+            no_plan(
+                &[
+                    vga("NV12"),
+                    offered("image/jpeg", Handover::Exported, &[((1920, 1080), 30)]),
+                ],
+                large,
+                SOFTWARE,
+                Production,
+            ),
+            (Obstacle::NeedsCpu, "NEEDS_CPU"),
+            FaultKind::Missing,
+            &[
+                "of what it gives in that size and at that rate (",
+                "which a production build refuses",
+            ],
+        ),
+        (
             no_plan(&[from(Drawn, "NV12")], none, "", Production),
             (Obstacle::NeedsCpu, "NEEDS_CPU"),
             FaultKind::Missing,
