@@ -75,7 +75,7 @@ impl FrameMemory {
 /// Something that was considered and not chosen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rejected {
-    /// What would have been captured; without a size if the format does not come as it was asked for.
+    /// What would have been captured; in the size asked for, also if the format does not come in it.
     pub capture: Capture,
     /// Name of the rule; empty if the format itself is out.
     pub rule: String,
