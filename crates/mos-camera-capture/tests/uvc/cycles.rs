@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use mos_camera_api::v1::State;
 use mos_frame::{Frame, Subscriber, SubscriberOptions};
+use mos_testkit::wait_until;
 use mos_virtual_uvc::{Camera, CameraConfig, FormatKind};
 
+use crate::harness::PATIENCE;
 use crate::rig::{Rig, camera};
 
 /// Cycles if `MOS_UVC_CYCLES` does not say another number.
@@ -17,6 +19,8 @@ const CYCLES: u32 = 30;
 /// Until everything has happened once: registries, caches, pools.
 const WARM_UP: u32 = 5;
 const STREAM: &str = "cycles";
+/// Looks in a row that find the same number of descriptors.
+const STILL: u32 = 50;
 const RSS_GROWTH_KIB: u64 = 2048;
 
 pub(crate) async fn pluggings_cost_another_camera_no_frame_and_the_service_no_memory_and_no_descriptors(
@@ -99,9 +103,20 @@ impl Footprint {
         let status = fs::read_to_string(format!("{process}/status")).unwrap();
         let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let entries = |what: &str| fs::read_dir(format!("{process}/{what}")).unwrap().count();
+        // This test's own connections to the service end a little later: once the number stands still they have.
+        let mut fds = (entries("fd"), 0);
+        let settled = wait_until("number of descriptors that stands still", PATIENCE, || {
+            let now = entries("fd");
+            fds = if now == fds.0 {
+                (now, fds.1 + 1)
+            } else {
+                (now, 0)
+            };
+            (fds.1 == STILL).then_some(now)
+        });
         Self {
             rss_kib: rss.unwrap().trim().trim_end_matches(" kB").parse().unwrap(),
-            fds: entries("fd"),
+            fds: settled.unwrap(),
             threads: entries("task"),
         }
     }
