@@ -119,6 +119,11 @@ pub(crate) fn run_suite(
     tick: &mut dyn FnMut(&str),
 ) -> Result<Tally, Error> {
     let names = if names == ["all"] { &[] } else { names };
+    let scope = if names.is_empty() {
+        suite::Scope::Workspace
+    } else {
+        suite::Scope::Needed
+    };
     let tests = catalog::select(catalog::load()?, names)?;
-    suite::run(&tests, log, tick)
+    suite::run(&tests, scope, log, tick)
 }

@@ -1,6 +1,6 @@
 //! One boot, several tests, one tally.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,7 @@ const BUILD_LIMIT: Duration = Duration::from_mins(30);
 /// Builds what the tests need, boots once, runs them; `log` gets all they printed.
 pub(crate) fn run(
     tests: &[LabTest],
+    scope: Scope,
     log: &Path,
     tick: &mut dyn FnMut(&str),
 ) -> Result<Tally, Error> {
@@ -33,11 +34,14 @@ pub(crate) fn run(
     let image = image::ready(tick)?;
     let share = Share::new(&paths::artifacts().join("lab/share"), "job", tick)?;
     share.add_tests(tests)?;
-    let mut added = BTreeSet::new();
-    for need in tests.iter().flat_map(|test| &test.needs) {
-        if added.insert(need.name()) {
-            share.add_program(&need.name(), &built(need, tick)?)?;
-        }
+    let needs: BTreeMap<_, _> = tests
+        .iter()
+        .flat_map(|test| &test.needs)
+        .map(|need| (need.name(), need))
+        .collect();
+    let mut builds = Builds::default();
+    for (name, need) in needs {
+        share.add_program(&name, &builds.file(need, scope, tick)?)?;
     }
     let limit = BOOT_LIMIT + tests.iter().map(|test| test.limit).sum();
     let console = paths::artifacts().join("lab/console.log");
@@ -133,20 +137,87 @@ fn count(outcome: &Outcome, has_tests: bool) -> Tally {
     }
 }
 
-/// Builds a target on the host and answers the file's path.
-fn built(need: &Need, tick: &mut dyn FnMut(&str)) -> Result<PathBuf, Error> {
-    let (subcommand, options): (_, &[&str]) = match need.kind {
-        Kind::Test => ("test", &["--no-run", "--test", &need.target]),
-        Kind::Program => ("build", &["--bin", &need.target]),
-        Kind::Library => ("build", &["--lib"]),
+/// How much is built at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// The whole workspace, as the other steps of a test run build it: what they have built is not built again.
+    Workspace,
+    /// Only what is needed. Built alone a crate may want other features of its dependencies, which are compiled again for it.
+    Needed,
+}
+
+/// What cargo said, in JSON, to each command line that it was called with.
+#[derive(Default)]
+struct Builds(HashMap<Vec<String>, Vec<String>>);
+
+impl Builds {
+    /// Builds what is needed on the host and answers the file's path.
+    fn file(
+        &mut self,
+        need: &Need,
+        scope: Scope,
+        tick: &mut dyn FnMut(&str),
+    ) -> Result<PathBuf, Error> {
+        let arguments = arguments(need, scope);
+        if !self.0.contains_key(&arguments) {
+            let said = build(need, &arguments, tick)?;
+            self.0.insert(arguments.clone(), said);
+        }
+        let said = self.0.get(&arguments).into_iter().flatten();
+        let file = said.rev().find_map(|line| file_of(line, need));
+        file.ok_or_else(|| Error::Unexpected {
+            what: "cargo".to_owned(),
+            why: format!("it named no file for {}", need.name()),
+        })
+    }
+}
+
+/// Cargo's arguments to build what is needed.
+fn arguments(need: &Need, scope: Scope) -> Vec<String> {
+    let of_test = need.kind == Kind::Test;
+    let arguments: Vec<&str> = match (scope, need.production) {
+        (Scope::Workspace, false) if of_test => vec!["test", "--workspace", "--no-run"],
+        (Scope::Workspace, false) => vec!["build", "--workspace"],
+        (Scope::Workspace, true) if !of_test => {
+            return ["build".to_owned()]
+                .into_iter()
+                .chain(production::arguments())
+                .collect();
+        }
+        _ => {
+            let target: &[&str] = match need.kind {
+                Kind::Test => &["--no-run", "--test", &need.target],
+                Kind::Program => &["--bin", &need.target],
+                Kind::Library => &["--lib"],
+            };
+            let features: &[&str] = if need.production {
+                &["--no-default-features"]
+            } else {
+                &[]
+            };
+            let subcommand = if of_test { "test" } else { "build" };
+            let package = [subcommand, "--package", &need.package];
+            [&package[..], target, features].concat()
+        }
     };
+    arguments.into_iter().map(str::to_owned).collect()
+}
+
+/// Calls cargo; what it says in JSON.
+fn build(
+    need: &Need,
+    arguments: &[String],
+    tick: &mut dyn FnMut(&str),
+) -> Result<Vec<String>, Error> {
+    let (subcommand, options) = arguments.split_first().ok_or_else(|| Error::Unexpected {
+        what: "the lab".to_owned(),
+        why: "it has no command for cargo".to_owned(),
+    })?;
     let mut command = cargo(subcommand);
     command
-        .args(["--package", &need.package])
-        .arg("--message-format=json-render-diagnostics")
-        .args(options);
+        .args(options)
+        .arg("--message-format=json-render-diagnostics");
     if need.production {
-        command.arg("--no-default-features");
         production::in_own_folder(&mut command);
     }
     let log = paths::artifacts()
@@ -154,33 +225,56 @@ fn built(need: &Need, tick: &mut dyn FnMut(&str)) -> Result<PathBuf, Error> {
         .join(format!("build-{}.log", need.name().replace('/', "-")));
     let what = format!("building {} of {}", need.name(), need.package);
     tick(&what);
-    let mut file = None;
-    let on_line = |line: &str| file = file_of(line, need).or(file.take());
+    let mut said = Vec::new();
+    let on_line = |line: &str| {
+        if line.starts_with('{') {
+            said.push(line.to_owned());
+        }
+    };
     let on_tick = |_: &str| tick(&what);
     run_logged(&what, &mut command, &log, BUILD_LIMIT, on_line, on_tick)?.require(&what)?;
-    file.ok_or_else(|| Error::Unexpected {
-        what: "cargo".to_owned(),
-        why: format!("it named no file for {}", need.name()),
-    })
+    Ok(said)
 }
 
 #[derive(Deserialize)]
 struct Message {
+    #[serde(default)]
+    manifest_path: PathBuf,
     executable: Option<PathBuf>,
     #[serde(default)]
     filenames: Vec<PathBuf>,
     target: Option<Target>,
+    #[serde(default)]
+    profile: Profile,
 }
 
 #[derive(Deserialize)]
 struct Target {
+    kind: Vec<String>,
     name: String,
+}
+
+#[derive(Deserialize, Default)]
+struct Profile {
+    /// It is a test program, such as that of a program's own unit tests.
+    test: bool,
 }
 
 /// The file that a line of cargo's JSON output names for what is needed.
 fn file_of(line: &str, need: &Need) -> Option<PathBuf> {
     let message: Message = serde_json::from_str(line).ok()?;
-    message.target.filter(|found| found.name == need.target)?;
+    let folder = message.manifest_path.parent()?.file_name()?;
+    let kind = match need.kind {
+        Kind::Test => "test",
+        Kind::Program => "bin",
+        Kind::Library => "cdylib",
+    };
+    let ours = |found: &Target| found.name == need.target && found.kind.iter().any(|k| k == kind);
+    message.target.filter(ours)?;
+    // Packages are in folders of their names.
+    if folder != need.package.as_str() || message.profile.test != (need.kind == Kind::Test) {
+        return None;
+    }
     match need.kind {
         Kind::Test | Kind::Program => message.executable,
         Kind::Library => message
@@ -269,26 +363,99 @@ mod tests {
         );
     }
 
+    fn need(kind: Kind, package: &str, target: &str, production: bool) -> Need {
+        Need {
+            kind,
+            package: package.to_owned(),
+            target: target.to_owned(),
+            production,
+        }
+    }
+
+    /// A line of cargo's, as far as it is read.
+    fn line(package: &str, kind: &str, name: &str, test: bool, files: &str) -> String {
+        format!(
+            r#"{{"manifest_path":"/w/crates/{package}/Cargo.toml","target":{{"kind":["{kind}"],"name":"{name}"}},"profile":{{"test":{test}}},{files}}}"#
+        )
+    }
+
     #[test]
     fn cargo_names_the_file() {
-        let need = |kind, target: &str| Need {
-            kind,
-            package: "p".to_owned(),
-            target: target.to_owned(),
-            production: false,
-        };
-        let test =
-            r#"{"reason":"compiler-artifact","target":{"name":"conf"},"executable":"/t/conf-1"}"#;
-        let library =
-            r#"{"target":{"name":"gstmos"},"filenames":["/t/a.rlib","/t/a.so"],"executable":null}"#;
+        let executable = r#""executable":"/t/x""#;
+        let library = r#""filenames":["/t/a.rlib","/t/a.so"],"executable":null"#;
+        let test = line("p", "test", "conf", true, executable);
+        let program = line("p", "bin", "tool", false, executable);
+        let unit_tests = line("p", "bin", "tool", true, executable);
+        let plugin = line("p", "cdylib", "gstmos", false, library);
         for (line, need, expected) in [
-            (test, need(Kind::Test, "conf"), Some("/t/conf-1")),
-            (test, need(Kind::Test, "other"), None),
-            (library, need(Kind::Library, "gstmos"), Some("/t/a.so")),
-            (library, need(Kind::Program, "gstmos"), None),
-            ("   Compiling conf", need(Kind::Test, "conf"), None),
+            (&test, need(Kind::Test, "p", "conf", false), Some("/t/x")),
+            (&test, need(Kind::Test, "p", "other", false), None),
+            (&test, need(Kind::Test, "q", "conf", false), None),
+            (
+                &program,
+                need(Kind::Program, "p", "tool", false),
+                Some("/t/x"),
+            ),
+            (&unit_tests, need(Kind::Program, "p", "tool", false), None),
+            (
+                &plugin,
+                need(Kind::Library, "p", "gstmos", false),
+                Some("/t/a.so"),
+            ),
+            (&plugin, need(Kind::Program, "p", "gstmos", false), None),
+            (
+                &"   Compiling conf".to_owned(),
+                need(Kind::Test, "p", "conf", false),
+                None,
+            ),
         ] {
             assert_eq!(file_of(line, &need), expected.map(PathBuf::from), "{line}");
         }
+    }
+
+    #[test]
+    fn a_whole_run_builds_as_the_steps_before_it_did() {
+        let line =
+            |scope, kind, production| arguments(&need(kind, "p", "t", production), scope).join(" ");
+        for (scope, kind, production, expected) in [
+            (
+                Scope::Workspace,
+                Kind::Test,
+                false,
+                "test --workspace --no-run",
+            ),
+            (Scope::Workspace, Kind::Program, false, "build --workspace"),
+            (
+                Scope::Workspace,
+                Kind::Test,
+                true,
+                "test --package p --no-run --test t --no-default-features",
+            ),
+            (
+                Scope::Needed,
+                Kind::Test,
+                false,
+                "test --package p --no-run --test t",
+            ),
+            (
+                Scope::Needed,
+                Kind::Program,
+                true,
+                "build --package p --bin t --no-default-features",
+            ),
+            (
+                Scope::Needed,
+                Kind::Library,
+                false,
+                "build --package p --lib",
+            ),
+        ] {
+            assert_eq!(line(scope, kind, production), expected);
+        }
+        let production = line(Scope::Workspace, Kind::Library, true);
+        assert_eq!(
+            production,
+            format!("build {}", production::arguments().join(" "))
+        );
     }
 }

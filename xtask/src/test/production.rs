@@ -17,13 +17,20 @@ const LIMIT: Duration = Duration::from_mins(30);
 /// The type that stands for mapped pixels (`mos_frame::MappedFrame`); its name is in every symbol of its methods.
 const MAPPING: &[u8] = b"MappedFrame";
 
+/// Cargo's arguments that choose what is built.
+pub(crate) fn arguments() -> Vec<String> {
+    let rest = ["--package", "mos-frame-c", "--no-default-features"];
+    product_args()
+        .into_iter()
+        .chain(rest.map(str::to_owned))
+        .collect()
+}
+
 /// Builds it beside the development build and checks both: what the one has the other must not.
 pub(crate) fn check(log: &Path, tick: &mut dyn FnMut(&str)) -> Result<Tally, Error> {
     let folder = paths::target().join("production");
     let mut command = cargo("build");
-    command
-        .args(product_args())
-        .args(["--package", "mos-frame-c", "--no-default-features"]);
+    command.args(arguments());
     in_own_folder(&mut command);
     run_logged(
         "production build",
