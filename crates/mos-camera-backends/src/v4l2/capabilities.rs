@@ -3,6 +3,8 @@
 use mos_camera_core::plan::MAX_SIDE;
 use mos_camera_core::{Capability, Framerate, Range, Rates, Sizes};
 
+use crate::machine::texts;
+
 /// The capabilities in caps; formats that name no size or rate are left out.
 pub(super) fn read(caps: &gst::CapsRef) -> Vec<Capability> {
     let mut found: Vec<Capability> = Vec::new();
@@ -54,26 +56,18 @@ pub(super) const fn is_sane(side: u32) -> bool {
 /// A raw format by its name, anything else by its media type.
 fn formats(structure: &gst::StructureRef) -> Vec<String> {
     match structure.name().as_str() {
-        "video/x-raw" => {
-            let field = if texts(structure, "format") == ["DMA_DRM"] {
-                "drm-format"
-            } else {
-                "format"
-            };
-            texts(structure, field)
-        }
+        "video/x-raw" => match texts(structure, "format") {
+            // Of the forms that are labelled as dma-bufs only this one can be used, and it is called the same. The others come
+            // a second time, under GStreamer's names.
+            labelled if labelled == ["DMA_DRM"] => {
+                let mut formats = texts(structure, "drm-format");
+                formats.retain(|format| format == "NV12");
+                formats
+            }
+            formats => formats,
+        },
         other => vec![other.to_owned()],
     }
-}
-
-fn texts(structure: &gst::StructureRef, field: &str) -> Vec<String> {
-    if let Ok(list) = structure.get::<gst::List>(field) {
-        return list
-            .iter()
-            .filter_map(|value| value.get::<String>().ok())
-            .collect();
-    }
-    structure.get::<String>(field).into_iter().collect()
 }
 
 fn sizes(structure: &gst::StructureRef) -> Option<Sizes> {
@@ -192,6 +186,8 @@ mod tests {
         );
         assert_eq!(found.len(), 1);
         assert!(found[0].starts_with("NV12 "), "{found:?}");
+        let others = "video/x-raw(memory:DMABuf),format=DMA_DRM,drm-format={YUYV,NV12,XR24},width=640,height=480,framerate=30/1";
+        assert_eq!(shown(others), found);
     }
 
     #[test]

@@ -128,12 +128,17 @@ impl ConfigError {
     }
 }
 
+/// For messages: some devices have hundreds, and a message is to be read, and has to fit into a gRPC status.
 fn list(capabilities: &[Capability]) -> String {
-    capabilities
-        .iter()
-        .map(Capability::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
+    const MOST: usize = 6;
+    let shown = capabilities.iter().take(MOST).map(Capability::to_string);
+    let mut text = shown.collect::<Vec<_>>().join("; ");
+    if let Some(more @ 1..) = capabilities.len().checked_sub(MOST) {
+        text.push_str(&format!(
+            "; and {more} more, which the list of devices shows"
+        ));
+    }
+    text
 }
 
 fn at_size(size: Option<(u32, u32)>) -> String {
@@ -371,6 +376,22 @@ mod tests {
             rate.to_string(),
             "v4l2:cam does not offer 15 fps at 1920x1080; it offers image/jpeg 1920x1080, 640x480 at 30, 60 fps"
         );
+    }
+
+    #[test]
+    fn a_long_offer_is_cut_in_messages_and_whole_in_the_details() {
+        let many = vec![sensor().remove(0); 200];
+        let error = validate(&config(Some((2, 2)), None), &many).unwrap_err();
+        let text = error.to_string();
+        assert!(text.len() < 1000, "{text}");
+        assert!(
+            text.ends_with("; and 194 more, which the list of devices shows"),
+            "{text}"
+        );
+        assert_eq!(error.supported().len(), 200);
+        let six = vec![sensor().remove(0); 6];
+        let error = validate(&config(Some((2, 2)), None), &six).unwrap_err();
+        assert!(!error.to_string().contains("more"), "{error}");
     }
 
     #[test]
