@@ -76,9 +76,8 @@ fn main() -> ExitCode {
     // They share the service and the ports.
     arguments.test_threads = Some(1);
     if arguments.list || !rig::ready() {
-        let listed =
-            SCENARIOS.map(|(name, _)| Trial::test(name, || Ok(())).with_ignored_flag(true));
-        return libtest_mimic::run(&arguments, listed.into()).exit_code();
+        let skipped = SCENARIOS.map(|(name, _)| Trial::test(name, || rig::skip(name)));
+        return libtest_mimic::run(&arguments, skipped.into()).exit_code();
     }
     let runtime = Arc::new(Runtime::new().unwrap());
     let rig = Arc::new(runtime.block_on(Rig::start()));

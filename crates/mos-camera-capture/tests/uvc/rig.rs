@@ -5,6 +5,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use libtest_mimic::Failed;
 use mos_camera_api::v1::event::Kind;
 use mos_camera_api::v1::{Device, Event, ListDevicesRequest, State, StreamConfig};
 use mos_testkit::wait_until;
@@ -13,20 +14,22 @@ use tokio::sync::Notify;
 
 use crate::harness::{Home, PATIENCE, Service, configure, start};
 
-/// Whether this host has the drivers; says so if not.
+/// Whether this host has the drivers.
 pub(crate) fn ready() -> bool {
     let usb = Path::new("/sys/devices/platform/vhci_hcd.0/attach").exists()
         && Path::new("/sys/bus/usb/drivers/uvcvideo").exists();
     let there = usb && !vivid("vid-cap").is_empty();
-    if !there {
-        assert!(
-            std::env::var_os("MOS_UVC_REQUIRED").is_none(),
-            "vhci_hcd, uvcvideo or vivid is not loaded, but MOS_UVC_REQUIRED is set"
-        );
-        let why = "vhci_hcd, uvcvideo and vivid are not loaded; runs in the lab";
-        mos_testkit::skip::skip("uvc", why).unwrap();
-    }
+    assert!(
+        there || std::env::var_os("MOS_UVC_REQUIRED").is_none(),
+        "vhci_hcd, uvcvideo or vivid is not loaded, but MOS_UVC_REQUIRED is set"
+    );
     there
+}
+
+/// Says that a test can't run without the drivers.
+pub(crate) fn skip(test: &str) -> Result<(), Failed> {
+    let why = "vhci_hcd, uvcvideo and vivid are not loaded; runs in the lab";
+    Ok(mos_testkit::skip::skip(&format!("uvc {test}"), why)?)
 }
 
 /// The nodes of vivid whose name ends like this.
