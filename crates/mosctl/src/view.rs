@@ -536,7 +536,7 @@ struct Service {
     state_problem: Option<String>,
     hotplug: String,
     hotplug_detail: Option<String>,
-    violations: u64,
+    stray_mappings: u64,
 }
 
 impl From<&v1::ServiceStatus> for Service {
@@ -550,7 +550,7 @@ impl From<&v1::ServiceStatus> for Service {
             state_problem: non_empty(&s.state_problem),
             hotplug: s.hotplug.clone(),
             hotplug_detail: non_empty(&s.hotplug_detail),
-            violations: s.violations,
+            stray_mappings: s.stray_mappings,
         }
     }
 }

@@ -123,7 +123,7 @@ impl Control {
             state_problem: status.state_problem.unwrap_or_default(),
             hotplug,
             hotplug_detail,
-            violations: status.violations,
+            stray_mappings: status.stray_mappings,
         }
     }
 }

@@ -93,7 +93,7 @@ pub struct ServiceStatus {
     /// How cameras that are plugged in are noticed.
     pub hotplug: Hotplug,
     /// Mappings of dma-bufs that no stream knows.
-    pub violations: u64,
+    pub stray_mappings: u64,
 }
 
 impl Engine {
@@ -482,7 +482,7 @@ impl Engine {
             frame_dir: self.0.roster.frame_dir().to_owned(),
             state_problem: self.0.keeper.problem(),
             hotplug: self.0.hotplug.borrow().clone(),
-            violations: self.0.strays.count(),
+            stray_mappings: self.0.strays.count(),
         }
     }
 

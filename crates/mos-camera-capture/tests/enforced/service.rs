@@ -157,7 +157,7 @@ impl Service {
     pub(crate) async fn strays(&mut self) -> u64 {
         let request = v1::GetStatusRequest::default();
         let answer = self.control.get_status(request).await.unwrap();
-        answer.into_inner().service.unwrap().violations
+        answer.into_inner().service.unwrap().stray_mappings
     }
 
     /// The counts of a stream.

@@ -172,7 +172,7 @@ fn the_service_says_so(subject: &mut Subject, subscribers: usize) {
     assert_eq!(service.build, "production");
     assert_eq!(format.memory(), mos_camera_api::v1::Memory::Dmabuf);
     assert_eq!(
-        (frames.copied, frames.violations, service.violations),
+        (frames.copied, frames.violations, service.stray_mappings),
         (0, 0, 0)
     );
     let plan = stream.plan.unwrap();

@@ -73,10 +73,10 @@ fn service_line(service: &ServiceStatus) -> String {
         )),
         _ => {}
     }
-    if service.violations > 0 {
+    if service.stray_mappings > 0 {
         line.push_str(&format!(
             "The service has mapped dma-bufs that are no stream's: {} so far (its log names them)\n",
-            service.violations
+            service.stray_mappings
         ));
     }
     line.push('\n');
