@@ -193,6 +193,37 @@ fn a_path_that_is_not_there_is_absent() {
     assert_eq!(fault.kind, FaultKind::Absent, "{fault}");
 }
 
+/// The list comes from the driver, the plan from what `v4l2src` can capture: the two must agree.
+#[test]
+fn every_size_that_is_listed_in_nv12_can_be_planned() {
+    for (backend, device) in nodes() {
+        let nv12 = device.capabilities.iter().filter(|c| c.format == "NV12");
+        let mut sizes: Vec<_> = nv12
+            .flat_map(|c| match &c.sizes {
+                Sizes::Discrete(sizes) => sizes.clone(),
+                Sizes::Stepwise { width, height } => vec![(width.min, height.min)],
+            })
+            .collect();
+        sizes.sort_unstable();
+        sizes.dedup();
+        assert!(sizes.len() > 1, "{:?}", device.capabilities);
+        for size in sizes {
+            let config = StreamConfig {
+                size: Some(size),
+                ..StreamConfig::new(device.id.clone())
+            };
+            let explained = backend.explain(&device.id, &config).unwrap();
+            let plan = explained
+                .chosen
+                .unwrap_or_else(|| panic!("{size:?} of {}: no plan", device.id));
+            assert_eq!(
+                (plan.capture.format.as_str(), plan.capture.size),
+                ("NV12", Some(size))
+            );
+        }
+    }
+}
+
 /// A named path, and what the backend makes of it: whether it is listed, and the fault of a stream on it.
 fn named(path: &std::path::Path) -> (Option<Device>, Fault) {
     mos_camera_backends::init().unwrap();

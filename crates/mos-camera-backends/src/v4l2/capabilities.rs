@@ -9,7 +9,10 @@ use crate::machine::texts;
 pub(super) fn read(caps: &gst::CapsRef) -> Vec<Capability> {
     let mut found: Vec<Capability> = Vec::new();
     for structure in caps.iter() {
-        if let Some((sizes, rates)) = sizes(structure).zip(rates(structure)) {
+        let Some(rates) = rates(structure) else {
+            continue;
+        };
+        for sizes in sizes(structure) {
             for format in formats(structure) {
                 let (sizes, rates) = (sizes.clone(), rates.clone());
                 add(
@@ -70,32 +73,53 @@ fn formats(structure: &gst::StructureRef) -> Vec<String> {
     }
 }
 
-fn sizes(structure: &gst::StructureRef) -> Option<Sizes> {
-    let (width, height) = (range(structure, "width")?, range(structure, "height")?);
-    if !is_sane(width.min) || !is_sane(height.min) {
-        return None;
+/// The sizes of a structure. Simplified caps have several in one, as `width=640, height={360,480}`.
+fn sizes(structure: &gst::StructureRef) -> Vec<Sizes> {
+    let (widths, heights) = (sides(structure, "width"), sides(structure, "height"));
+    let mut found = Vec::new();
+    for &width in &widths {
+        for &height in &heights {
+            if width.min == width.max && height.min == height.max {
+                found.push(Sizes::Discrete(vec![(width.min, height.min)]));
+            } else {
+                found.push(Sizes::Stepwise { width, height });
+            }
+        }
     }
-    if width.min == width.max && height.min == height.max {
-        return Some(Sizes::Discrete(vec![(width.min, height.min)]));
-    }
-    Some(Sizes::Stepwise { width, height })
+    found
 }
 
-fn range(structure: &gst::StructureRef, field: &str) -> Option<Range> {
-    if let Ok(value) = structure.get::<i32>(field) {
+/// The widths or heights of a structure, single ones as ranges of one value.
+fn sides(structure: &gst::StructureRef, field: &str) -> Vec<Range> {
+    let single = |value: i32| {
         let value = u32::try_from(value).ok()?;
-        return Some(Range {
+        Some(Range {
             min: value,
             max: value,
             step: 1,
-        });
-    }
-    let range = structure.get::<gst::IntRange<i32>>(field).ok()?;
-    Some(Range {
-        min: u32::try_from(range.min()).ok()?,
-        max: u32::try_from(range.max()).ok()?,
-        step: u32::try_from(range.step()).ok()?,
-    })
+        })
+    };
+    let range = |range: gst::IntRange<i32>| {
+        Some(Range {
+            min: u32::try_from(range.min()).ok()?,
+            max: u32::try_from(range.max()).ok()?,
+            step: u32::try_from(range.step()).ok()?,
+        })
+    };
+    let of = |value: &gst::glib::SendValue| match value.get::<i32>() {
+        Ok(value) => single(value),
+        Err(_) => range(value.get().ok()?),
+    };
+    let all: Vec<_> = match structure.get::<gst::List>(field) {
+        Ok(list) => list.iter().filter_map(of).collect(),
+        Err(_) => structure
+            .value(field)
+            .ok()
+            .and_then(of)
+            .into_iter()
+            .collect(),
+    };
+    all.into_iter().filter(|side| is_sane(side.min)).collect()
 }
 
 fn rates(structure: &gst::StructureRef) -> Option<Rates> {
@@ -156,6 +180,19 @@ mod tests {
             ])
         );
         assert_eq!(found[1].format, "image/jpeg");
+    }
+
+    #[test]
+    fn sizes_that_caps_have_in_one_are_taken_apart() {
+        let found = capability(
+            "video/x-raw,format=NV12,width=640,height={(int)360,480},framerate=30/1;\
+             video/x-raw,format=NV12,width=320,height=180,framerate=30/1",
+        );
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            found[0].sizes,
+            Sizes::Discrete(vec![(320, 180), (640, 360), (640, 480)])
+        );
     }
 
     #[test]

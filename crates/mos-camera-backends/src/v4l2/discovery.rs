@@ -139,25 +139,20 @@ fn may_open(path: &Path) -> bool {
     rustix::fs::access(path, Access::READ_OK | Access::WRITE_OK).is_ok()
 }
 
-/// Asks a node. What it offers is what `v4l2src` can capture, which may be less than its driver says (of vivid's sizes it
-/// leaves some out); a USB camera is asked directly, since trying each format takes USB requests.
+/// Asks a node; where its driver does not enumerate, `v4l2src` finds out by trying.
 fn look(id: &DeviceId, path: &Path) -> Look {
     match node::look(id, path) {
-        Look::Camera(found)
-            if found.capabilities.is_empty() || id.transport() == Transport::V4l2 =>
-        {
-            match probe(id, path) {
-                Ok(Probe::Caps(caps)) => match capabilities::read(&caps) {
-                    none if none.is_empty() => Look::Fault(offers_nothing(id, path)),
-                    capabilities => Look::Camera(Found {
-                        capabilities,
-                        ..found
-                    }),
-                },
-                Ok(Probe::Fault(fault)) | Err(fault) => Look::Fault(fault),
-                Ok(Probe::NoCapture) => Look::Other(Other::NoPictures),
-            }
-        }
+        Look::Camera(found) if found.capabilities.is_empty() => match probe(id, path) {
+            Ok(Probe::Caps(caps)) => match capabilities::read(&caps) {
+                none if none.is_empty() => Look::Fault(offers_nothing(id, path)),
+                capabilities => Look::Camera(Found {
+                    capabilities,
+                    ..found
+                }),
+            },
+            Ok(Probe::Fault(fault)) | Err(fault) => Look::Fault(fault),
+            Ok(Probe::NoCapture) => Look::Other(Other::NoPictures),
+        },
         look => look,
     }
 }

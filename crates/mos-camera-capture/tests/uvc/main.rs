@@ -19,6 +19,7 @@ mod identity;
 mod lies;
 mod nodes;
 mod plugging;
+mod sizes;
 mod without_udev;
 
 use std::pin::Pin;
@@ -44,7 +45,7 @@ macro_rules! scenarios {
     };
 }
 
-const SCENARIOS: [Scenario; 20] = scenarios![
+const SCENARIOS: [Scenario; 21] = scenarios![
     cameras_that_misbehave::a_camera_that_comes_back_with_other_formats_fails_with_what_it_offers_until_it_is_itself_again(rig),
     cameras_that_misbehave::a_camera_that_stalls_without_an_error_is_noticed_and_taken_up_again(
         rig
@@ -67,6 +68,7 @@ const SCENARIOS: [Scenario; 20] = scenarios![
     nodes::a_camera_that_may_not_be_opened_is_told_and_taken_up_once_it_may(),
     plugging::a_camera_is_listed_and_told_of_within_a_second_of_its_node(rig),
     plugging::unplugged_it_is_absent_within_a_second_and_plugged_in_elsewhere_it_streams_again(rig),
+    sizes::what_is_listed_can_be_planned(rig),
     without_udev::where_udev_runs_it_is_the_source(rig),
     without_udev::without_udev_plugging_in_is_noticed_by_inotify_and_the_status_says_so(),
 ];

@@ -132,13 +132,11 @@ impl ConfigError {
 fn list(capabilities: &[Capability]) -> String {
     const MOST: usize = 6;
     let shown = capabilities.iter().take(MOST).map(Capability::to_string);
-    let mut text = shown.collect::<Vec<_>>().join("; ");
-    if let Some(more @ 1..) = capabilities.len().checked_sub(MOST) {
-        text.push_str(&format!(
-            "; and {more} more, which the list of devices shows"
-        ));
+    let text = shown.collect::<Vec<_>>().join("; ");
+    match capabilities.len().saturating_sub(MOST) {
+        0 => text,
+        more => format!("{text}; and {more} more, which the list of devices shows"),
     }
-    text
 }
 
 fn at_size(size: Option<(u32, u32)>) -> String {

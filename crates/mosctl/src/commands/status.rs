@@ -448,7 +448,7 @@ door: no answer from cam:554 (check its power); attempt 4 failed, next in 700 ms
         });
         let service = ServiceStatus {
             state_saved: true,
-            violations: 7,
+            stray_mappings: 7,
             ..ServiceStatus::default()
         };
         let text = render(
