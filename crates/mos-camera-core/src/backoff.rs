@@ -25,7 +25,7 @@ impl Default for BackoffPolicy {
         Self {
             initial: Duration::from_millis(500),
             factor: 2,
-            ceiling: Duration::from_secs(30),
+            ceiling: Duration::from_secs(20),
             jitter: 0.5,
             stable_after: Duration::from_secs(30),
         }
@@ -64,10 +64,10 @@ mod tests {
             (4, 4000),
             (5, 8000),
             (6, 16_000),
-            (7, 30_000),
-            (8, 30_000),
-            (33, 30_000),
-            (u32::MAX, 30_000),
+            (7, 20_000),
+            (8, 20_000),
+            (33, 20_000),
+            (u32::MAX, 20_000),
         ] {
             assert_eq!(
                 policy.delay(attempt, 0),
