@@ -11,6 +11,8 @@ pub enum FaultKind {
     Unreachable,
     /// The peer wants other credentials.
     Unauthorized,
+    /// The peer did not prove that it is the camera, or speaks no TLS that is accepted.
+    Certificate,
     /// The peer is there, but not what was asked of it (404, unknown path).
     NotFound,
     /// A session that worked has ended from the other side.
@@ -98,6 +100,7 @@ mod tests {
         let transient = [
             K::Absent,
             K::Unreachable,
+            K::Certificate,
             K::NotFound,
             K::Disconnected,
             K::EndOfStream,

@@ -13,6 +13,7 @@ pub mod lifecycle;
 pub mod plan;
 pub mod source;
 pub mod stream;
+pub mod tls;
 
 pub use backoff::BackoffPolicy;
 pub use budget::Budget;
@@ -25,3 +26,4 @@ pub use source::{
     RtspSource, RtspTransport, Secret, SourceConfig, TestPattern, TestSource, V4l2Source,
 };
 pub use stream::{Framerate, OnViolation, StreamConfig, StreamName};
+pub use tls::{Fingerprint, TlsProblem, Trust};

@@ -320,6 +320,7 @@ const fn fault_kind(kind: FaultKind) -> v1::FaultKind {
         FaultKind::Stalled => v1::FaultKind::Stalled,
         FaultKind::Unsupported => v1::FaultKind::Unsupported,
         FaultKind::Busy => v1::FaultKind::Busy,
+        FaultKind::Certificate => v1::FaultKind::Certificate,
         FaultKind::NoPermission => v1::FaultKind::NoPermission,
         FaultKind::Missing => v1::FaultKind::Missing,
         FaultKind::Contract => v1::FaultKind::Contract,
