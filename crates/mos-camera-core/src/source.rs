@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::tls::Trust;
+
 /// A secret that no log, status or debug print shows.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -77,6 +79,8 @@ pub struct RtspSource {
     pub password: Option<Secret>,
     /// How media reaches us.
     pub transport: RtspTransport,
+    /// Whom to believe at the other end of an `rtsps://` URL.
+    pub trust: Trust,
     /// Jitter buffer; late packets are dropped rather than queued.
     pub latency: Duration,
     /// Longest wait for an answer of the server.
@@ -96,6 +100,7 @@ impl RtspSource {
             user: None,
             password: None,
             transport: RtspTransport::default(),
+            trust: Trust::default(),
             latency: Self::LATENCY,
             timeout: Self::TIMEOUT,
         }
@@ -113,6 +118,7 @@ impl fmt::Debug for RtspSource {
             .field("user", &self.user)
             .field("password", &self.password)
             .field("transport", &self.transport)
+            .field("trust", &self.trust)
             .field("latency", &self.latency)
             .field("timeout", &self.timeout)
             .finish()

@@ -6,18 +6,17 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use mos_camera_core::{
-    DeviceId, Framerate, OnViolation, RtspSource, RtspTransport, Secret, SourceConfig,
-    StreamConfig, StreamName,
+    DeviceId, Framerate, OnViolation, SourceConfig, StreamConfig, StreamName, Transport,
 };
-use mos_camera_core::{TestPattern, TestSource, Transport, V4l2Source};
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::error::Source;
-use super::{Camera, Config, ConfigError, FileStream, LogFormat, ServiceConfig, secret};
+use super::sources::{Rtsp, Test, V4l2};
+use super::values::{TIMEOUTS, absolute, even, millis};
+use super::{Camera, Config, ConfigError, FileStream, LogFormat, ServiceConfig};
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -81,48 +80,6 @@ impl From<ControlValue> for i64 {
     }
 }
 
-/// `[cameras.NAME.test]`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Test {
-    pattern: Option<Pattern>,
-}
-
-/// `[cameras.NAME.rtsp]`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Rtsp {
-    url: RtspUrl,
-    user: Option<String>,
-    password_file: Option<Spanned<PathBuf>>,
-    password_env: Option<Spanned<String>>,
-    transport: Option<RtpTransport>,
-    latency_ms: Option<Spanned<u64>>,
-    timeout_ms: Option<Spanned<u64>>,
-}
-
-/// `[cameras.NAME.v4l2]`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct V4l2 {
-    path: Spanned<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Pattern {
-    Ball,
-    Smpte,
-    Gradient,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum RtpTransport {
-    Tcp,
-    Udp,
-}
-
 /// Permission bits in octal, as `chmod` takes them.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(try_from = "String")]
@@ -160,33 +117,6 @@ impl TryFrom<String> for LogLevel {
             Err(
                 "expected a level (error, warn, info, debug, trace, off) or `module=level` pairs separated by commas",
             )
-        }
-    }
-}
-
-/// An RTSP URL without credentials.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(try_from = "String")]
-struct RtspUrl(String);
-
-impl TryFrom<String> for RtspUrl {
-    type Error = &'static str;
-
-    /// The message never quotes the URL: it may hold a password.
-    fn try_from(url: String) -> Result<Self, Self::Error> {
-        let rest = ["rtsp://", "rtsps://"]
-            .iter()
-            .find_map(|scheme| url.strip_prefix(scheme));
-        let Some(rest) = rest else {
-            return Err("expected a URL as rtsp://host[:port]/path or rtsps://host[:port]/path");
-        };
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        match authority {
-            "" => Err("the URL names no host: expected rtsp://host[:port]/path"),
-            _ if authority.contains('@') => Err(
-                "credentials do not belong in the URL: name the user with `user`, and the password with `password_file` or `password_env`",
-            ),
-            _ => Ok(Self(url)),
         }
     }
 }
@@ -237,21 +167,6 @@ impl Service {
             log_format: self.log_format.unwrap_or(default.log_format),
             log_level: self.log_level.map_or(default.log_level, |level| level.0),
         })
-    }
-}
-
-/// A daemon's paths may not depend on the folder that it was started in.
-fn absolute(
-    given: Option<Spanned<PathBuf>>,
-    default: PathBuf,
-    source: &Source<'_>,
-) -> Result<PathBuf, ConfigError> {
-    match given {
-        Some(path) if !path.get_ref().is_absolute() => {
-            Err(source.invalid(&path.span(), "expected an absolute path"))
-        }
-        Some(path) => Ok(path.into_inner()),
-        None => Ok(default),
     }
 }
 
@@ -360,117 +275,5 @@ impl CameraTable {
             Some(n) => Ok(*n.get_ref()),
             None => Ok(default),
         }
-    }
-}
-
-/// Watchdogs, in milliseconds: 100 ms to 10 min, as in the control service.
-const TIMEOUTS: (u64, u64) = (100, 600_000);
-/// Jitter buffers, in milliseconds.
-const LATENCIES: (u64, u64) = (0, 10_000);
-
-fn millis(
-    given: Option<&Spanned<u64>>,
-    (min, max): (u64, u64),
-    default: Duration,
-    source: &Source<'_>,
-) -> Result<Duration, ConfigError> {
-    match given {
-        Some(ms) if !(min..=max).contains(ms.get_ref()) => Err(source.invalid(
-            &ms.span(),
-            format!("expected milliseconds from {min} to {max}"),
-        )),
-        Some(ms) => Ok(Duration::from_millis(*ms.get_ref())),
-        None => Ok(default),
-    }
-}
-
-fn even(pixels: &Spanned<u32>, source: &Source<'_>) -> Result<u32, ConfigError> {
-    let n = *pixels.get_ref();
-    if (2..=16384).contains(&n) && n.is_multiple_of(2) {
-        Ok(n)
-    } else {
-        Err(source.invalid(
-            &pixels.span(),
-            "expected an even number of pixels from 2 to 16384 (NV12 halves both)",
-        ))
-    }
-}
-
-impl Test {
-    fn resolve(self) -> SourceConfig {
-        let pattern = match self.pattern {
-            None => TestPattern::default(),
-            Some(Pattern::Ball) => TestPattern::Ball,
-            Some(Pattern::Smpte) => TestPattern::Smpte,
-            Some(Pattern::Gradient) => TestPattern::Gradient,
-        };
-        SourceConfig::Test(TestSource { pattern })
-    }
-}
-
-impl Rtsp {
-    fn resolve(self, source: &Source<'_>) -> Result<SourceConfig, ConfigError> {
-        let password = self.password(source)?;
-        let transport = match self.transport {
-            None => RtspTransport::default(),
-            Some(RtpTransport::Tcp) => RtspTransport::Tcp,
-            Some(RtpTransport::Udp) => RtspTransport::Udp,
-        };
-        let latency = millis(
-            self.latency_ms.as_ref(),
-            LATENCIES,
-            RtspSource::LATENCY,
-            source,
-        )?;
-        let timeout = millis(
-            self.timeout_ms.as_ref(),
-            TIMEOUTS,
-            RtspSource::TIMEOUT,
-            source,
-        )?;
-        Ok(SourceConfig::Rtsp(RtspSource {
-            url: self.url.0,
-            user: self.user,
-            password,
-            transport,
-            latency,
-            timeout,
-        }))
-    }
-
-    fn password(&self, source: &Source<'_>) -> Result<Option<Secret>, ConfigError> {
-        let (span, secret) = match (&self.password_file, &self.password_env) {
-            (None, None) => return Ok(None),
-            (Some(_), Some(env)) => {
-                return Err(source.invalid(
-                    &env.span(),
-                    "give either `password_file` or `password_env`, not both",
-                ));
-            }
-            (Some(file), None) => (
-                file.span(),
-                secret::from_file(&beside(source, file.get_ref())),
-            ),
-            (None, Some(env)) => (env.span(), secret::from_env(env.get_ref())),
-        };
-        if self.user.is_none() {
-            return Err(source.invalid(&span, "a password without a `user`"));
-        }
-        secret.map(Some).map_err(|e| source.secret(&span, e))
-    }
-}
-
-/// A relative secret file is looked for beside the configuration file.
-fn beside(source: &Source<'_>, file: &std::path::Path) -> PathBuf {
-    source
-        .path
-        .parent()
-        .map_or_else(|| file.to_owned(), |dir| dir.join(file))
-}
-
-impl V4l2 {
-    fn resolve(self, source: &Source<'_>) -> Result<SourceConfig, ConfigError> {
-        let path = absolute(Some(self.path), PathBuf::new(), source)?;
-        Ok(SourceConfig::V4l2(V4l2Source { path }))
     }
 }

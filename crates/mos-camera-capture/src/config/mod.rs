@@ -7,6 +7,8 @@ mod error;
 mod file;
 mod locate;
 mod secret;
+mod sources;
+mod values;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -4,6 +4,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use mos_camera_core::Secret;
+use toml::Spanned;
+
+use super::ConfigError;
+use super::error::Source;
+use super::values::beside;
 
 /// A secret could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -30,8 +35,32 @@ pub enum SecretError {
     },
 }
 
+/// The password that `password_file` or `password_env` beside a `user` names; at most one of them is given.
+pub(super) fn password(
+    user: Option<&str>,
+    file: Option<&Spanned<PathBuf>>,
+    env: Option<&Spanned<String>>,
+    source: &Source<'_>,
+) -> Result<Option<Secret>, ConfigError> {
+    let (span, secret) = match (file, env) {
+        (None, None) => return Ok(None),
+        (Some(_), Some(env)) => {
+            return Err(source.invalid(
+                &env.span(),
+                "give either `password_file` or `password_env`, not both",
+            ));
+        }
+        (Some(file), None) => (file.span(), from_file(&beside(source, file.get_ref()))),
+        (None, Some(env)) => (env.span(), from_env(env.get_ref())),
+    };
+    if user.is_none() {
+        return Err(source.invalid(&span, "a password without a `user`"));
+    }
+    secret.map(Some).map_err(|e| source.secret(&span, e))
+}
+
 /// Reads a secret from a file; one line end at its end is not part of it.
-pub(super) fn from_file(path: &Path) -> Result<Secret, SecretError> {
+fn from_file(path: &Path) -> Result<Secret, SecretError> {
     let text = std::fs::read_to_string(path).map_err(|source| SecretError::File {
         path: path.to_owned(),
         source,
@@ -43,7 +72,7 @@ pub(super) fn from_file(path: &Path) -> Result<Secret, SecretError> {
 }
 
 /// Reads a secret from the environment.
-pub(super) fn from_env(name: &str) -> Result<Secret, SecretError> {
+fn from_env(name: &str) -> Result<Secret, SecretError> {
     let secret = std::env::var(name).map_err(|_| SecretError::Env {
         name: name.to_owned(),
     })?;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use mos_camera_core::{OnViolation, RtspTransport, TestPattern, Transport};
 use serde::de::{Deserialize, Deserializer, Visitor};
 
-use super::file::{CameraTable, File, Rtsp, Service, Test, V4l2};
+use super::file::{CameraTable, File, Service};
+use super::sources::{Rtsp, Test, V4l2};
 use super::*;
 
 const DOCS: &str = include_str!("../../../../docs/configuration.md");

@@ -1,0 +1,9 @@
+//! The transport tables of a camera, one file each.
+
+mod rtsp;
+mod test;
+mod v4l2;
+
+pub(super) use rtsp::Rtsp;
+pub(super) use test::Test;
+pub(super) use v4l2::V4l2;
