@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::SecretError;
 use super::locate;
+use super::secret::Places;
 
 /// The configuration can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -72,9 +73,23 @@ pub(super) struct Source<'a> {
     pub(super) path: &'a Path,
     /// Its text.
     pub(super) text: &'a str,
+    /// Where secrets are that it names.
+    pub(super) places: &'a Places,
+    /// Whether it may refer to secrets by such names only, not by files and variables: it came over the control socket.
+    pub(super) only_names: bool,
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    /// A file that the operator wrote.
+    pub(super) const fn file(path: &'a Path, text: &'a str, places: &'a Places) -> Self {
+        Self {
+            path,
+            text,
+            places,
+            only_names: false,
+        }
+    }
+
     /// An error at a place of the file.
     pub(super) fn invalid(&self, span: &Range<usize>, message: impl Into<String>) -> ConfigError {
         let (line, column) = locate::line_column(self.text, span.start);
@@ -137,7 +152,7 @@ impl ConfigError {
             locate::without_values(error.message()),
             advice(text, &span)
         );
-        Source { path, text }.invalid(&span, message)
+        Source::file(path, text, &Places::NONE).invalid(&span, message)
     }
 }
 
@@ -145,7 +160,7 @@ impl ConfigError {
 fn advice(text: &str, span: &Range<usize>) -> &'static str {
     match text.get(span.clone()) {
         Some("password") => {
-            "; keep secrets out of this file: put it in a file of its own and name that as `password_file`, or in the environment and name the variable as `password_env`"
+            "; keep secrets out of this file: put it in a file of its own and name that as `password_file`, in the environment and name the variable as `password_env`, or in the `secret_dir` and name it as `password_secret`"
         }
         Some("camera") => "; cameras are tables named `[cameras.NAME]`",
         _ => "",

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mos_camera_core::{
     DeviceId, Framerate, OnViolation, SourceConfig, StreamConfig, StreamName, Transport,
@@ -14,6 +14,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::error::Source;
+use super::secret::Places;
 use super::sources::{Rtsp, Test, V4l2};
 use super::values::{TIMEOUTS, absolute, even, millis};
 use super::{Camera, Config, ConfigError, FileStream, LogFormat, ServiceConfig};
@@ -39,6 +40,7 @@ pub(super) struct Service {
     allow_gids: Option<Vec<u32>>,
     socket_mode: Option<SocketMode>,
     socket_gid: Option<u32>,
+    secret_dir: Option<Spanned<PathBuf>>,
     log_format: Option<LogFormat>,
     log_level: Option<LogLevel>,
 }
@@ -122,8 +124,12 @@ impl TryFrom<String> for LogLevel {
 }
 
 impl File {
-    pub(super) fn resolve(self, source: &Source<'_>) -> Result<Config, ConfigError> {
-        let service = self.service.resolve(source)?;
+    pub(super) fn resolve(self, path: &Path, text: &str) -> Result<Config, ConfigError> {
+        let service = self
+            .service
+            .resolve(&Source::file(path, text, &Places::NONE))?;
+        let places = service.secret_places();
+        let source = &Source::file(path, text, &places);
         let mut cameras: BTreeMap<StreamName, Camera> = BTreeMap::new();
         for (name, table) in self.cameras {
             let span = table.span();
@@ -164,6 +170,7 @@ impl Service {
             allow_gids: self.allow_gids.unwrap_or(default.allow_gids),
             socket_mode: self.socket_mode.map_or(default.socket_mode, |mode| mode.0),
             socket_gid: self.socket_gid.or(default.socket_gid),
+            secret_dir: path(self.secret_dir, default.secret_dir)?,
             log_format: self.log_format.unwrap_or(default.log_format),
             log_level: self.log_level.map_or(default.log_level, |level| level.0),
         })

@@ -49,6 +49,8 @@ pub struct ServiceConfig {
     pub socket_mode: u32,
     /// Group that the sockets and their folders are given to; its members are admitted as those of `allow_gids` are.
     pub socket_gid: Option<u32>,
+    /// Folder of the secrets that cameras name.
+    pub secret_dir: PathBuf,
     /// How log lines look.
     pub log_format: LogFormat,
     /// What is logged, in `tracing`'s filter syntax.
@@ -65,6 +67,7 @@ impl Default for ServiceConfig {
             allow_gids: Vec::new(),
             socket_mode: 0o660,
             socket_gid: None,
+            secret_dir: default_secret_dir(),
             log_format: LogFormat::default(),
             log_level: "info".to_owned(),
         }
@@ -80,6 +83,10 @@ impl ServiceConfig {
             .copied()
             .chain(self.socket_gid)
             .collect()
+    }
+
+    fn secret_places(&self) -> secret::Places {
+        secret::Places::new(env_path("CREDENTIALS_DIRECTORY"), &self.secret_dir)
     }
 }
 
@@ -128,7 +135,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         return Err(ConfigError::empty(path));
     }
     let file: file::File = toml::from_str(text).map_err(|e| ConfigError::toml(path, text, &e))?;
-    file.resolve(&error::Source { path, text })
+    file.resolve(path, text)
 }
 
 fn env_path(name: &str) -> Option<PathBuf> {
@@ -155,6 +162,17 @@ fn default_frame_dir() -> PathBuf {
     env_path("MOS_FRAME_DIR")
         .or_else(systemd)
         .unwrap_or_else(mos_frame::default_dir)
+}
+
+/// `/etc/mos-camera/secrets` for root, else `mos-camera/secrets` in `$XDG_CONFIG_HOME` or `~/.config`.
+fn default_secret_dir() -> PathBuf {
+    let home = || env_path("HOME").map(|home| home.join(".config"));
+    let user = || env_path("XDG_CONFIG_HOME").or_else(home);
+    Some(())
+        .filter(|()| !rustix::process::geteuid().is_root())
+        .and_then(|()| user())
+        .unwrap_or_else(|| "/etc".into())
+        .join("mos-camera/secrets")
 }
 
 /// `$STATE_DIRECTORY` (systemd), else `/var/lib/mos-camera` for root, else `$XDG_STATE_HOME` or `~/.local/state`.

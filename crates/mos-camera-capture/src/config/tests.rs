@@ -289,7 +289,10 @@ fn secrets_come_by_reference_and_never_show() {
             rtsp("password_env = 'MOS_TEST_NO_SUCH_VARIABLE'"),
             "MOS_TEST_NO_SUCH_VARIABLE",
         ),
-        (rtsp("password_file = 'a'\npassword_env = 'b'"), "not both"),
+        (
+            rtsp("password_file = 'a'\npassword_env = 'b'"),
+            "not several",
+        ),
         (rtsp("latency_ms = 'hunter2'"), "latency_ms"),
         (rtsp("user = 'hunter2'"), "duplicate key"),
         (

@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use crate::config::ConfigError;
 use crate::config::error::Source;
-use crate::config::secret::password;
+use crate::config::secret::{Reference, password};
 use crate::config::values::{TIMEOUTS, millis, trust};
 
 /// `[cameras.NAME.rtsp]`.
@@ -19,6 +19,7 @@ pub(in crate::config) struct Rtsp {
     user: Option<String>,
     password_file: Option<Spanned<PathBuf>>,
     password_env: Option<Spanned<String>>,
+    password_secret: Option<Spanned<String>>,
     transport: Option<RtpTransport>,
     tls_ca_file: Option<Spanned<PathBuf>>,
     tls_fingerprint: Option<Spanned<String>>,
@@ -54,7 +55,7 @@ impl TryFrom<String> for RtspUrl {
         match authority {
             "" => Err("the URL names no host: expected rtsp://host[:port]/path"),
             _ if authority.contains('@') => Err(
-                "credentials do not belong in the URL: name the user with `user`, and the password with `password_file` or `password_env`",
+                "credentials do not belong in the URL: name the user with `user`, and the password with `password_file`, `password_env` or `password_secret`",
             ),
             _ => Ok(Self(url)),
         }
@@ -71,8 +72,12 @@ impl Rtsp {
     ) -> Result<SourceConfig, ConfigError> {
         let password = password(
             self.user.as_deref(),
-            self.password_file.as_ref(),
-            self.password_env.as_ref(),
+            Reference {
+                what: "password",
+                file: self.password_file.as_ref(),
+                env: self.password_env.as_ref(),
+                secret: self.password_secret.as_ref(),
+            },
             source,
         )?;
         let transport = match self.transport {
