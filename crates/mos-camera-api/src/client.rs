@@ -11,6 +11,7 @@ use tower::service_fn;
 use crate::v1::capture_control_service_client::CaptureControlServiceClient;
 use crate::v1::capture_event_service_client::CaptureEventServiceClient;
 use crate::v1::capture_inspect_service_client::CaptureInspectServiceClient;
+use crate::v1::capture_source_service_client::CaptureSourceServiceClient;
 
 /// Environment variable that names the control socket.
 pub const SOCKET_VAR: &str = "MOS_CONTROL_SOCKET";
@@ -26,6 +27,9 @@ pub type EventClient = CaptureEventServiceClient<Channel>;
 
 /// A connected client of the inspection service.
 pub type InspectClient = CaptureInspectServiceClient<Channel>;
+
+/// A connected client of the source service.
+pub type SourceClient = CaptureSourceServiceClient<Channel>;
 
 /// Why the service can't be reached.
 #[derive(Debug, thiserror::Error)]
@@ -136,6 +140,11 @@ pub async fn connect_events(path: &Path) -> Result<EventClient, ConnectError> {
 /// Connects to the inspection service, which listens on the same socket.
 pub async fn connect_inspect(path: &Path) -> Result<InspectClient, ConnectError> {
     channel(path).await.map(InspectClient::new)
+}
+
+/// Connects to the source service, which listens on the same socket.
+pub async fn connect_sources(path: &Path) -> Result<SourceClient, ConnectError> {
+    channel(path).await.map(SourceClient::new)
 }
 
 /// Connects a gRPC channel for any service on the socket, such as health or reflection.

@@ -19,6 +19,19 @@ pub(crate) fn control(text: &str) -> Result<(String, i64), String> {
         })
 }
 
+/// Parses `latency_ms=0`: the value is TOML's where it is one, such as a number, `true` or a quoted text, else it is the text.
+pub(crate) fn setting(text: &str) -> Result<(String, toml::Value), String> {
+    let (key, value) = text
+        .split_once('=')
+        .filter(|(key, _)| !key.is_empty())
+        .ok_or_else(|| "expected a key and its value, for example latency_ms=0".to_owned())?;
+    let parsed = value.parse::<toml::Value>();
+    Ok((
+        key.to_owned(),
+        parsed.unwrap_or_else(|_| toml::Value::String(value.to_owned())),
+    ))
+}
+
 /// Parses `5`, `2.5s`, `500ms` or `2m`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text

@@ -71,6 +71,10 @@ pub(crate) enum Command {
     Devices,
     /// Explain how a camera's pictures become NV12 here, what each frame costs, and why not otherwise
     Explain(Explain),
+    /// Add a network camera, whose stream starts at once
+    Add(Add),
+    /// Remove a camera that was added, with its stream
+    Remove(OneCamera),
     /// Make a stream of a camera, or change the configuration of one
     Configure(Configure),
     /// Run a stream, now and after every restart, until it is stopped
@@ -126,6 +130,54 @@ pub(crate) struct Explain {
     /// Frames per second, as 30 or 30000/1001 [default: the planner's choice]
     #[arg(long, value_name = "RATE")]
     pub(crate) framerate: Option<Framerate>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OneCamera {
+    /// Name that the camera was added by
+    #[arg(value_name = "NAME")]
+    pub(crate) camera: StreamName,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    group = clap::ArgGroup::new("transport").required(true),
+    after_help = "\
+The service saves the camera before it answers: it is there after a restart too. Its stream has the camera's name. Adding it again with other \
+values replaces them. A password or token is never given here: put it into a file of the service's `secret_dir` \
+(/etc/mos-camera/secrets), or make it a credential of its systemd unit, and name that by --secret.
+
+Examples:
+  mosctl add door --rtsp rtsp://192.0.2.10/stream1 --user viewer --secret door
+  mosctl add gate --rtsp rtsps://192.0.2.11/live --set tls_ca_file=/etc/mos-camera/site.pem --set latency_ms=0
+  mosctl add yard --onvif 192.0.2.12 --user viewer --secret yard
+  mosctl add lobby --whep https://media.example.com/whep/lobby --secret lobby-token"
+)]
+pub(crate) struct Add {
+    /// Name of the camera and of its stream: letters, digits, `_`, `-` and `.`
+    #[arg(value_name = "NAME")]
+    pub(crate) camera: StreamName,
+    /// RTSP camera at this URL (rtsp:// or rtsps://), without user and password
+    #[arg(long, value_name = "URL", group = "transport")]
+    pub(crate) rtsp: Option<String>,
+    /// ONVIF camera at this host[:port], or the URL of its device service
+    #[arg(long, value_name = "ADDRESS", group = "transport")]
+    pub(crate) onvif: Option<String>,
+    /// WebRTC stream at this WHEP endpoint
+    #[arg(long, value_name = "URL", group = "transport")]
+    pub(crate) whep: Option<String>,
+    /// User to log in as
+    #[arg(long, value_name = "USER", conflicts_with = "whep")]
+    pub(crate) user: Option<String>,
+    /// Name of the password or token among the service's secrets
+    #[arg(long, value_name = "NAME")]
+    pub(crate) secret: Option<String>,
+    /// Any other key of the transport's table in docs/configuration.md; may be given several times
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = args::setting)]
+    pub(crate) settings: Vec<(String, toml::Value)>,
+    /// Don't start its stream
+    #[arg(long)]
+    pub(crate) no_start: bool,
 }
 
 #[derive(Debug, Args)]

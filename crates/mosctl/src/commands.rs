@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod add;
 mod bus;
 mod completions;
 mod configure;
@@ -16,7 +17,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mos_camera_api::client::{self, ControlClient, InspectClient};
+use mos_camera_api::client::{self, ControlClient, InspectClient, SourceClient};
 use mos_camera_core::StreamName;
 use tonic::{Response, Status};
 
@@ -50,6 +51,8 @@ async fn run_async(global: &Global, command: Command, out: &Out) -> Result<()> {
     match command {
         Command::Devices => devices::run(global, out).await,
         Command::Explain(args) => explain::run(global, &args, out).await,
+        Command::Add(args) => add::add(global, args, out).await,
+        Command::Remove(args) => add::remove(global, &args.camera, out).await,
         Command::Configure(args) => configure::run(global, args, out).await,
         Command::Start(args) => control::start(global, &args.stream, out).await,
         Command::Stop(args) => control::stop(global, &args.stream, out).await,
@@ -84,6 +87,11 @@ impl Global {
     async fn inspect(&self) -> Result<InspectClient> {
         let socket = self.socket();
         Ok(within("connecting", client::connect_inspect(&socket)).await??)
+    }
+
+    async fn sources(&self) -> Result<SourceClient> {
+        let socket = self.socket();
+        Ok(within("connecting", client::connect_sources(&socket)).await??)
     }
 
     async fn control(&self) -> Result<ControlClient> {

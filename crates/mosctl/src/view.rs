@@ -258,6 +258,23 @@ pub(crate) struct Commanded {
     pub(crate) already: bool,
 }
 
+/// Answer of `add`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Added {
+    pub(crate) camera: String,
+    /// Its device id.
+    pub(crate) device: String,
+    /// It had been added exactly so before.
+    pub(crate) unchanged: bool,
+}
+
+/// Answer of `remove`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Removed {
+    pub(crate) camera: String,
+    pub(crate) removed: bool,
+}
+
 /// A fault.
 #[derive(Debug, Serialize)]
 pub(crate) struct Fault {

@@ -9,9 +9,11 @@ use std::process::Stdio;
 
 use common::{json_lines, mosctl, run, stderr, stdout};
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 13] = [
     "devices",
     "explain",
+    "add",
+    "remove",
     "configure",
     "start",
     "stop",

@@ -8,7 +8,9 @@ use std::os::unix::net::UnixListener;
 
 use common::{json_error, mosctl, run, stderr};
 
-const COMMANDS: [&[&str]; 7] = [
+const COMMANDS: [&[&str]; 9] = [
+    &["add", "a", "--rtsp", "rtsp://a/"],
+    &["remove", "a"],
     &["devices"],
     &["configure", "a", "--device", "test:a"],
     &["start", "a"],

@@ -133,7 +133,7 @@ impl File {
         let mut cameras: BTreeMap<StreamName, Camera> = BTreeMap::new();
         for (name, table) in self.cameras {
             let span = table.span();
-            let camera = resolve_camera(&name, table, source)?;
+            let camera = resolve_camera(&name, span.clone(), table.into_inner(), source)?;
             if let Some(other) = same_node(&cameras, &camera) {
                 let message = format!("camera `{other}` has the same node; a device is one camera");
                 return Err(source.invalid(&span, message));
@@ -177,13 +177,13 @@ impl Service {
     }
 }
 
-fn resolve_camera(
+/// The camera of a table that is at `span`.
+pub(super) fn resolve_camera(
     name: &StreamName,
-    table: Spanned<CameraTable>,
+    span: Range<usize>,
+    mut table: CameraTable,
     source: &Source<'_>,
 ) -> Result<Camera, ConfigError> {
-    let span = table.span();
-    let mut table = table.into_inner();
     let camera = table.source(&span, source)?;
     let device = device_id(name, &camera);
     let config = table.stream_config(device.clone(), source)?;

@@ -138,6 +138,33 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     file.resolve(path, text)
 }
 
+/// Resolves the table of a camera that is added at run time; what it says is what `[cameras.NAME]` of the file says.
+///
+/// It comes from a caller of the control service, who may have fewer rights than the service has: it names its secret by name,
+/// and no device node.
+pub fn camera(
+    name: &StreamName,
+    table: &str,
+    service: &ServiceConfig,
+) -> Result<Camera, ConfigError> {
+    let path = PathBuf::from(format!("camera {name}"));
+    let places = service.secret_places();
+    let source = error::Source {
+        only_names: true,
+        ..error::Source::file(&path, table, &places)
+    };
+    let parsed: file::CameraTable =
+        toml::from_str(table).map_err(|e| ConfigError::toml(&path, table, &e))?;
+    let camera = file::resolve_camera(name, 0..0, parsed, &source)?;
+    match camera.source {
+        SourceConfig::V4l2(_) => Err(source.invalid(
+            &(0..0),
+            "device nodes are found without being added: list the devices, and configure a stream for one of them",
+        )),
+        _ => Ok(camera),
+    }
+}
+
 fn env_path(name: &str) -> Option<PathBuf> {
     std::env::var_os(name)
         .filter(|v| !v.is_empty())

@@ -293,6 +293,15 @@ fn secrets_come_by_reference_and_never_show() {
             rtsp("password_file = 'a'\npassword_env = 'b'"),
             "not several",
         ),
+        (
+            rtsp("password_env = 'a'\npassword_secret = 'b'"),
+            "not several",
+        ),
+        (rtsp("password_secret = '../door'"), "a secret's name"),
+        (
+            rtsp("password_secret = 'no-such-secret'"),
+            "/no-such-secret",
+        ),
         (rtsp("latency_ms = 'hunter2'"), "latency_ms"),
         (rtsp("user = 'hunter2'"), "duplicate key"),
         (

@@ -84,6 +84,9 @@ pub(super) fn trust(
         ));
     }
     match (ca_file, fingerprint) {
+        (Some(file), _) if source.only_names && file.get_ref().is_relative() => {
+            Err(source.invalid(&file.span(), "expected an absolute path"))
+        }
         (Some(file), _) => Ok(Trust::CaFile(beside(source, file.get_ref()))),
         (_, Some(text)) => match text.get_ref().parse() {
             Ok(fingerprint) => Ok(Trust::Pinned(fingerprint)),

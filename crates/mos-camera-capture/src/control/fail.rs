@@ -66,9 +66,14 @@ fn text(error: &EngineError) -> String {
 
 const fn code(error: &EngineError) -> Code {
     match error {
-        EngineError::UnknownDevice { .. } | EngineError::UnknownStream { .. } => Code::NotFound,
-        EngineError::Config { .. } | EngineError::ControlRefused { .. } => Code::InvalidArgument,
+        EngineError::UnknownDevice { .. }
+        | EngineError::UnknownStream { .. }
+        | EngineError::UnknownCamera { .. } => Code::NotFound,
+        EngineError::Config { .. }
+        | EngineError::ControlRefused { .. }
+        | EngineError::BadCamera(_) => Code::InvalidArgument,
         EngineError::DeviceInUse { .. }
+        | EngineError::CameraInFile { .. }
         | EngineError::NotConfigured { .. }
         | EngineError::NoPlan { .. } => Code::FailedPrecondition,
         EngineError::DeviceUnavailable { .. } | EngineError::Stopping => Code::Unavailable,
@@ -84,6 +89,9 @@ fn reason(error: &EngineError) -> &'static str {
         EngineError::UnknownDevice { .. } => "UNKNOWN_DEVICE",
         EngineError::UnknownStream { .. } => "UNKNOWN_STREAM",
         EngineError::Config { error, .. } => error.reason(),
+        EngineError::BadCamera(_) => "INVALID_CAMERA",
+        EngineError::CameraInFile { .. } => "CAMERA_IN_FILE",
+        EngineError::UnknownCamera { .. } => "UNKNOWN_CAMERA",
         EngineError::ControlRefused { .. } => "CONTROL_REFUSED",
         EngineError::NoPlan { error, .. } => error.reason(),
         EngineError::DeviceInUse { .. } => "DEVICE_IN_USE",
@@ -106,6 +114,12 @@ fn hint(error: &EngineError) -> &str {
             "configure that stream for another device first; a device feeds one stream"
         }
         EngineError::NotConfigured { .. } => "configure the stream first",
+        EngineError::CameraInFile { .. } => {
+            "change it there and reload the service, or choose another name"
+        }
+        EngineError::UnknownCamera { .. } => {
+            "cameras of the configuration file are removed there; those that are discovered go by themselves"
+        }
         EngineError::DeviceUnavailable { fault, .. }
         | EngineError::ControlRefused { fault, .. } => &fault.hint,
         EngineError::NoPlan { error, .. } => error.hint(),
@@ -117,7 +131,7 @@ fn hint(error: &EngineError) -> &str {
             "this is a bug of the service; please report it with the log"
         }
         // Their messages say what to do.
-        EngineError::Config { .. } | EngineError::Save(_) => "",
+        EngineError::Config { .. } | EngineError::BadCamera(_) | EngineError::Save(_) => "",
     }
 }
 
@@ -168,6 +182,10 @@ fn detail(error: EngineError) -> ErrorDetail {
         EngineError::StuckTeardown { stream } => {
             detail.stream = stream.to_string();
             detail.state = State::Failed.into();
+        }
+        EngineError::BadCamera(_) => "table".clone_into(&mut detail.field),
+        EngineError::CameraInFile { .. } | EngineError::UnknownCamera { .. } => {
+            "name".clone_into(&mut detail.field);
         }
         EngineError::Stopping | EngineError::Save(_) | EngineError::Internal { .. } => {}
     }

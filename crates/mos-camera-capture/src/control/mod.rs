@@ -10,3 +10,4 @@ pub mod peer;
 pub mod server;
 pub mod service;
 pub mod socket;
+pub mod sources;

@@ -1,4 +1,4 @@
-//! The gRPC server on the control socket: the three services, reflection and health, behind the gate.
+//! The gRPC server on the control socket: the four services, reflection and health, behind the gate.
 
 use std::io;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use mos_camera_api::FILE_DESCRIPTOR_SET;
 use mos_camera_api::v1::capture_control_service_server::CaptureControlServiceServer;
 use mos_camera_api::v1::capture_event_service_server::CaptureEventServiceServer;
 use mos_camera_api::v1::capture_inspect_service_server::CaptureInspectServiceServer;
+use mos_camera_api::v1::capture_source_service_server::CaptureSourceServiceServer;
 use tokio::sync::watch;
 use tonic::service::InterceptorLayer;
 use tonic::transport::Server;
@@ -19,6 +20,7 @@ use super::inspect::Inspect;
 use super::peer::PeerStream;
 use super::service::Control;
 use super::socket::ControlSocket;
+use super::sources::Sources;
 use crate::engine::Engine;
 
 /// Longest wait after a failed accept; out of descriptors is the usual reason, and trying at once would only spin.
@@ -60,6 +62,9 @@ pub async fn serve(
         .add_service(CaptureInspectServiceServer::new(Inspect::new(
             engine.clone(),
         )))
+        .add_service(CaptureSourceServiceServer::new(Sources::new(
+            engine.clone(),
+        )))
         .add_service(CaptureEventServiceServer::new(Events::new(
             engine, stopping,
         )))
@@ -75,13 +80,14 @@ pub async fn serve(
 async fn report(health: &HealthReporter, serving: bool) {
     use tonic_health::ServingStatus::{NotServing, Serving};
     let status = if serving { Serving } else { NotServing };
-    for service in ["", CONTROL, EVENTS, INSPECT] {
+    for service in ["", CONTROL, EVENTS, INSPECT, SOURCES] {
         health.set_service_status(service, status).await;
     }
 }
 
 const CONTROL: &str = mos_camera_api::v1::capture_control_service_server::SERVICE_NAME;
 const EVENTS: &str = mos_camera_api::v1::capture_event_service_server::SERVICE_NAME;
+const SOURCES: &str = mos_camera_api::v1::capture_source_service_server::SERVICE_NAME;
 const INSPECT: &str = mos_camera_api::v1::capture_inspect_service_server::SERVICE_NAME;
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {

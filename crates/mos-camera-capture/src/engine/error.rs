@@ -77,6 +77,21 @@ pub enum EngineError {
         /// Why, and what to do.
         fault: Fault,
     },
+    /// The table of a camera is wrong.
+    #[error("{0}")]
+    BadCamera(Box<crate::config::ConfigError>),
+    /// The configuration file has a camera of that name.
+    #[error("camera {name} is in the configuration file")]
+    CameraInFile {
+        /// The camera.
+        name: StreamName,
+    },
+    /// No camera of that name was added.
+    #[error("no camera {name} was added at run time")]
+    UnknownCamera {
+        /// The camera.
+        name: StreamName,
+    },
     /// The wish could not be saved.
     #[error(transparent)]
     Save(#[from] SaveError),

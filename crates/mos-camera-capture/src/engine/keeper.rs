@@ -37,10 +37,21 @@ impl Keeper {
         name: &StreamName,
         change: impl FnOnce(&mut Wanted) + Send,
     ) -> Result<(), SaveError> {
+        let with = |state: &WantedState| {
+            let mut wanted = state.stream(name);
+            change(&mut wanted);
+            state.with(name, wanted)
+        };
+        self.replace(with).await
+    }
+
+    /// Replaces the state by what `change` makes of it. If it can't be saved, nothing has changed.
+    pub(super) async fn replace(
+        &self,
+        change: impl FnOnce(&WantedState) -> WantedState + Send,
+    ) -> Result<(), SaveError> {
         let mut state = self.state.lock().await;
-        let mut wanted = state.stream(name);
-        change(&mut wanted);
-        let next = state.with(name, wanted);
+        let next = change(&state);
         if next == *state {
             return Ok(());
         }

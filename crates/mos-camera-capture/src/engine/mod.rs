@@ -1,6 +1,7 @@
 //! The engine: every stream's actor, the devices, the wanted state. The control service is a thin skin over it.
 
 mod actor;
+mod cameras;
 mod catalogue;
 mod clock;
 mod desired;
@@ -28,6 +29,7 @@ use mos_camera_core::plan::{self, Explanation};
 use mos_camera_core::{Device, DeviceId, FaultKind, StreamConfig, StreamName, Transport};
 use tokio::sync::{Notify, broadcast, watch};
 
+pub use cameras::Added;
 pub use catalogue::{Listing, Problem};
 pub use error::EngineError;
 pub use event::{Event, EventKind};
@@ -57,7 +59,12 @@ pub struct Engine(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     clock: Clock,
+    /// The configuration file.
+    file: RwLock<Arc<Config>>,
+    /// The same with the cameras that were added at run time.
     config: RwLock<Arc<Config>>,
+    /// One change of the configuration at a time.
+    reloading: tokio::sync::Mutex<()>,
     catalogue: Arc<Catalogue>,
     keeper: Keeper,
     roster: Roster,
@@ -99,7 +106,7 @@ pub struct ServiceStatus {
 impl Engine {
     /// Starts every stream that the configuration and the wanted state ask for.
     pub async fn start(config: Config, store: Store, loaded: Loaded) -> Self {
-        let catalogue = Catalogue::new(&config);
+        let catalogue = Catalogue::new(&cameras::merged(&config, &loaded.state));
         Self::start_with(config, store, loaded, catalogue).await
     }
 
@@ -122,7 +129,9 @@ impl Engine {
         );
         let shared = Shared {
             clock,
-            config: RwLock::new(Arc::new(config)),
+            config: RwLock::new(Arc::new(cameras::merged(&config, &loaded.state))),
+            file: RwLock::new(Arc::new(config)),
+            reloading: tokio::sync::Mutex::default(),
             catalogue,
             keeper: Keeper::new(store, loaded.state),
             roster,
@@ -144,8 +153,16 @@ impl Engine {
         engine
     }
 
-    /// Takes over a new configuration. Streams whose settings did not change don't notice.
+    /// Takes over a new configuration file. Streams whose settings did not change don't notice.
     pub async fn reload(&self, config: Config) {
+        let _turn = self.0.reloading.lock().await;
+        *self.0.file.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        self.apply().await;
+    }
+
+    /// Takes over the file and the cameras that were added, as they are now.
+    async fn apply(&self) {
+        let config = cameras::merged(&self.file(), &self.0.keeper.state().await);
         let old = std::mem::replace(
             &mut *self
                 .0
@@ -184,6 +201,10 @@ impl Engine {
 
     fn config(&self) -> Arc<Config> {
         Arc::clone(&self.0.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn file(&self) -> Arc<Config> {
+        Arc::clone(&self.0.file.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Looks for devices, and tells the streams and the watchers what came and went.

@@ -7,7 +7,7 @@ mod store;
 
 use std::collections::BTreeMap;
 
-use mos_camera_core::{StreamConfig, StreamName};
+use mos_camera_core::{DeviceId, StreamConfig, StreamName};
 use serde::{Deserialize, Serialize};
 
 pub use store::{Loaded, SaveError, Store};
@@ -23,6 +23,9 @@ pub struct WantedState {
     /// By stream; a stream that is not here is as the configuration file has it.
     #[serde(default)]
     streams: BTreeMap<StreamName, Wanted>,
+    /// Cameras that were added at run time: their tables as in the configuration file, which hold no secret.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    cameras: BTreeMap<StreamName, String>,
 }
 
 /// What was asked of one stream at run time.
@@ -42,6 +45,7 @@ impl Default for WantedState {
         Self {
             version: VERSION,
             streams: BTreeMap::new(),
+            cameras: BTreeMap::new(),
         }
     }
 }
@@ -65,6 +69,44 @@ impl WantedState {
             next.streams.remove(name);
         } else {
             next.streams.insert(name.clone(), wanted);
+        }
+        next
+    }
+
+    /// The cameras that were added at run time, with their tables.
+    pub fn cameras(&self) -> impl Iterator<Item = (&StreamName, &str)> {
+        self.cameras
+            .iter()
+            .map(|(name, table)| (name, table.as_str()))
+    }
+
+    /// The table of a camera that was added at run time.
+    pub fn camera(&self, name: &StreamName) -> Option<&str> {
+        self.cameras.get(name).map(String::as_str)
+    }
+
+    /// The same state with a camera added, or another table for it.
+    #[must_use]
+    pub fn with_camera(&self, name: &StreamName, table: &str) -> Self {
+        let mut next = self.clone();
+        next.cameras.insert(name.clone(), table.to_owned());
+        next
+    }
+
+    /// The same state without an added camera, and without what was asked of the stream that the camera brought along:
+    /// one of its name, unless that was given another device.
+    #[must_use]
+    pub fn without_camera(&self, name: &StreamName, device: Option<&DeviceId>) -> Self {
+        let mut next = self.clone();
+        next.cameras.remove(name);
+        let of_another = |wanted: &Wanted| {
+            wanted
+                .config
+                .as_ref()
+                .is_some_and(|config| Some(&config.device) != device)
+        };
+        if !next.streams.get(name).is_some_and(of_another) {
+            next.streams.remove(name);
         }
         next
     }

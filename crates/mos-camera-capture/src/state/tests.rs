@@ -82,6 +82,23 @@ fn wishes_that_say_nothing_are_forgotten() {
 }
 
 #[test]
+fn an_added_camera_takes_its_stream_along_when_it_goes() {
+    let door = DeviceId::new(Transport::Test, "front");
+    let added = state().with_camera(&name("front"), "rtsp = {}");
+    assert_eq!(added.camera(&name("front")), Some("rtsp = {}"));
+    let json = serde_json::to_string(&added).unwrap();
+    assert_eq!(serde_json::from_str::<WantedState>(&json).unwrap(), added);
+    let gone = added.without_camera(&name("front"), Some(&door));
+    assert_eq!(gone.cameras().count(), 0);
+    assert_eq!(gone.stream(&name("front")), Wanted::default());
+    assert_eq!(gone.stream(&name("back")), state().stream(&name("back")));
+    // A stream of that name which was given another camera is not the camera's.
+    let other = DeviceId::new(Transport::Rtsp, "front");
+    let kept = added.without_camera(&name("front"), Some(&other));
+    assert_eq!(kept.stream(&name("front")), state().stream(&name("front")));
+}
+
+#[test]
 fn a_file_cut_off_anywhere_is_set_aside_and_kept() {
     let (_dir, store) = store();
     store.save(&state()).unwrap();
@@ -109,10 +126,7 @@ fn garbage_and_other_versions_are_set_aside() {
             "{\"version\": 1, \"streams\": {\"../x\": {}}}",
             "not a stream name",
         ),
-        (
-            "{\"version\": 1, \"cameras\": {}}",
-            "unknown field `cameras`",
-        ),
+        ("{\"version\": 1, \"lenses\": {}}", "unknown field `lenses`"),
     ] {
         let (_dir, store) = store();
         fs::write(store.path(), text).unwrap();

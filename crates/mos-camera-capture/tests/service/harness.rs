@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
-use mos_camera_api::client::{ControlClient, EventClient, InspectClient};
+use mos_camera_api::client::{ControlClient, EventClient, InspectClient, SourceClient};
 use mos_camera_api::v1::{self, State, StreamStatus};
 use mos_frame::{Subscriber, SubscriberOptions};
 use mos_testkit::wait_until;
@@ -211,6 +211,12 @@ impl Service {
 
     pub(crate) async fn inspect(&self) -> InspectClient {
         mos_camera_api::client::connect_inspect(&self.home.control_socket())
+            .await
+            .unwrap()
+    }
+
+    pub(crate) async fn sources(&self) -> SourceClient {
+        mos_camera_api::client::connect_sources(&self.home.control_socket())
             .await
             .unwrap()
     }

@@ -8,6 +8,7 @@
 mod bystander;
 mod harness;
 
+mod added_cameras;
 mod bus_socket_taken;
 mod clean_stop;
 mod config_file;
