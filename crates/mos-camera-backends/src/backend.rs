@@ -6,6 +6,7 @@ use mos_camera_core::plan::{Explanation, Plan};
 use mos_camera_core::{ControlValues, Device, DeviceId, Fault, FaultKind, StreamConfig, Transport};
 
 use crate::intact::Corrupt;
+use crate::session::{Late, Session};
 
 /// A transport: finds cameras, builds their sources, explains their faults.
 ///
@@ -59,4 +60,8 @@ pub struct Source {
     pub plan: Plan,
     /// Pictures that it dropped because they were broken.
     pub corrupt: Corrupt,
+    /// Frames that it dropped because they were late.
+    pub late: Late,
+    /// What it finds out about its session, if it has one.
+    pub session: Session,
 }

@@ -6,6 +6,7 @@ use mos_camera_core::{DeviceId, Fault, FaultKind};
 
 use crate::backend::Source;
 use crate::intact::Corrupt;
+use crate::session::{Late, Session};
 
 /// Makes an element.
 pub(crate) fn make(factory: &str) -> Result<gst::Element, Fault> {
@@ -83,6 +84,8 @@ pub(crate) fn source_bin(
         chain: elements.iter().filter_map(factory_name).collect(),
         plan,
         corrupt: Corrupt::default(),
+        late: Late::default(),
+        session: Session::default(),
     })
 }
 

@@ -14,6 +14,7 @@ pub mod pipeline;
 mod posted;
 mod report;
 pub mod rtsp;
+mod session;
 #[cfg(feature = "development")]
 pub mod test;
 pub mod v4l2;
@@ -22,6 +23,7 @@ pub use backend::{Backend, Source};
 pub use intact::Corrupt;
 pub use pipeline::{BusSettings, CapturePipeline, PipelineEvent, Stats};
 pub use rtsp::RtspBackend;
+pub use session::{Late, Session};
 #[cfg(feature = "development")]
 pub use test::TestBackend;
 pub use v4l2::{Registry, V4l2Backend};

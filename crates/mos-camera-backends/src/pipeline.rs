@@ -18,6 +18,7 @@ use mos_frame::memory::MemoryId;
 use crate::backend::{Backend, Source};
 use crate::elements::make;
 use crate::intact::Corrupt;
+use crate::session::{Late, Session};
 pub use stats::{Memory, Picture, Stats};
 use watch::Watch;
 
@@ -49,6 +50,8 @@ pub struct CapturePipeline {
     chain: Vec<String>,
     plan: Plan,
     corrupt: Corrupt,
+    late: Late,
+    session: Session,
 }
 
 /// What graphs show.
@@ -102,6 +105,8 @@ impl CapturePipeline {
             chain: source.chain.into_iter().chain(later).collect(),
             plan: source.plan,
             corrupt: source.corrupt,
+            late: source.late,
+            session: source.session,
         })
     }
 

@@ -11,6 +11,7 @@ pub mod fault;
 pub mod jpeg;
 pub mod lifecycle;
 pub mod plan;
+pub mod session;
 pub mod source;
 pub mod stream;
 pub mod tls;
@@ -22,6 +23,7 @@ pub use device::{Capability, Device, DeviceId, Health, Range, Rates, Sizes, Tran
 pub use fault::{Fault, FaultKind};
 pub use lifecycle::{Action, Lifecycle};
 pub use plan::{ConfigError, validate};
+pub use session::SessionFacts;
 pub use source::{
     RtspSource, RtspTransport, Secret, SourceConfig, TestPattern, TestSource, V4l2Source,
 };

@@ -2,6 +2,8 @@
 //!
 //! Enums are lower-case words, durations end in `_ms`, times of day are RFC 3339 in UTC, absent values are `null`.
 
+use std::collections::BTreeMap;
+
 use mos_camera_api::v1;
 use serde::Serialize;
 
@@ -324,6 +326,8 @@ struct Counters {
     copied: u64,
     violations: u64,
     corrupt: u64,
+    late: u64,
+    delay_ms: Option<u64>,
     violations_by_kind: Option<Violations>,
     last_frame_age_ms: Option<u64>,
     fps: f64,
@@ -337,6 +341,8 @@ impl From<&v1::FrameCounters> for Counters {
             copied: c.copied,
             violations: c.violations,
             corrupt: c.corrupt,
+            late: c.late,
+            delay_ms: millis(c.delay.as_ref()),
             violations_by_kind: c.violations_by_kind.as_ref().map(Violations::from),
             last_frame_age_ms,
             fps: c.fps,
@@ -498,6 +504,31 @@ impl From<&v1::Subscriber> for Subscriber {
     }
 }
 
+/// The session with a network camera.
+#[derive(Debug, Serialize)]
+struct Session {
+    protocol: String,
+    security: String,
+    insecure: bool,
+    codec: Option<String>,
+    peer: Option<String>,
+    details: BTreeMap<String, String>,
+}
+
+impl From<&v1::Session> for Session {
+    fn from(s: &v1::Session) -> Self {
+        let details = s.details.iter().map(|d| (d.about.clone(), d.text.clone()));
+        Self {
+            protocol: s.protocol.clone(),
+            security: s.security.clone(),
+            insecure: s.insecure,
+            codec: non_empty(&s.codec),
+            peer: non_empty(&s.peer),
+            details: details.collect(),
+        }
+    }
+}
+
 /// A stream's status.
 #[derive(Debug, Serialize)]
 #[allow(clippy::struct_field_names, reason = "the names of the contract")]
@@ -516,6 +547,7 @@ pub(crate) struct Stream {
     chain: Vec<String>,
     software: bool,
     plan: Option<Plan>,
+    session: Option<Session>,
     bus_socket: String,
     streaming_since: Option<String>,
 }
@@ -537,6 +569,7 @@ impl From<&v1::StreamStatus> for Stream {
             chain: s.chain.clone(),
             software: s.software,
             plan: s.plan.as_ref().map(Plan::from),
+            session: s.session.as_ref().map(Session::from),
             bus_socket: s.bus_socket.clone(),
             streaming_since: time(s.streaming_since.as_ref()),
         }

@@ -1,10 +1,12 @@
 //! What a pipeline did so far.
 
+use std::time::Duration;
+
 use gst::prelude::*;
 use gstmos::mosframesink::SinkStats;
 use gstmos::mosnv12contract::MosNv12Contract;
-use mos_camera_core::Framerate;
 use mos_camera_core::plan::Plan;
+use mos_camera_core::{Framerate, SessionFacts};
 
 use super::CapturePipeline;
 
@@ -27,12 +29,18 @@ pub struct Stats {
     pub last_map: Option<String>,
     /// Frames that were dropped before the gate because they were broken.
     pub corrupt: u64,
+    /// Frames that were dropped because they were late.
+    pub late: u64,
+    /// From the newest frame's time stamp, which is its capture or arrival, to its publication; `None` where that is not known.
+    pub delay: Option<Duration>,
     /// What was published and to whom; `None` while stopped.
     pub bus: Option<SinkStats>,
     /// Factory names of all elements, from the source to the sink.
     pub chain: Vec<String>,
     /// The plan that the source was built by.
     pub plan: Plan,
+    /// The session with a network camera.
+    pub session: Option<SessionFacts>,
 }
 
 /// Shape of the frames, which are NV12.
@@ -84,9 +92,12 @@ pub(super) fn take(pipeline: &CapturePipeline) -> Stats {
         refused_maps: pipeline.gate.property("refused-maps"),
         last_map: pipeline.gate.property("last-map"),
         corrupt: pipeline.corrupt.count(),
+        late: pipeline.late.count(),
+        delay: pipeline.watch.delay(),
         bus: pipeline.sink.stats(),
         chain: pipeline.chain.clone(),
         plan: pipeline.plan.clone(),
+        session: pipeline.session.facts(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gst::prelude::*;
 use mos_camera_core::plan::{self, Explanation, Wish, validate};
-use mos_camera_core::{Fault, FaultKind, RtspSource, RtspTransport, StreamConfig};
+use mos_camera_core::{Fault, FaultKind, RtspSource, RtspTransport, SessionFacts, StreamConfig};
 
 use super::url::Url;
 use super::{Camera, Offer};
@@ -36,7 +36,31 @@ pub(super) fn build(camera: &Camera, config: &StreamConfig) -> Result<Source, Fa
         .collect();
     let source = source_bin(&config.device, &elements, plan)?;
     guard::install(&source, config);
+    source
+        .session
+        .update(|facts| *facts = known(&camera.source));
     Ok(source)
+}
+
+/// What the configuration tells of the session.
+fn known(source: &RtspSource) -> SessionFacts {
+    let tls = source.url.starts_with("rtsps:");
+    let protocol = if tls { "RTSPS" } else { "RTSP" };
+    let carrier = match source.transport {
+        RtspTransport::Tcp => "TCP",
+        RtspTransport::Udp => "UDP",
+    };
+    let security = if tls {
+        format!("TLS, {}", source.trust.describe())
+    } else {
+        "plain".to_owned()
+    };
+    SessionFacts {
+        protocol: format!("{protocol} over {carrier}"),
+        security,
+        insecure: tls && source.trust.is_insecure(),
+        ..SessionFacts::default()
+    }
 }
 
 /// What only an open session tells is left open; that it has to be H.264 is known.

@@ -9,7 +9,7 @@ use mos_camera_core::plan::{
 };
 use mos_camera_core::{
     Capability, Control, Device, DeviceId, Fault, FaultKind, Framerate, Health, MenuItem, Rates,
-    Sizes,
+    SessionFacts, Sizes,
 };
 use mos_camera_core::{OnViolation, StreamConfig, StreamName, Transport};
 
@@ -359,6 +359,22 @@ pub fn stream_status(status: &StreamStatus) -> v1::StreamStatus {
         bus_socket: status.bus_socket.display().to_string(),
         streaming_since: status.streaming_since.map(timestamp),
         plan: stats.plan.as_ref().map(plan),
+        session: stats.session.as_ref().map(session),
+    }
+}
+
+fn session(facts: &SessionFacts) -> v1::Session {
+    let detail = |(about, text): &(String, String)| v1::SessionDetail {
+        about: about.clone(),
+        text: text.clone(),
+    };
+    v1::Session {
+        protocol: facts.protocol.clone(),
+        security: facts.security.clone(),
+        insecure: facts.insecure,
+        codec: facts.codec.clone(),
+        peer: facts.peer.clone(),
+        details: facts.details.iter().map(detail).collect(),
     }
 }
 
@@ -483,6 +499,8 @@ fn frames(stats: &StreamStats) -> v1::FrameCounters {
         violations: stats.violations.total(),
         violations_by_kind: Some(violations(stats.violations)),
         corrupt: stats.corrupt,
+        late: stats.late,
+        delay: stats.delay.map(proto_duration),
         last_frame_age: stats.last_frame_age.map(proto_duration),
         fps: stats.fps,
     }

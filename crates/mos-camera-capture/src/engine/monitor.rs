@@ -77,6 +77,7 @@ struct Totals {
     copied: u64,
     violations: Violations,
     corrupt: u64,
+    late: u64,
 }
 
 impl Totals {
@@ -91,6 +92,7 @@ impl Totals {
                 mapped_dmabufs: mapped,
             },
             corrupt: stats.corrupt,
+            late: stats.late,
         }
     }
 
@@ -100,6 +102,7 @@ impl Totals {
             copied: self.copied + other.copied,
             violations: self.violations.plus(other.violations),
             corrupt: self.corrupt + other.corrupt,
+            late: self.late + other.late,
         }
     }
 }
@@ -229,10 +232,12 @@ impl Monitor {
         let totals = inner.past.plus(live.unwrap_or_default());
         StreamStats {
             last_frame_age: age(stats.last_frame_ns),
+            delay: stats.delay,
             subscribers: subscribers(&stats),
             chain: stats.chain,
             software: stats.plan.software,
             plan: Some(stats.plan),
+            session: stats.session,
             ..inner.counted(totals)
         }
     }
@@ -281,6 +286,7 @@ impl Inner {
             copied: totals.copied,
             violations: totals.violations,
             corrupt: totals.corrupt,
+            late: totals.late,
             fps: self.rate.per_second(),
             ..StreamStats::default()
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use mos_camera_core::lifecycle;
 use mos_camera_core::plan::Plan;
-use mos_camera_core::{Fault, Framerate, StreamConfig, StreamName};
+use mos_camera_core::{Fault, Framerate, SessionFacts, StreamConfig, StreamName};
 
 use super::meter::Lost;
 use super::violations::Violations;
@@ -44,6 +44,10 @@ pub struct StreamStats {
     pub violations: Violations,
     /// Broken pictures of the camera that were dropped.
     pub corrupt: u64,
+    /// Frames that were dropped because they were late.
+    pub late: u64,
+    /// From the newest frame's time stamp to its publication.
+    pub delay: Option<Duration>,
     /// Age of the newest frame.
     pub last_frame_age: Option<Duration>,
     /// Frames per second over the last two seconds.
@@ -56,6 +60,8 @@ pub struct StreamStats {
     pub software: bool,
     /// How the camera's pictures become NV12; none without a pipeline.
     pub plan: Option<Plan>,
+    /// The session with a network camera; none without a pipeline.
+    pub session: Option<SessionFacts>,
 }
 
 /// The format of the frames that were seen.

@@ -1,7 +1,7 @@
 //! `mosctl status`.
 
 use mos_camera_api::v1::{
-    Fault, GetStatusRequest, GetStatusResponse, ServiceStatus, StreamStatus, Subscriber,
+    Fault, GetStatusRequest, GetStatusResponse, ServiceStatus, Session, StreamStatus, Subscriber,
 };
 use mos_camera_core::StreamName;
 
@@ -41,6 +41,11 @@ fn render(status: &GetStatusResponse, detailed: bool) -> String {
         .streams
         .iter()
         .filter_map(violations_line)
+        .for_each(|line| text.push_str(&line));
+    status
+        .streams
+        .iter()
+        .filter_map(insecurity_line)
         .for_each(|line| text.push_str(&line));
     if detailed {
         status
@@ -167,6 +172,12 @@ fn violations_line(s: &StreamStatus) -> Option<String> {
     })
 }
 
+/// A session with a camera that may be anybody is told always.
+fn insecurity_line(s: &StreamStatus) -> Option<String> {
+    let session = s.session.as_ref().filter(|session| session.insecure)?;
+    Some(format!("\n{}: {}\n", s.stream, session.security))
+}
+
 /// A camera that never was there has no fault yet; say what is waited for.
 fn absence(s: &StreamStatus) -> Option<String> {
     let device = &s.config.as_ref()?.device;
@@ -224,6 +235,9 @@ fn details(s: &StreamStatus) -> String {
         },
     );
     line("frames", counters(s));
+    for (label, value) in s.session.iter().flat_map(session) {
+        line(label, value);
+    }
     line("bus socket", s.bus_socket.clone());
     line(
         "last fault",
@@ -234,6 +248,30 @@ fn details(s: &StreamStatus) -> String {
         },
     );
     text + &subscribers(&s.subscribers)
+}
+
+/// What there is to tell of a session, with labels.
+fn session(session: &Session) -> Vec<(&str, String)> {
+    let Session {
+        protocol,
+        security,
+        codec,
+        peer,
+        details,
+        ..
+    } = session;
+    let with = |word, text: &str| match text {
+        "" => String::new(),
+        text => format!("{word}{text}"),
+    };
+    let session = format!("{protocol}{}{}", with(" with ", peer), with(", ", codec));
+    let mut lines = vec![("session", session), ("security", security.clone())];
+    lines.extend(
+        details
+            .iter()
+            .map(|detail| (detail.about.as_str(), detail.text.clone())),
+    );
+    lines
 }
 
 fn format_text(s: &StreamStatus) -> String {
@@ -253,12 +291,19 @@ fn format_text(s: &StreamStatus) -> String {
 
 fn counters(s: &StreamStatus) -> String {
     let f = s.frames.unwrap_or_default();
+    let delay = f.delay.as_ref().map_or_else(String::new, |delay| {
+        format!(
+            ", published {} after capture or arrival",
+            text::proto_duration(Some(delay))
+        )
+    });
     format!(
-        "{} published, {} copied, {}, {} broken",
+        "{} published, {} copied, {}, {} broken, {} late{delay}",
         f.published,
         f.copied,
         text::count(f.violations, "violation"),
-        f.corrupt
+        f.corrupt,
+        f.late
     )
 }
 
@@ -295,8 +340,8 @@ fn subscribers(subscribers: &[Subscriber]) -> String {
 #[cfg(test)]
 mod tests {
     use mos_camera_api::v1::{
-        FrameCounters, Framerate, Memory, NormalisePlan, Size, State, StreamConfig, VideoFormat,
-        Violations,
+        FrameCounters, Framerate, Memory, NormalisePlan, SessionDetail, Size, State, StreamConfig,
+        VideoFormat, Violations,
     };
 
     use super::*;
@@ -347,6 +392,8 @@ mod tests {
             frames: Some(FrameCounters {
                 published: 100,
                 corrupt: 3,
+                late: 2,
+                delay: Some(ms(41)),
                 fps: 29.97,
                 last_frame_age: Some(ms(12)),
                 ..FrameCounters::default()
@@ -360,6 +407,17 @@ mod tests {
             }),
             chain: vec!["videotestsrc".into(), "mosframesink".into()],
             bus_socket: "/run/x/front.sock".into(),
+            session: Some(Session {
+                protocol: "RTSP over TCP".into(),
+                security: "plain".into(),
+                codec: "H.264".into(),
+                peer: "10.0.0.7:554".into(),
+                details: vec![SessionDetail {
+                    about: "track".into(),
+                    text: "0 of 2".into(),
+                }],
+                ..Session::default()
+            }),
             ..StreamStatus::default()
         }
     }
@@ -424,7 +482,10 @@ door: no answer from cam:554 (check its power); attempt 4 failed, next in 700 ms
             "  format       NV12 640x480 at 30 fps in memfd, epoch 1\n",
             "  elements     videotestsrc ! mosframesink\n",
             "  bus socket   /run/x/front.sock\n",
-            "  frames       100 published, 0 copied, 0 violations, 3 broken\n",
+            "  frames       100 published, 0 copied, 0 violations, 3 broken, 2 late, published 41 ms after capture or arrival\n",
+            "  session      RTSP over TCP with 10.0.0.7:554, H.264\n",
+            "  security     plain\n",
+            "  track        0 of 2\n",
             "  plan         NV12 640x480 at 30 fps -> NV12 in memfds\n",
             "  per frame    no copy, software (development build only)\n",
             "  SUBSCRIBER   PID  WINDOW  HOLD  OFFERED  CLAIMED  DROPPED  HELD\n",
@@ -465,6 +526,18 @@ door: no answer from cam:554 (check its power); attempt 4 failed, next in 700 ms
             assert!(text.contains(part), "{part} in\n{text}");
         }
         assert_eq!(violations_line(&streaming()), None);
+    }
+
+    #[test]
+    fn an_insecure_session_is_told_also_in_the_overview() {
+        let mut status = GetStatusResponse {
+            service: None,
+            streams: vec![streaming()],
+        };
+        assert!(!render(&status, false).contains("INSECURE"));
+        let session = status.streams[0].session.as_mut().unwrap();
+        (session.insecure, session.security) = (true, "INSECURE: certificate not checked".into());
+        assert!(render(&status, false).contains("\nfront: INSECURE: certificate not checked\n"));
     }
 
     #[test]
