@@ -26,8 +26,8 @@ from shared import Board, LeasePage, UnsafeMemory, check_memory
 from waiting import Watch, next_wait
 from wire import Reason
 
-CLOCK_SOURCES = ("unknown", "arrival", "driver", "pipeline-clock", "ntp", "ptp")
-DISCONT, CORRUPTED = 1, 2
+CLOCK_SOURCES = ("unknown", "arrival", "driver", "pipeline-clock", "ntp", "ptp", "ntp-relative", "ptp-relative")
+DISCONT, CORRUPTED, RETIMED = 1, 2, 4
 
 _DMA_BUF_SYNC = 0x4008_6200  # DMA_BUF_IOCTL_SYNC, include/uapi/linux/dma-buf.h
 _SYNC_READ, _SYNC_END = 1, 4
@@ -186,7 +186,7 @@ class Frame:
 
     @property
     def flags(self) -> int:
-        """`DISCONT`, `CORRUPTED`."""
+        """`DISCONT`, `CORRUPTED`, `RETIMED`."""
         return self._descriptor.flags
 
     def is_valid(self) -> bool:

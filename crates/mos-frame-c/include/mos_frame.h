@@ -150,6 +150,10 @@
 /// `mos_frame_info.flags`: the source said that the picture is damaged.
 #define MOS_FRAME_CORRUPTED 2
 
+/// `mos_frame_info.flags`: its times and those of the frame before do not compare: another clock, a clock that was set, or a
+/// `capture_ns` that was held so as not to run backward.
+#define MOS_FRAME_RETIMED 4
+
 /// `mos_frame_info.clock_source`: it is not known what the capture time was taken from.
 #define MOS_CLOCK_UNKNOWN 0
 
@@ -167,6 +171,12 @@
 
 /// `mos_frame_info.clock_source`: PTP time that the camera sent.
 #define MOS_CLOCK_PTP 5
+
+/// `mos_frame_info.clock_source`: NTP time that the camera sent, placed by the frames that took the shortest way here.
+#define MOS_CLOCK_NTP_RELATIVE 6
+
+/// `mos_frame_info.clock_source`: PTP time that the camera sent, placed by the frames that took the shortest way here.
+#define MOS_CLOCK_PTP_RELATIVE 7
 
 /// For `mos_subscriber_options.hold`: hold nothing beyond the window. A frame is yours only while it is in the window, which
 /// costs the producer no buffer; read its pixels, then ask `mos_frame_is_valid` whether what you read counts.
@@ -218,7 +228,7 @@ typedef struct mos_frame_info {
   uint32_t epoch;
   /// Number of the buffer within the session: the same memory has the same number, so imports can be kept.
   uint32_t buffer_id;
-  /// `MOS_FRAME_DISCONT`, `MOS_FRAME_CORRUPTED`.
+  /// `MOS_FRAME_DISCONT`, `MOS_FRAME_CORRUPTED`, `MOS_FRAME_RETIMED`.
   uint32_t flags;
   /// Number of planes, 1 to 4.
   uint32_t plane_count;

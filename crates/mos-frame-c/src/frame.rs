@@ -24,6 +24,9 @@ pub const MOS_TIME_NONE: u64 = u64::MAX;
 pub const MOS_FRAME_DISCONT: u32 = 1;
 /// `mos_frame_info.flags`: the source said that the picture is damaged.
 pub const MOS_FRAME_CORRUPTED: u32 = 2;
+/// `mos_frame_info.flags`: its times and those of the frame before do not compare: another clock, a clock that was set, or a
+/// `capture_ns` that was held so as not to run backward.
+pub const MOS_FRAME_RETIMED: u32 = 4;
 
 /// `mos_frame_info.clock_source`: it is not known what the capture time was taken from.
 pub const MOS_CLOCK_UNKNOWN: u32 = 0;
@@ -37,6 +40,10 @@ pub const MOS_CLOCK_PIPELINE: u32 = 3;
 pub const MOS_CLOCK_NTP: u32 = 4;
 /// `mos_frame_info.clock_source`: PTP time that the camera sent.
 pub const MOS_CLOCK_PTP: u32 = 5;
+/// `mos_frame_info.clock_source`: NTP time that the camera sent, placed by the frames that took the shortest way here.
+pub const MOS_CLOCK_NTP_RELATIVE: u32 = 6;
+/// `mos_frame_info.clock_source`: PTP time that the camera sent, placed by the frames that took the shortest way here.
+pub const MOS_CLOCK_PTP_RELATIVE: u32 = 7;
 
 /// What a frame is. Times are in nanoseconds.
 #[derive(Debug, Clone, Copy)]
@@ -64,7 +71,7 @@ pub struct mos_frame_info {
     pub epoch: u32,
     /// Number of the buffer within the session: the same memory has the same number, so imports can be kept.
     pub buffer_id: u32,
-    /// `MOS_FRAME_DISCONT`, `MOS_FRAME_CORRUPTED`.
+    /// `MOS_FRAME_DISCONT`, `MOS_FRAME_CORRUPTED`, `MOS_FRAME_RETIMED`.
     pub flags: u32,
     /// Number of planes, 1 to 4.
     pub plane_count: u32,
@@ -286,11 +293,14 @@ mod tests {
             (ClockSource::PipelineClock, MOS_CLOCK_PIPELINE),
             (ClockSource::Ntp, MOS_CLOCK_NTP),
             (ClockSource::Ptp, MOS_CLOCK_PTP),
+            (ClockSource::NtpRelative, MOS_CLOCK_NTP_RELATIVE),
+            (ClockSource::PtpRelative, MOS_CLOCK_PTP_RELATIVE),
         ];
         for (clock, number) in clocks {
             assert_eq!(clock as u32, number, "{clock:?}");
         }
         assert_eq!(u32::from(FrameFlags::DISCONT.0), MOS_FRAME_DISCONT);
         assert_eq!(u32::from(FrameFlags::CORRUPTED.0), MOS_FRAME_CORRUPTED);
+        assert_eq!(u32::from(FrameFlags::RETIMED.0), MOS_FRAME_RETIMED);
     }
 }

@@ -147,7 +147,8 @@ impl Frame {
         self.meta.capture_ns
     }
 
-    /// What ``capture_ns`` was taken from: ``"arrival"``, ``"driver"``, ``"pipeline"``, ``"ntp"``, ``"ptp"`` or ``"unknown"``.
+    /// What ``capture_ns`` was taken from: ``"arrival"``, ``"driver"``, ``"pipeline"``, ``"ntp"``, ``"ptp"``, ``"ntp-relative"``,
+    /// ``"ptp-relative"`` or ``"unknown"``; a relative one is late by the shortest way from the camera.
     #[getter]
     fn clock_source(&self) -> &'static str {
         match self.meta.clock_source {
@@ -157,6 +158,8 @@ impl Frame {
             ClockSource::PipelineClock => "pipeline",
             ClockSource::Ntp => "ntp",
             ClockSource::Ptp => "ptp",
+            ClockSource::NtpRelative => "ntp-relative",
+            ClockSource::PtpRelative => "ptp-relative",
         }
     }
 
@@ -190,7 +193,13 @@ impl Frame {
         self.meta.flags.contains(FrameFlags::CORRUPTED)
     }
 
-    /// All flags as bits: 1 discontinuity, 2 corrupted.
+    /// Whether its times and those of the frame before do not compare: another clock, one that was set, or a held time.
+    #[getter]
+    fn retimed(&self) -> bool {
+        self.meta.flags.contains(FrameFlags::RETIMED)
+    }
+
+    /// All flags as bits: 1 discontinuity, 2 corrupted, 4 retimed.
     #[getter]
     fn flags(&self) -> u16 {
         self.meta.flags.0

@@ -214,10 +214,15 @@ pub enum ClockSource {
     Driver = 2,
     /// The pipeline's clock and the buffer's PTS.
     PipelineClock = 3,
-    /// NTP time that the camera sent (RTCP sender reports).
+    /// NTP time that the camera sent (RTCP sender reports), carried over by this machine's own synchronised clock.
     Ntp = 4,
-    /// PTP time that the camera sent (RFC 7273).
+    /// PTP time that the camera sent (RFC 7273), carried over in the same way.
     Ptp = 5,
+    /// NTP time that the camera sent, where its clock and this machine's have no known relation: frames are as far apart as
+    /// the camera says, and placed by those that took the shortest way here.
+    NtpRelative = 6,
+    /// PTP time that the camera sent, placed in the same way.
+    PtpRelative = 7,
 }
 
 impl ClockSource {
@@ -228,7 +233,23 @@ impl ClockSource {
             3 => Self::PipelineClock,
             4 => Self::Ntp,
             5 => Self::Ptp,
+            6 => Self::NtpRelative,
+            7 => Self::PtpRelative,
             _ => Self::Unknown,
+        }
+    }
+
+    /// Its name, as the protocol's document has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Arrival => "arrival",
+            Self::Driver => "driver",
+            Self::PipelineClock => "pipeline-clock",
+            Self::Ntp => "ntp",
+            Self::Ptp => "ptp",
+            Self::NtpRelative => "ntp-relative",
+            Self::PtpRelative => "ptp-relative",
         }
     }
 }
@@ -242,6 +263,9 @@ impl FrameFlags {
     pub const DISCONT: Self = Self(1);
     /// The source said that the picture is damaged.
     pub const CORRUPTED: Self = Self(2);
+    /// Its times and those of the frame before do not compare: they come from another clock, that clock was set in between,
+    /// or `capture_ns` would have run backward and was held.
+    pub const RETIMED: Self = Self(4);
 
     /// Whether all bits of `other` are set.
     pub const fn contains(self, other: Self) -> bool {

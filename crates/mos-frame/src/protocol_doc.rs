@@ -414,22 +414,12 @@ fn flags_and_clock_sources_are_as_documented() {
     let real = [
         ("discont", FrameFlags::DISCONT),
         ("corrupted", FrameFlags::CORRUPTED),
+        ("retimed", FrameFlags::RETIMED),
     ];
     let real = real.map(|(name, flag)| (name.to_owned(), u64::from(flag.0.trailing_zeros())));
     assert_eq!(flags, real.into());
-    let name = |source| {
-        match source {
-            ClockSource::Unknown => "unknown",
-            ClockSource::Arrival => "arrival",
-            ClockSource::Driver => "driver",
-            ClockSource::PipelineClock => "pipeline-clock",
-            ClockSource::Ntp => "ntp",
-            ClockSource::Ptp => "ptp",
-        }
-        .to_owned()
-    };
     let real = (0..=u8::MAX).map(ClockSource::from_wire);
-    let real: BTreeMap<_, _> = real.map(|s| (name(s), s as u64)).collect();
+    let real: BTreeMap<_, _> = real.map(|s| (s.name().to_owned(), s as u64)).collect();
     assert_eq!(numbers("Clock sources", 1, 0), real);
 }
 

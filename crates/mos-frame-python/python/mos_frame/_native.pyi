@@ -106,7 +106,7 @@ class Frame:
         """Time of capture in nanoseconds of ``CLOCK_MONOTONIC`` (``time.monotonic_ns()``)."""
     @property
     def clock_source(self) -> str:
-        """What ``capture_ns`` was taken from: arrival, driver, pipeline, ntp, ptp or unknown."""
+        """What ``capture_ns`` was taken from: arrival, driver, pipeline, ntp, ptp, ntp-relative, ptp-relative or unknown."""
     @property
     def clock_error_ns(self) -> int:
         """Bound of the error of ``capture_ns``; 0 if none is known."""
@@ -126,8 +126,11 @@ class Frame:
     def corrupted(self) -> bool:
         """Whether the source said that the picture is damaged."""
     @property
+    def retimed(self) -> bool:
+        """Whether its times and those of the frame before do not compare: another clock, one that was set, or a held time."""
+    @property
     def flags(self) -> int:
-        """All flags as bits: 1 discontinuity, 2 corrupted."""
+        """All flags as bits: 1 discontinuity, 2 corrupted, 4 retimed."""
     @property
     def is_valid(self) -> bool:
         """Whether the frame is still ours."""
