@@ -30,6 +30,7 @@ mod rtsp_resolution_change;
 mod rtsp_silent;
 mod rtsp_unreachable;
 mod rtsp_wrong_password;
+mod secrets;
 mod six_methods;
 mod start_before_configure;
 mod start_stop_twice;

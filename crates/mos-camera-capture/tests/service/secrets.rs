@@ -1,0 +1,143 @@
+//! Secrets show up nowhere: not in the most talkative log, the status, the listing, an explanation, an event, a graph, the
+//! process's arguments or its state file.
+
+use std::fs;
+use std::path::Path;
+
+use mos_camera_api::v1::{self, State};
+use mos_testkit::{Auth, RtspServer, RtspServerOptions};
+
+use crate::harness::{Home, PATIENCE};
+
+/// Found nowhere else in the world, so that finding it means that it was shown.
+const PASSWORD: &str = "Zu7-mellow-Kestrel-93";
+const WRONG: &str = "Qx4-bitter-Heron-58";
+/// `user:password` as HTTP's basic log-in sends them (RFC 7617): as good as the password.
+const IN_BASE64: [&str; 2] = [
+    "Y2FtZXJhOlp1Ny1tZWxsb3ctS2VzdHJlbC05Mw==",
+    "Y2FtZXJhOlF4NC1iaXR0ZXItSGVyb24tNTg=",
+];
+
+#[tokio::test]
+async fn secrets_by_file_variable_credential_and_name_are_shown_nowhere() {
+    let server = |auth| {
+        let options = RtspServerOptions {
+            auth,
+            password: PASSWORD.to_owned(),
+            ..RtspServerOptions::default()
+        };
+        RtspServer::start(&options).unwrap()
+    };
+    let (basic, digest) = (server(Auth::Basic), server(Auth::Digest));
+    let camera = |name: &str, server: &RtspServer, reference: &str| {
+        format!(
+            "[cameras.{name}.rtsp]\nurl = '{}'\nuser = 'camera'\n{reference}\n",
+            server.url(0)
+        )
+    };
+    let home = Home::new("");
+    let folder = |name: &str| {
+        let folder = home.path().join(name);
+        fs::create_dir(&folder).unwrap();
+        folder
+    };
+    let (credentials, secrets, graphs) =
+        (folder("credentials"), folder("secrets"), folder("graphs"));
+    fs::write(home.path().join("file"), format!("{PASSWORD}\n")).unwrap();
+    fs::write(credentials.join("credential"), PASSWORD).unwrap();
+    fs::write(secrets.join("named"), PASSWORD).unwrap();
+    fs::write(secrets.join("wrong"), WRONG).unwrap();
+    home.configure(
+        &[
+            format!("[service]\nsecret_dir = '{}'\n", secrets.display()),
+            camera("by-file", &basic, "password_file = 'file'"),
+            camera("by-variable", &digest, "password_env = 'MOS_TEST_SECRET'"),
+            camera("by-credential", &digest, "password_secret = 'credential'"),
+            camera("refused", &digest, "password_secret = 'wrong'"),
+            camera("refused-too", &basic, "password_secret = 'wrong'"),
+        ]
+        .concat(),
+    );
+    let mut command = home.command();
+    command
+        .args(["--log-level", "trace"])
+        .env("MOS_TEST_SECRET", PASSWORD)
+        .env("CREDENTIALS_DIRECTORY", &credentials)
+        .env("GST_DEBUG_DUMP_DOT_DIR", &graphs);
+    let service = home.start_as(command);
+    let added = v1::AddCameraRequest {
+        name: "by-name".to_owned(),
+        table: format!(
+            "rtsp = {{ url = '{}', user = 'camera', password_secret = 'named' }}",
+            basic.url(0)
+        ),
+    };
+    let mut events = service.events().await;
+    let watch = v1::WatchEventsRequest::default();
+    let mut events = events.watch_events(watch).await.unwrap().into_inner();
+    let answer = service.sources().await.add_camera(added).await.unwrap();
+    for stream in ["by-file", "by-variable", "by-credential", "by-name"] {
+        service.wait_state(stream, State::Streaming).await;
+    }
+    for stream in ["refused", "refused-too"] {
+        service.wait_state(stream, State::Unauthorized).await;
+    }
+
+    let mut seen = vec![("answer to adding", format!("{answer:?}"))];
+    let mut control = service.control().await;
+    let status = control.get_status(v1::GetStatusRequest::default());
+    seen.push(("status", format!("{:?}", status.await.unwrap())));
+    let devices = control.list_devices(v1::ListDevicesRequest::default());
+    seen.push(("devices", format!("{:?}", devices.await.unwrap())));
+    let explain = v1::ExplainDeviceRequest {
+        device: "rtsp:by-file".to_owned(),
+        ..v1::ExplainDeviceRequest::default()
+    };
+    let explained = service.inspect().await.explain_device(explain).await;
+    seen.push(("explanation", format!("{:?}", explained.unwrap())));
+    let arguments = fs::read(format!("/proc/{}/cmdline", service.pid().as_raw_nonzero())).unwrap();
+    seen.push((
+        "arguments",
+        String::from_utf8_lossy(&arguments).into_owned(),
+    ));
+    // Ends with the service.
+    let home = {
+        let (status, home) = service.stop();
+        assert!(status.success(), "{status}");
+        home
+    };
+    let told = tokio::time::timeout(PATIENCE, async {
+        let mut told = String::new();
+        while let Ok(Some(event)) = events.message().await {
+            told.push_str(&format!("{event:?}\n"));
+        }
+        told
+    });
+    seen.push(("events", told.await.unwrap()));
+    seen.push(("state file", fs::read_to_string(home.state_file()).unwrap()));
+    seen.push(("log", home.log()));
+    let graphs = texts_of(&graphs);
+    assert!(
+        graphs.len() >= 4,
+        "a graph of each pipeline: {}",
+        graphs.len()
+    );
+    seen.extend(graphs.into_iter().map(|text| ("graph", text)));
+
+    for (place, text) in &seen {
+        assert!(text.len() > 10, "{place}: nothing to look at");
+        for secret in [PASSWORD, WRONG].iter().chain(&IN_BASE64) {
+            let at = text.find(secret);
+            let around = at.map(|at| &text[at.saturating_sub(200)..at]);
+            assert!(around.is_none(), "{place} shows a secret after: {around:?}");
+        }
+    }
+    assert!(home.log().contains("TRACE"), "the log was not talkative");
+}
+
+fn texts_of(folder: &Path) -> Vec<String> {
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
+        .collect()
+}
