@@ -185,6 +185,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(20);
 
     /// A real encoder's picture.
+    #[expect(clippy::disallowed_methods, reason = "the line is the test's own")]
     fn picture(width: u32, height: u32) -> Vec<u8> {
         let line = format!(
             "videotestsrc num-buffers=1 ! video/x-raw,format=I420,width={width},height={height} ! jpegenc ! fakesink name=end signal-handoffs=true"

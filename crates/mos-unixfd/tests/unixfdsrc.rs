@@ -2,6 +2,10 @@
 //!
 //! Needs GStreamer 1.24 with gst-plugins-bad, such as that of the camera lab.
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the launch lines are the test's own"
+)]
 
 mod common;
 

@@ -1,5 +1,9 @@
 //! What the tests share: pipelines whose errors are awaited as events, and pads that feed an element by hand.
 #![allow(dead_code, reason = "each test uses its part")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the launch lines are the test's own"
+)]
 
 use std::sync::Once;
 use std::sync::mpsc::Sender;

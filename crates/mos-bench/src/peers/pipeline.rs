@@ -22,6 +22,7 @@ pub(super) struct PipelineArgs {
 }
 
 /// Runs it until standard input ends.
+#[expect(clippy::disallowed_methods, reason = "the line is the benchmark's own")]
 pub(super) fn run(args: &PipelineArgs) -> Result<(), Error> {
     gst::init()?;
     source::register()?;
