@@ -8,6 +8,7 @@
 pub mod backend;
 mod elements;
 mod guard;
+pub mod http;
 mod intact;
 mod machine;
 pub mod pipeline;
