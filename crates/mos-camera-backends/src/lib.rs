@@ -11,6 +11,7 @@ mod guard;
 pub mod http;
 mod intact;
 mod machine;
+pub mod onvif;
 pub mod pipeline;
 mod posted;
 mod report;

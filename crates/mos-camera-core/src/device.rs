@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::control::Control;
+use crate::profile::Profile;
 use crate::stream::Framerate;
 
 /// How a camera is attached.
@@ -168,6 +169,8 @@ pub struct Device {
     pub capabilities: Vec<Capability>,
     /// What can be set on it; empty where it has no controls or they are not known.
     pub controls: Vec<Control>,
+    /// The streams that it offers side by side, where it does (network cameras found by ONVIF).
+    pub profiles: Vec<Profile>,
     /// Whether it can be used now.
     pub health: Health,
 }
@@ -302,6 +305,12 @@ pub enum Health {
     Ready,
     /// Not known until a session is opened (network cameras).
     Unknown,
+    /// Nothing answers at its address; the text says what was tried.
+    Unreachable(String),
+    /// Something answers at its address, but not as a camera should; the text says how.
+    Reachable(String),
+    /// It answers, but not without another log-in; the text says which were refused.
+    Unauthorized(String),
     /// Another process holds it.
     Busy(String),
     /// It is there but may not be opened; the text says what is missing.

@@ -10,8 +10,10 @@ pub mod device;
 pub mod fault;
 pub mod jpeg;
 pub mod lifecycle;
+pub mod onvif;
 pub mod plan;
 pub mod session;
+pub mod profile;
 pub mod source;
 pub mod stream;
 pub mod tls;
@@ -22,8 +24,10 @@ pub use control::{Control, ControlKind, ControlValues, MenuItem};
 pub use device::{Capability, Device, DeviceId, Health, Range, Rates, Sizes, Transport};
 pub use fault::{Fault, FaultKind};
 pub use lifecycle::{Action, Lifecycle};
+pub use onvif::{OnvifPlace, OnvifSettings, OnvifSource};
 pub use plan::{ConfigError, validate};
 pub use session::SessionFacts;
+pub use profile::Profile;
 pub use source::{
     RtspSource, RtspTransport, Secret, SourceConfig, TestPattern, TestSource, V4l2Source,
 };

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::onvif::OnvifSource;
 use crate::tls::Trust;
 
 /// A secret that no log, status or debug print shows.
@@ -35,6 +36,8 @@ pub enum SourceConfig {
     Test(TestSource),
     /// An RTSP camera.
     Rtsp(RtspSource),
+    /// A network camera that ONVIF finds the stream of.
+    Onvif(OnvifSource),
     /// A V4L2 capture node.
     V4l2(V4l2Source),
 }

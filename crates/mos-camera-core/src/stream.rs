@@ -206,6 +206,12 @@ pub struct StreamConfig {
     /// the stream: nothing could be made of it.
     #[serde(default, skip_serializing_if = "OnViolation::is_default")]
     pub on_violation: OnViolation,
+    /// The profile of a network camera, by token or name; `None` is the best that fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// Where no profile of a network camera fits, its encoder is set to size and rate.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub set_encoder: bool,
 }
 
 impl StreamConfig {
@@ -227,6 +233,8 @@ impl StreamConfig {
             max_subscribers: Self::MAX_SUBSCRIBERS,
             controls: ControlValues::new(),
             on_violation: OnViolation::default(),
+            profile: None,
+            set_encoder: false,
         }
     }
 }

@@ -38,6 +38,7 @@ fn device(camera: &Camera) -> Device {
         location,
         capabilities: Vec::new(),
         controls: Vec::new(),
+        profiles: Vec::new(),
         health,
     }
 }

@@ -46,6 +46,7 @@ fn device(id: &DeviceId, camera: &TestSource) -> Device {
         location: "this process".to_owned(),
         capabilities: capabilities(),
         controls: Vec::new(),
+        profiles: Vec::new(),
         health: Health::Ready,
     }
 }

@@ -238,6 +238,7 @@ fn device(
         location: target.path.to_string_lossy().into_owned(),
         capabilities: Vec::new(),
         controls: Vec::new(),
+        profiles: Vec::new(),
         health: Health::Ready,
     };
     match look {

@@ -443,6 +443,7 @@ mod tests {
             location: String::new(),
             capabilities: Vec::new(),
             controls: Vec::new(),
+            profiles: Vec::new(),
             health: Health::Ready,
         }
     }

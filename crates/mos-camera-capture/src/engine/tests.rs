@@ -102,6 +102,7 @@ impl Backend for Explained {
             location: String::new(),
             capabilities: Vec::new(),
             controls: Vec::new(),
+            profiles: Vec::new(),
             health: Health::Ready,
         }])
     }

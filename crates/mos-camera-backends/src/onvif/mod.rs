@@ -1,0 +1,7 @@
+//! Network cameras that speak ONVIF.
+
+mod calls;
+mod login;
+mod random;
+mod soap;
+mod wsd;
