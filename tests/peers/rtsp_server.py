@@ -6,7 +6,7 @@ Serves `--count` mounts, /cam0, /cam1, ..., and prints one JSON line when it can
     {"ready": true, "port": 43211, "mounts": ["/cam0"]}
 
 It runs until its standard input closes, so it never outlives the process that started it. SIGUSR1 switches the picture
-to `--resize-to`, in mid-stream. Needs Debian's python3-gi, gir1.2-gst-rtsp-server-1.0 and gstreamer1.0-plugins-ugly.
+to `--resize-to`, SIGUSR2 to `--fps-to`, in mid-stream. Needs Debian's python3-gi, gir1.2-gst-rtsp-server-1.0 and gstreamer1.0-plugins-ugly.
 """
 
 import argparse
@@ -53,6 +53,7 @@ def arguments():
     parser.add_argument("--user", default="camera", help="user name (default %(default)s)")
     parser.add_argument("--password", default=os.environ.get("RTSP_PASSWORD", ""), help="default: $RTSP_PASSWORD")
     parser.add_argument("--resize-to", type=size, help="WIDTHxHEIGHT to switch to on SIGUSR1")
+    parser.add_argument("--fps-to", type=int, help="frames per second to switch to on SIGUSR2")
     parser.add_argument("--resize-after", type=float, help="switch to --resize-to after this many seconds")
     parser.add_argument("--plugin", help="GStreamer plugin file to load before anything is built")
     parser.add_argument("--counter", action="store_true", help="burn in a frame counter (mostestcounter of --plugin)")
@@ -99,6 +100,7 @@ class Camera(GstRtspServer.RTSPMediaFactory):
         super().__init__()
         self.options = options
         self.picture = options.size
+        self.fps = options.fps
         self.filters = []
         self.set_launch(launch(options))
         self.set_shared(False)
@@ -123,10 +125,15 @@ class Camera(GstRtspServer.RTSPMediaFactory):
         self.filters = [known for known in self.filters if known is not element]
 
     def apply(self, element):
-        element.set_property("caps", Gst.Caps.from_string(raw_caps(self.picture, self.options.fps)))
+        element.set_property("caps", Gst.Caps.from_string(raw_caps(self.picture, self.fps)))
 
     def resize(self, picture):
         self.picture = picture
+        for element in self.filters:
+            self.apply(element)
+
+    def rerate(self, fps):
+        self.fps = fps
         for element in self.filters:
             self.apply(element)
 
@@ -175,6 +182,13 @@ def resize_all(options, cameras):
     return GLib.SOURCE_REMOVE if options.resize_after is not None else GLib.SOURCE_CONTINUE
 
 
+def rerate_all(options, cameras):
+    if options.fps_to is not None:
+        for camera in cameras.values():
+            camera.rerate(options.fps_to)
+    return GLib.SOURCE_CONTINUE
+
+
 def on_stdin(loop):
     """Reads what was written, so that only the end of the input counts."""
     if os.read(sys.stdin.fileno(), 4096):
@@ -198,6 +212,7 @@ def main():
     GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGTERM, loop.quit)
     GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGINT, loop.quit)
     GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGUSR1, resize_all, options, cameras)
+    GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGUSR2, rerate_all, options, cameras)
     GLib.unix_fd_add_full(
         GLib.PRIORITY_DEFAULT, sys.stdin.fileno(), GLib.IOCondition.IN | GLib.IOCondition.HUP, lambda *_: on_stdin(loop)
     )

@@ -6,6 +6,7 @@
 mod bench;
 mod build;
 mod cargo;
+mod conformance;
 mod demo;
 mod error;
 mod exec;
@@ -42,6 +43,8 @@ enum Command {
     Test(test::Args),
     /// Show frames of several cameras arriving in other processes, live
     Demo(demo::Args),
+    /// Network cameras against every fault of the wire: the table of docs/conformance.md
+    Conformance(conformance::Args),
     /// Measure
     Bench(bench::Args),
     /// Run the frame bus's protocol through every interleaving
@@ -77,6 +80,7 @@ fn run(command: Command) -> Result<(), Error> {
     match command {
         Command::Setup(args) => setup::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Conformance(args) => conformance::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Model(args) => model::run(&args),

@@ -47,6 +47,15 @@ impl Source {
 
 /// The file for `cameras`, with all the service's own files in `folder`.
 pub(crate) fn file(folder: &Path, cameras: &[Camera]) -> String {
+    let mut text = service(folder);
+    for camera in cameras {
+        table(&mut text, camera);
+    }
+    text
+}
+
+/// The file's beginning, without cameras.
+pub(crate) fn service(folder: &Path) -> String {
     let mut text = String::from("[service]\n");
     for (key, name) in [
         ("control_socket", "control.sock"),
@@ -58,9 +67,6 @@ pub(crate) fn file(folder: &Path, cameras: &[Camera]) -> String {
             "{key} = {}",
             quoted(&folder.join(name).to_string_lossy())
         );
-    }
-    for camera in cameras {
-        table(&mut text, camera);
     }
     text
 }
@@ -94,7 +100,7 @@ fn table(text: &mut String, camera: &Camera) {
 }
 
 /// A TOML basic string, whose escapes JSON's are too.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 

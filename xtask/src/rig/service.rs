@@ -18,6 +18,8 @@ use crate::exec::{Running, create, describe, read_lossy, tail};
 use crate::paths;
 use crate::signals;
 
+/// The service's program.
+pub(crate) const PROGRAM: &str = "mos-camera-capture";
 const STARTUP: Duration = Duration::from_mins(1);
 const TICK: Duration = Duration::from_millis(200);
 /// The service gives its pipelines 10 s to come down.
@@ -50,9 +52,21 @@ impl Service {
         cameras: &[Camera],
         log: &str,
     ) -> Result<Self, Error> {
+        let text = config::file(folder.path(), cameras);
+        let command = Command::new(cargo::program(profile, PROGRAM));
+        Self::launch(profile, folder, &text, command, log)
+    }
+
+    /// Starts one with the configuration file `text`, by a `command` that ends with the service's program.
+    pub(crate) fn launch(
+        profile: Profile,
+        folder: TempDir,
+        text: &str,
+        mut command: Command,
+        log: &str,
+    ) -> Result<Self, Error> {
         let file = folder.path().join("mos-camera.toml");
-        fs::write(&file, config::file(folder.path(), cameras))
-            .map_err(Error::path("write", &file))?;
+        fs::write(&file, text).map_err(Error::path("write", &file))?;
         fs::create_dir(folder.path().join("state"))
             .map_err(Error::path("create", folder.path().join("state")))?;
         let notify = folder.path().join("notify");
@@ -61,7 +75,6 @@ impl Service {
         let output = create(&log)?;
         let errors = output.try_clone().map_err(Error::path("write", &log))?;
 
-        let mut command = Command::new(cargo::program(profile, "mos-camera-capture"));
         command
             .arg("--config")
             .arg(&file)
@@ -131,6 +144,11 @@ impl Service {
     /// The command line for this service.
     pub(crate) fn ctl(&self) -> Ctl {
         Ctl::new(cargo::program(self.profile, "mosctl"), self.path())
+    }
+
+    /// Has it read its configuration file again.
+    pub(crate) fn reload(&mut self) -> Result<(), Error> {
+        self.running.signal(Signal::HUP)
     }
 
     /// Its process id.

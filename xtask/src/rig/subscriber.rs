@@ -138,6 +138,13 @@ impl Subscriber {
         Ok(Figures::joined(&self.intervals))
     }
 
+    /// Time since the restart in which no frame came, in whole intervals.
+    pub(crate) fn silent_seconds(&mut self) -> Result<f64, Error> {
+        self.read()?;
+        let silent = self.intervals.iter().filter(|span| span.frames == 0);
+        Ok(silent.map(|span| span.seconds).sum())
+    }
+
     fn read(&mut self) -> Result<(), Error> {
         while let Ok(line) = self.lines.try_recv() {
             self.take(&line)?;

@@ -83,6 +83,14 @@ const TEST: &[Package] = &[
         "GStreamer's RTSP server, the camera at the other end",
     ),
     package(
+        "iproute2",
+        "network namespaces, and netem where the kernel has it, for the faults of network cameras",
+    ),
+    package(
+        "ethtool",
+        "has the kernel make the checksums of packets that go through the faults' wire",
+    ),
+    package(
         "python3-venv",
         "holds grpcurl, a gRPC client that is not ours",
     ),

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::cargo::{cargo, product_args};
+use crate::conformance;
 use crate::error::Error;
 use crate::exec;
 use crate::fuzz;
@@ -69,7 +70,7 @@ fn all_steps(args: &Args, report: &mut Report) -> Result<(), Error> {
     let grpcurl = prepare(args)?;
     let skips = paths::artifacts().join("test/skipped.txt");
     exec::create(&skips)?;
-    let steps = 7 + 6 * u32::from(args.filter.is_none()) + u32::from(args.without_lab().is_none());
+    let steps = 7 + 7 * u32::from(args.filter.is_none()) + u32::from(args.without_lab().is_none());
     let mut runner = Runner::new(report, steps);
 
     runner.check("format", cargo("fmt").args(["--all", "--check"]))?;
@@ -109,11 +110,15 @@ fn all_steps(args: &Args, report: &mut Report) -> Result<(), Error> {
             model::check("model::", log, tick)
         })?;
         runner.work("fuzzing of the frame bus", fuzz::check)?;
+        match conformance::missing() {
+            Some(why) => runner.skip("network cameras and their faults", &why),
+            None => runner.work("network cameras and their faults", conformance::check)?,
+        }
         python_package(&mut runner)?;
         runner.work("production build", production::check)?;
     } else {
         runner.skip(
-            "models, fuzzing, Python package, production build",
+            "models, fuzzing, network cameras, Python package, production build",
             "--filter was given",
         );
     }

@@ -1,0 +1,115 @@
+//! The transports, each as little as it takes: what the service's configuration has for it, and which server serves it.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::faults::Picture;
+use super::net;
+use crate::rig::config::quoted;
+
+/// A way for a camera's picture to come to the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    /// Media inside the RTSP connection.
+    RtspTcp,
+    /// Media beside it.
+    RtspUdp,
+}
+
+/// The user of every camera.
+pub(crate) const USER: &str = "camera";
+/// Its password, which is no secret: it is for cameras that live for a minute in a namespace of their own.
+pub(crate) const PASSWORD: &str = "opensesame";
+
+/// Where the server listens that the service talks to.
+const PORT: u16 = 554;
+/// Where the real one listens if another stands in front of it.
+const BEHIND: u16 = 8554;
+
+/// Picture of every camera: small, so that many can be encoded at once.
+const SIZE: &str = "320x240";
+/// The size that it changes to.
+const OTHER_SIZE: &str = "400x224";
+const RATE: u32 = 15;
+/// The rate that it changes to.
+const OTHER_RATE: u32 = 5;
+
+impl Transport {
+    /// All of them, in the table's order.
+    pub(crate) const ALL: [Self; 2] = [Self::RtspTcp, Self::RtspUdp];
+
+    /// Its name in the table and for `--transport`.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::RtspTcp => "rtsp-tcp",
+            Self::RtspUdp => "rtsp-udp",
+        }
+    }
+
+    /// By its name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.name() == name)
+    }
+
+    /// What the service's configuration has for camera `number`.
+    pub(crate) fn table(self, stream: &str, number: u16, password_file: &Path) -> String {
+        let name = quoted(stream);
+        let media = match self {
+            Self::RtspTcp => "tcp",
+            Self::RtspUdp => "udp",
+        };
+        let url = quoted(&format!("rtsp://{}:{PORT}/cam0", net::host(number)));
+        let file = quoted(&password_file.to_string_lossy());
+        format!(
+            "[cameras.{name}.rtsp]\nurl = {url}\nuser = \"{USER}\"\npassword_file = {file}\n\
+             transport = \"{media}\"\ntimeout_ms = 3000\n"
+        )
+    }
+}
+
+/// The real server, to be run in camera `number`'s namespace.
+pub(crate) fn server(number: u16, picture: Picture, behind: bool) -> Command {
+    let codec = match picture {
+        Picture::H264 => "h264",
+        Picture::Jpeg => "jpeg",
+    };
+    let (address, port) = if behind {
+        ("127.0.0.1", BEHIND)
+    } else {
+        ("0.0.0.0", PORT)
+    };
+    let mut command = net::within(&net::camera(number), mos_testkit::rtsp::PYTHON);
+    command
+        .arg(mos_testkit::paths::peer("rtsp_server.py"))
+        .args([format!("--address={address}"), format!("--port={port}")])
+        .args([format!("--codec={codec}"), format!("--size={SIZE}")])
+        .args([format!("--fps={RATE}"), format!("--key-int={RATE}")])
+        .args(["--bitrate=256", "--pattern=smpte", "--auth=digest"])
+        .args([
+            format!("--resize-to={OTHER_SIZE}"),
+            format!("--fps-to={OTHER_RATE}"),
+        ])
+        .arg(format!("--user={USER}"))
+        .env("RTSP_PASSWORD", PASSWORD);
+    command
+}
+
+/// The server that misbehaves, to be run in camera `number`'s namespace in front of the real one.
+pub(crate) fn front(number: u16, program: &Path, seed: u64) -> Command {
+    let mut command = net::within(&net::camera(number), program);
+    command.args([
+        format!("--listen=0.0.0.0:{PORT}"),
+        format!("--server=127.0.0.1:{BEHIND}"),
+        format!("--seed={seed}"),
+    ]);
+    command
+}
+
+/// The part of a camera's configuration that all transports share. The watchdogs are shorter than the service's defaults,
+/// for a table that takes minutes.
+pub(crate) fn camera(stream: &str, start: bool) -> String {
+    let name = quoted(stream);
+    format!(
+        "\n[cameras.{name}]\nstart = {start}\nfirst_frame_timeout_ms = 10000\nsteady_timeout_ms = 3000\n"
+    )
+}
