@@ -1,7 +1,11 @@
-//! From the pipeline's time to `CLOCK_MONOTONIC` and back.
+//! From the pipeline's time to `CLOCK_MONOTONIC` and back; of network cameras, from the camera's.
 //!
 //! Both clocks are read at the same moment, and times are carried over as ages. That is right for any pipeline clock:
 //! over the short life of a frame they all run at the same speed.
+
+pub(crate) mod camera;
+pub(crate) mod order;
+pub(crate) mod realtime;
 
 use gst::prelude::*;
 use mos_frame::{ClockSource, FrameMeta};
@@ -54,6 +58,69 @@ impl Now {
     }
 }
 
+/// Whose clocks the frames of one stream were stamped by, and what came of it.
+#[derive(Debug, Default)]
+pub(crate) struct Stamper {
+    camera: camera::CameraClock,
+    here: realtime::Watch,
+    order: order::Order,
+    last: Option<StreamClock>,
+}
+
+/// The clock of a stream's newest frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamClock {
+    /// What its capture time was taken from.
+    pub source: ClockSource,
+    /// Bound of the error of that, nanoseconds; 0 if none is known.
+    pub error_ns: u32,
+    /// How far the camera's wall clock is ahead of this machine's, in nanoseconds, less the shortest way from the camera; `None`
+    /// where the camera does not tell its time.
+    pub camera_ahead_ns: Option<i64>,
+}
+
+impl Stamper {
+    /// The times of a frame of a network camera.
+    pub(crate) fn by_camera(&mut self, origin: &camera::Origin) -> FrameMeta {
+        let here = self.here.read(mos_frame::monotonic_ns());
+        let captured = self.camera.captured(origin, here);
+        let meta = FrameMeta {
+            capture_ns: captured.ns,
+            clock_source: captured.source,
+            clock_error_ns: u32::try_from(captured.error_ns).unwrap_or(u32::MAX),
+            wall_ns: origin.wall.map(|wall| wall.ns),
+            ..FrameMeta::default()
+        };
+        self.placed(meta, captured.stepped)
+    }
+
+    /// Gives a frame its place behind those before; `stepped` if its clock was set since.
+    pub(crate) fn placed(&mut self, meta: FrameMeta, stepped: bool) -> FrameMeta {
+        let meta = self.order.place(meta, stepped);
+        let ahead = self.camera.ahead_ns();
+        self.last = Some(StreamClock {
+            source: meta.clock_source,
+            error_ns: meta.clock_error_ns,
+            camera_ahead_ns: ahead.map(|camera| camera.saturating_sub(realtime::ahead().0)),
+        });
+        meta
+    }
+
+    /// The clock of the newest frame.
+    pub(crate) const fn last(&self) -> Option<StreamClock> {
+        self.last
+    }
+}
+
+/// Capture time of a frame that only arrived.
+pub(crate) fn arrival(arrival_ns: u64) -> FrameMeta {
+    FrameMeta {
+        capture_ns: arrival_ns,
+        clock_source: ClockSource::Arrival,
+        ..FrameMeta::default()
+    }
+}
+
 /// Capture time of a frame: from the pipeline's clock where that makes sense, else its arrival here.
 pub(crate) fn stamp(
     now: Option<Now>,
@@ -63,16 +130,15 @@ pub(crate) fn stamp(
     let captured = now
         .zip(running)
         .and_then(|(now, running)| Some((now.monotonic_at(running)?, now.error)));
-    let (capture_ns, clock_error_ns, clock_source) = match captured {
-        Some((capture, error)) => (capture, error, ClockSource::PipelineClock),
-        None => (arrival_ns, 0, ClockSource::Arrival),
-    };
-    FrameMeta {
-        capture_ns,
-        clock_source,
-        clock_error_ns,
-        ..FrameMeta::default()
-    }
+    captured.map_or_else(
+        || arrival(arrival_ns),
+        |(capture_ns, clock_error_ns)| FrameMeta {
+            capture_ns,
+            clock_source: ClockSource::PipelineClock,
+            clock_error_ns,
+            ..FrameMeta::default()
+        },
+    )
 }
 
 /// Seconds from 1900 (NTP, RFC 5905 section 6) to 1970.

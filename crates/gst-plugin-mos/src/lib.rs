@@ -26,6 +26,7 @@ pub mod mosframesrc;
 pub mod mosnv12contract;
 #[cfg(feature = "development")]
 pub mod mostestcounter;
+pub mod origins;
 mod planes;
 #[cfg(feature = "development")]
 pub mod pool;

@@ -12,9 +12,10 @@ use super::fault::Fault;
 use super::outlet::{self, Outcome, Outlet};
 use super::settings::{self, Settings};
 use super::{SinkStats, StreamAccess};
-use crate::clock::{self, Now};
+use crate::clock::{self, Now, Stamper};
 use crate::fault::{Kind as FaultKind, details};
 use crate::mosnv12contract::CONTRACT_CAPS;
+use crate::origins::Origins;
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
@@ -29,6 +30,7 @@ pub struct FrameSink {
     settings: Mutex<Settings>,
     /// There while the sink is started.
     outlet: Mutex<Option<Outlet>>,
+    stamper: Mutex<Stamper>,
 }
 
 #[glib::object_subclass]
@@ -118,6 +120,7 @@ impl BaseSinkImpl for FrameSink {
         let options = settings.access.apply(options);
         let publisher = Publisher::bind(&path, options).map_err(|why| self.bind_error(&why))?;
         gst::info!(CAT, imp = self, "publishing at {}", path.display());
+        *self.stamper() = Stamper::default();
         *self.outlet() = Some(Outlet::new(publisher, demand));
         Ok(())
     }
@@ -188,6 +191,14 @@ impl FrameSink {
         self.outlet.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn stamper(&self) -> MutexGuard<'_, Stamper> {
+        self.stamper.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_origins(&self, origins: Origins) {
+        self.settings().origins = Some(origins);
+    }
+
     pub(super) fn set_access(&self, access: StreamAccess) {
         let mut settings = self.settings();
         settings.access = access;
@@ -195,7 +206,9 @@ impl FrameSink {
     }
 
     pub(super) fn stats(&self) -> Option<SinkStats> {
-        self.outlet().as_ref().map(Outlet::stats)
+        let clock = self.stamper().last();
+        let stats = self.outlet().as_ref().map(Outlet::stats)?;
+        Some(SinkStats { clock, ..stats })
     }
 
     /// What the bus is told about the frame.
@@ -204,16 +217,31 @@ impl FrameSink {
         let segment = sink.segment();
         let time = segment.downcast_ref::<gst::ClockTime>();
         let running = time.and_then(|segment| segment.to_running_time(buffer.pts()));
+        let pts_ns = buffer.pts().map(gst::ClockTime::nseconds);
+        let origins = self.settings().origins.clone();
+        let arrival = mos_frame::monotonic_ns();
+        let mut stamper = self.stamper();
+        let times = if let Some(origins) = origins {
+            match pts_ns.and_then(|pts| origins.of(pts)) {
+                Some(origin) => stamper.by_camera(&origin),
+                // Not a frame that packets were seen of: a decoder made it up.
+                None => stamper.placed(clock::arrival(arrival), false),
+            }
+        } else {
+            let times = clock::stamp(Now::read(&*sink), running, arrival);
+            stamper.placed(times, false)
+        };
         let discont = buffer.flags().contains(gst::BufferFlags::DISCONT);
+        let flags = if discont {
+            FrameFlags::DISCONT
+        } else {
+            FrameFlags::default()
+        };
         FrameMeta {
-            pts_ns: buffer.pts().map(gst::ClockTime::nseconds),
-            wall_ns: clock::wall_ns(buffer),
-            flags: if discont {
-                FrameFlags::DISCONT
-            } else {
-                FrameFlags::default()
-            },
-            ..clock::stamp(Now::read(&*sink), running, mos_frame::monotonic_ns())
+            pts_ns,
+            wall_ns: times.wall_ns.or_else(|| clock::wall_ns(buffer)),
+            flags: times.flags.with(flags),
+            ..times
         }
     }
 

@@ -22,7 +22,12 @@
 //!
 //! # Time
 //! A frame's capture time is its running time carried over to `CLOCK_MONOTONIC`; where that can't be (no clock, a time
-//! stamp in the future or more than 10 s back) it is the time of arrival, and the frame says which it is.
+//! stamp in the future or more than 10 s back) it is the time of arrival, and the frame says which it is. Capture times rise
+//! within a session: one that would not is held at the next nanosecond, and flagged. Time of day is passed on from
+//! `GstReferenceTimestampMeta` (`timestamp/x-ntp`, `timestamp/x-unix`).
+//!
+//! Frames of network cameras are stamped by what is known of their packets ([`MosFrameSink::set_origins`]): by the camera's own
+//! clock as soon as it tells its time, else by the arrival of a frame's first packet.
 //! A dma-buf that its device still writes is waited for, so that what is on offer is finished.
 //! Frames flagged `CORRUPTED` are dropped and counted, never published.
 //!
@@ -51,6 +56,8 @@ mod stats;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
+pub use crate::clock::StreamClock;
+use crate::origins::Origins;
 pub use access::StreamAccess;
 pub use stats::SinkStats;
 
@@ -63,6 +70,11 @@ impl MosFrameSink {
     /// Says who may subscribe; takes effect with the next start.
     pub fn set_access(&self, access: StreamAccess) {
         self.imp().set_access(access);
+    }
+
+    /// The frames are a network camera's, whose times are told by `origins`; takes effect at once.
+    pub fn set_origins(&self, origins: Origins) {
+        self.imp().set_origins(origins);
     }
 
     /// What was published so far and to whom; `None` while the sink is stopped.

@@ -221,6 +221,7 @@ impl Outlet {
             copied: self.copied,
             corrupted: self.corrupted,
             dropped: self.dropped,
+            clock: None,
         }
     }
 }

@@ -10,6 +10,7 @@ use super::access::{self, StreamAccess};
 use super::outlet::Demand;
 use crate::address::Address;
 use crate::budget::{self, MAX_BUFFERS};
+use crate::origins::Origins;
 
 /// Values of the properties.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub(super) struct Settings {
     expected_subscribers: u32,
     hold: u32,
     pub(super) access: StreamAccess,
+    /// Where frames of a network camera are told from.
+    pub(super) origins: Option<Origins>,
     /// The property whose text is no list of ids, if any.
     pub(super) bad_list: Option<&'static str>,
 }
@@ -35,6 +38,7 @@ impl Default for Settings {
             expected_subscribers: 8,
             hold: 1,
             access: StreamAccess::default(),
+            origins: None,
             bad_list: None,
         }
     }

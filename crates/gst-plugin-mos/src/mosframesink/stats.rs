@@ -3,6 +3,8 @@
 use gst::prelude::*;
 use mos_frame::{PublisherStats, SubscriberInfo};
 
+use crate::clock::StreamClock;
+
 /// Figures of a sink since it started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SinkStats {
@@ -14,6 +16,8 @@ pub struct SinkStats {
     pub corrupted: u64,
     /// Frames not published because no buffer was free: upstream reused one that a subscriber holds, or the copy found none.
     pub dropped: u64,
+    /// The clock of the newest frame; `None` before the first.
+    pub clock: Option<StreamClock>,
 }
 
 impl SinkStats {
