@@ -12,6 +12,7 @@ pub mod jpeg;
 pub mod lifecycle;
 pub mod onvif;
 pub mod plan;
+pub mod rfc7273;
 pub mod session;
 pub mod profile;
 pub mod source;
