@@ -6,21 +6,32 @@ Serves `--count` mounts, /cam0, /cam1, ..., and prints one JSON line when it can
     {"ready": true, "port": 43211, "mounts": ["/cam0"]}
 
 It runs until its standard input closes, so it never outlives the process that started it. SIGUSR1 switches the picture
-to `--resize-to`, SIGUSR2 to `--fps-to`, in mid-stream. Needs Debian's python3-gi, gir1.2-gst-rtsp-server-1.0 and gstreamer1.0-plugins-ugly.
+to `--resize-to`, SIGUSR2 to `--fps-to`, in mid-stream. With `--times` it goes on with a line for each frame of each
+session, with the number that `--counter` burns in and the time of its capture, nanoseconds of the time of day and of
+CLOCK_MONOTONIC:
+
+    {"frame": 12, "wall_ns": 1700000000000000000, "monotonic_ns": 123000000000}
+
+Needs Debian's python3-gi, gir1.2-gst-rtsp-server-1.0 and gstreamer1.0-plugins-ugly.
 """
 
 import argparse
 import json
 import os
 import signal
+import socket
+import struct
 import sys
+import threading
+import time
 
 import gi
 
 gi.require_version("Gst", "1.0")
+gi.require_version("GstNet", "1.0")
 gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
+from gi.repository import GLib, Gst, GstNet, GstRtsp, GstRtspServer  # noqa: E402
 
 ROLE = "viewer"
 PATTERNS = ("ball", "smpte", "gradient", "snow", "black")
@@ -55,6 +66,11 @@ def arguments():
     parser.add_argument("--resize-to", type=size, help="WIDTHxHEIGHT to switch to on SIGUSR1")
     parser.add_argument("--fps-to", type=int, help="frames per second to switch to on SIGUSR2")
     parser.add_argument("--resize-after", type=float, help="switch to --resize-to after this many seconds")
+    parser.add_argument("--times", action="store_true", help="print when each frame was captured")
+    parser.add_argument(
+        "--clock", choices=("local", "ntp"), default="local",
+        help="clock of the RTP timestamps; `ntp` is one of an NTP server within, named in the SDP (RFC 7273)",
+    )
     parser.add_argument("--plugin", help="GStreamer plugin file to load before anything is built")
     parser.add_argument("--counter", action="store_true", help="burn in a frame counter (mostestcounter of --plugin)")
     options = parser.parse_args()
@@ -91,6 +107,12 @@ def launch(options):
     return "( " + " ".join(parts) + " )"
 
 
+def report_captures(_pipeline, element):
+    """Has sender reports tell when pictures were captured, as RFC 3550 wants it; GStreamer tells when they were sent."""
+    if element.find_property("rtcp-sync-send-time"):
+        element.set_property("rtcp-sync-send-time", False)
+
+
 class Camera(GstRtspServer.RTSPMediaFactory):
     """One mount. Every session has a pipeline of its own, which starts with the session.
 
@@ -115,10 +137,13 @@ class Camera(GstRtspServer.RTSPMediaFactory):
             )
 
     def on_media(self, _factory, media):
+        media.get_element().get_parent().connect("element-added", report_captures)
         element = media.get_element().get_by_name("size")
         if element is not None:
             self.apply(element)
             self.filters.append(element)
+            if self.options.times:
+                element.get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, tell_time)
             media.connect("unprepared", lambda _media: self.forget(element))
 
     def forget(self, element):
@@ -136,6 +161,59 @@ class Camera(GstRtspServer.RTSPMediaFactory):
         self.fps = fps
         for element in self.filters:
             self.apply(element)
+
+
+def read_clocks(element):
+    """Running time, time of day by the camera's clock, and CLOCK_MONOTONIC, of the same moment, whatever else runs here."""
+    clock, base = element.get_clock(), element.get_base_time()
+    ntp = isinstance(clock, GstNet.NtpClock)
+    readings = []
+    for _ in range(5):
+        before = time.monotonic_ns()
+        now = clock.get_time()
+        wall = now - NTP_TO_UNIX * Gst.SECOND if ntp else time.time_ns()
+        after = time.monotonic_ns()
+        readings.append((after - before, now - base, wall, before))
+    return min(readings)[1:]
+
+
+def tell_time(pad, info):
+    """Prints when a frame was captured: its time stamp, carried over as an age."""
+    buffer = info.get_buffer()
+    running, wall, monotonic = read_clocks(pad.get_parent_element())
+    age = running - buffer.pts
+    print(json.dumps({"frame": buffer.offset, "wall_ns": wall - age, "monotonic_ns": monotonic - age}), flush=True)
+    return Gst.PadProbeReturn.OK
+
+
+NTP_TO_UNIX = 2208988800
+
+
+def ntp_timestamp():
+    seconds, nanoseconds = divmod(time.time_ns(), 10**9)
+    return struct.pack("!II", (seconds + NTP_TO_UNIX) % 2**32, (nanoseconds << 32) // 10**9)
+
+
+def answer_ntp(server):
+    """An NTP server (RFC 5905) that tells this machine's time of day to whoever asks."""
+    while True:
+        request, peer = server.recvfrom(64)
+        if len(request) >= 48:
+            now = ntp_timestamp()
+            # Version 4, mode server; stratum 1; poll 2^4 s; precision 2^-20 s.
+            head = struct.pack("!BBbbII4s", 0x24, 1, 4, -20, 0, 0, b"LOCL")
+            server.sendto(head + now + request[40:48] + now + now, peer)
+
+
+def ntp_clock(address):
+    """A clock that follows an NTP server of this process, as soon as it is in step with it."""
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind((address, 0))
+    threading.Thread(target=answer_ntp, args=(server,), daemon=True).start()
+    clock = GstNet.NtpClock.new("ntp", address, server.getsockname()[1], 0)
+    if not clock.wait_for_sync(20 * Gst.SECOND):
+        sys.exit("the clock did not follow its NTP server")
+    return clock
 
 
 def authentication(options):
@@ -168,6 +246,11 @@ def serve(options):
     if options.auth != "none":
         server.set_auth(authentication(options))
     cameras = {f"/cam{index}": Camera(options) for index in range(options.count)}
+    if options.clock == "ntp":
+        clock = ntp_clock(options.address)
+        for camera in cameras.values():
+            camera.set_clock(clock)
+            camera.set_publish_clock_mode(GstRtspServer.RTSPPublishClockMode.CLOCK_AND_OFFSET)
     for path, camera in cameras.items():
         server.get_mount_points().add_factory(path, camera)
     if server.attach(None) == 0:

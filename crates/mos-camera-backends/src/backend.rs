@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use gstmos::origins::Origins;
 use mos_camera_core::plan::{Explanation, Plan};
 use mos_camera_core::{ControlValues, Device, DeviceId, Fault, FaultKind, StreamConfig, Transport};
 
@@ -64,4 +65,6 @@ pub struct Source {
     pub late: Late,
     /// What it finds out about its session, if it has one.
     pub session: Session,
+    /// Of a network camera: when its frames were captured and arrived.
+    pub origins: Option<Origins>,
 }

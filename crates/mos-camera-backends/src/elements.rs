@@ -86,6 +86,7 @@ pub(crate) fn source_bin(
         corrupt: Corrupt::default(),
         late: Late::default(),
         session: Session::default(),
+        origins: None,
     })
 }
 

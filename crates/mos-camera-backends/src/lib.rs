@@ -17,6 +17,7 @@ mod posted;
 mod report;
 pub mod rtsp;
 mod session;
+mod stamps;
 #[cfg(feature = "development")]
 pub mod test;
 pub mod v4l2;

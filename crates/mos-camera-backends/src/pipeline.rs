@@ -96,6 +96,9 @@ impl CapturePipeline {
         )
         .map_err(|error| cannot_assemble(stream, &error))?;
         watch.install(&pipeline, sink.upcast_ref());
+        if let Some(origins) = source.origins {
+            sink.set_origins(origins);
+        }
         let later = ["mosnv12contract", "tee", "mosframesink"].map(str::to_owned);
         Ok(Self {
             pipeline,

@@ -14,4 +14,4 @@ pub mod skip;
 pub use bus::TempBus;
 pub use events::{Events, TimedOut, wait_until};
 pub use ports::{ClosedPort, SaturatedPort, SilentPort};
-pub use rtsp::{Auth, Codec, RtspServer, RtspServerOptions};
+pub use rtsp::{Auth, Codec, FrameTime, RtspServer, RtspServerOptions};

@@ -1,9 +1,11 @@
 //! An RTSP camera in a process of its own: `tests/peers/rtsp_server.py`, which is gst-rtsp-server.
 
+use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
@@ -60,6 +62,7 @@ impl Codec {
 
 /// What to serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "switches of a program")]
 pub struct RtspServerOptions {
     /// TCP port on loopback; 0 lets the system choose.
     pub port: u16,
@@ -87,6 +90,10 @@ pub struct RtspServerOptions {
     pub counter: bool,
     /// The size that [`RtspServer::resize`] switches to.
     pub resize_to: Option<(u32, u32)>,
+    /// Notes when each frame was captured; see [`RtspServer::time_of`].
+    pub times: bool,
+    /// The RTP timestamps are those of an NTP clock, and the SDP says so (RFC 7273).
+    pub ntp_clock: bool,
 }
 
 impl Default for RtspServerOptions {
@@ -105,6 +112,8 @@ impl Default for RtspServerOptions {
             password: "opensesame".to_owned(),
             counter: false,
             resize_to: None,
+            times: false,
+            ntp_clock: false,
         }
     }
 }
@@ -128,6 +137,8 @@ impl RtspServerOptions {
         command.args(self.frames.map(|frames| format!("--frames={frames}")));
         command.args(self.audio.then_some("--audio"));
         command.args(self.resize_to.map(|to| format!("--resize-to={}", size(to))));
+        command.args(self.times.then_some("--times"));
+        command.args(self.ntp_clock.then_some("--clock=ntp"));
         if self.counter {
             let plugin: PathBuf = paths::plugin()?;
             command.arg("--counter").arg("--plugin").arg(plugin);
@@ -141,7 +152,21 @@ impl RtspServerOptions {
 pub struct RtspServer {
     child: Child,
     ready: Ready,
+    times: Times,
 }
+
+/// When a frame was captured, as the server has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct FrameTime {
+    frame: u32,
+    /// Nanoseconds since 1970 UTC.
+    pub wall_ns: u64,
+    /// Nanoseconds of `CLOCK_MONOTONIC`.
+    pub monotonic_ns: u64,
+}
+
+/// Of the newest session, by the number of the frame.
+type Times = Arc<Mutex<HashMap<u32, FrameTime>>>;
 
 /// The server's line once it can be reached.
 #[derive(Debug, Deserialize)]
@@ -167,8 +192,13 @@ impl RtspServer {
             // Ctrl-C in a terminal is for the program that started it, which may still want a last picture.
             .process_group(0)
             .spawn()?;
-        match read_ready(&mut child) {
-            Ok(ready) => Ok(Self { child, ready }),
+        let times = Times::default();
+        match read_ready(&mut child, &times) {
+            Ok(ready) => Ok(Self {
+                child,
+                ready,
+                times,
+            }),
             Err(error) => {
                 child.kill()?;
                 child.wait()?;
@@ -195,6 +225,13 @@ impl RtspServer {
             .get(index)
             .map_or("/no-such-camera", String::as_str);
         format!("rtsp://127.0.0.1:{}{mount}", self.port())
+    }
+
+    /// When the frame with this number was captured ([`RtspServerOptions::times`]); of several sessions, in the one that
+    /// captured it last.
+    pub fn time_of(&self, frame: u32) -> Option<FrameTime> {
+        let times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        times.get(&frame).copied()
     }
 
     /// Stops the whole server where it stands (SIGSTOP): its sockets stay open and go silent.
@@ -236,18 +273,21 @@ impl Drop for RtspServer {
 /// How long the server may take to come up; Python and GStreamer's registry are slow on a cold machine.
 const STARTUP: Duration = Duration::from_mins(1);
 
-fn read_ready(child: &mut Child) -> io::Result<Ready> {
+fn read_ready(child: &mut Child, times: &Times) -> io::Result<Ready> {
     let stdout = child
         .stdout
         .take()
         .ok_or_else(|| io::Error::other("no standard output"))?;
     let stderr = child.stderr.take();
     let (sender, receiver) = std::sync::mpsc::channel();
+    let times = Arc::clone(times);
     std::thread::spawn(move || {
+        let mut stdout = BufReader::new(stdout);
         let mut line = String::new();
-        let read = BufReader::new(stdout).read_line(&mut line).map(|_| line);
+        let read = stdout.read_line(&mut line).map(|_| line);
         // The other end is gone only after the time-out, when nobody wants to know.
         let _late = sender.send(read);
+        note_times(stdout, &times);
     });
     let line = receiver.recv_timeout(STARTUP).map_err(|_| {
         io::Error::new(io::ErrorKind::TimedOut, "the RTSP server did not come up")
@@ -260,6 +300,16 @@ fn read_ready(child: &mut Child) -> io::Result<Ready> {
     }
     std::thread::spawn(move || drain(stderr));
     Ok(serde_json::from_str(&line)?)
+}
+
+/// Reads what the server prints about its frames, until it ends.
+fn note_times(stdout: impl BufRead, times: &Times) {
+    for line in stdout.lines().map_while(Result::ok) {
+        if let Ok(time) = serde_json::from_str::<FrameTime>(&line) {
+            let mut times = times.lock().unwrap_or_else(PoisonError::into_inner);
+            times.insert(time.frame, time);
+        }
+    }
 }
 
 fn last_words(stderr: Option<ChildStderr>) -> String {

@@ -10,7 +10,7 @@ use super::url::Url;
 use super::{Camera, Offer};
 use crate::backend::Source;
 use crate::elements::{make, make_steps, source_bin};
-use crate::{guard, machine};
+use crate::{guard, machine, stamps};
 
 /// Builds the source.
 pub(super) fn build(camera: &Camera, config: &StreamConfig) -> Result<Source, Fault> {
@@ -29,12 +29,14 @@ pub(super) fn build(camera: &Camera, config: &StreamConfig) -> Result<Source, Fa
     // Wait for an IDR after loss instead of showing smeared pictures.
     depay.set_property("wait-for-keyframe", true);
     choose_streams(&session, &camera.offer);
+    let origins = stamps::follow(&session);
     link_when_there(&session, &depay)?;
     let elements: Vec<_> = [session, depay]
         .into_iter()
         .chain(make_steps(&plan)?)
         .collect();
-    let source = source_bin(&config.device, &elements, plan)?;
+    let mut source = source_bin(&config.device, &elements, plan)?;
+    source.origins = Some(origins);
     guard::install(&source, config);
     source
         .session
@@ -97,6 +99,8 @@ fn set_up(session: &gst::Element, source: &RtspSource) {
     // An old picture is worth nothing: what comes later than `latency` is dropped, and nothing is asked for again.
     session.set_property("drop-on-latency", true);
     session.set_property("do-retransmission", false);
+    // What sender reports say, for the frames' times.
+    session.set_property("add-reference-timestamp-meta", true);
 }
 
 fn micros(time: Duration) -> u64 {
