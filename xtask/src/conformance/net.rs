@@ -14,6 +14,8 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::console::Console;
 use super::shape::Shape;
 use crate::cargo::{Profile, program};
@@ -291,9 +293,20 @@ impl Drop for Names {
     }
 }
 
-/// Removes the namespaces of runs whose process is gone, with their files.
+/// Removes the namespaces of runs whose process is gone, with what still runs in them, and their files.
 fn remove_stale() -> Result<(), Error> {
     for name in entries(NAMED)?.iter().filter(|name| is_stale(name, alive)) {
+        let pids = capture(
+            "ip netns pids",
+            Command::new("ip").args(["netns", "pids", name]),
+        )?;
+        for pid in pids
+            .lines()
+            .filter_map(|line| Pid::from_raw(line.trim().parse().ok()?))
+        {
+            // It may have ended by now.
+            let _gone = kill_process(pid, Signal::TERM);
+        }
         ip(&["netns", "del", name])?;
     }
     for name in entries(ETC)?.iter().filter(|name| is_stale(name, alive)) {

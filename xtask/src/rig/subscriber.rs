@@ -142,7 +142,7 @@ impl Subscriber {
     pub(crate) fn silent_seconds(&mut self) -> Result<f64, Error> {
         self.read()?;
         let silent = self.intervals.iter().filter(|span| span.frames == 0);
-        Ok(silent.map(|span| span.seconds).sum())
+        Ok(silent.fold(0.0, |sum, span| sum + span.seconds))
     }
 
     fn read(&mut self) -> Result<(), Error> {
