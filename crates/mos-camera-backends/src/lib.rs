@@ -25,6 +25,7 @@ pub mod v4l2;
 pub use backend::{Backend, Source};
 pub use intact::Corrupt;
 pub use pipeline::{BusSettings, CapturePipeline, PipelineEvent, Stats};
+pub use onvif::OnvifBackend;
 pub use rtsp::RtspBackend;
 pub use session::{Late, Session};
 #[cfg(feature = "development")]

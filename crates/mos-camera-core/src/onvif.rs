@@ -1,5 +1,6 @@
 //! Configuration of ONVIF: cameras that are found or named, and how all of them are looked for.
 
+use crate::device::{DeviceId, Transport};
 use crate::source::{RtspSource, Secret};
 use crate::tls::Trust;
 
@@ -42,6 +43,18 @@ pub struct OnvifSettings {
     pub trust: Trust,
 }
 
+impl OnvifSource {
+    /// The device of a camera that the operator calls `name`: by its endpoint reference where that is what names it, so that it
+    /// is the device that discovery finds.
+    pub fn device(&self, name: &str) -> DeviceId {
+        let identity = match &self.place {
+            OnvifPlace::Url(_) => name,
+            OnvifPlace::Endpoint(endpoint) => endpoint,
+        };
+        DeviceId::new(Transport::Rtsp, identity)
+    }
+}
+
 impl Default for OnvifSettings {
     fn default() -> Self {
         Self {
@@ -69,5 +82,55 @@ impl OnvifSettings {
                 ..RtspSource::new("")
             },
         }
+    }
+}
+
+/// An endpoint reference as it is compared; none for what is no such thing. Cameras write their UUID now in capitals, now without
+/// `urn:`.
+pub fn endpoint_reference(reference: &str) -> Option<String> {
+    let reference = reference.trim();
+    let plain = reference.chars().all(|c| c.is_ascii_graphic());
+    if reference.is_empty() || reference.len() > 200 || !plain {
+        return None;
+    }
+    let lower = reference.to_ascii_lowercase();
+    let uuid = lower.strip_prefix("urn:").unwrap_or(&lower);
+    Some(if uuid.starts_with("uuid:") {
+        format!("urn:{uuid}")
+    } else {
+        reference.to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_the_same_however_it_is_written() {
+        let long = "x".repeat(201);
+        for (written, normal) in [
+            ("urn:uuid:8F1E-2d3c", Some("urn:uuid:8f1e-2d3c")),
+            (" UUID:8F1E ", Some("urn:uuid:8f1e")),
+            ("URN:UUID:8f1e", Some("urn:uuid:8f1e")),
+            ("http://Cam/x", Some("http://Cam/x")),
+            ("", None),
+            ("a b", None),
+            ("a\u{7f}", None),
+            (long.as_str(), None),
+        ] {
+            assert_eq!(endpoint_reference(written).as_deref(), normal, "{written}");
+        }
+    }
+
+    #[test]
+    fn a_camera_that_is_named_by_endpoint_is_the_discovered_device() {
+        let endpoint = OnvifSettings::default().source("urn:uuid:1");
+        assert_eq!(endpoint.device("yard").as_str(), "rtsp:urn:uuid:1");
+        let named = OnvifSource {
+            place: OnvifPlace::Url("cam".to_owned()),
+            ..endpoint
+        };
+        assert_eq!(named.device("yard").as_str(), "rtsp:yard");
     }
 }

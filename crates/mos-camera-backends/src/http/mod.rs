@@ -46,6 +46,8 @@ pub struct Request {
     pub authorization: Option<Secret>,
     /// Its body; empty for none.
     pub body: Vec<u8>,
+    /// Whether redirects are followed; not where the body holds credentials, which would go to another origin with it.
+    pub follow: bool,
 }
 
 impl Request {
@@ -57,6 +59,7 @@ impl Request {
             headers: HeaderMap::new(),
             authorization: None,
             body: Vec::new(),
+            follow: true,
         }
     }
 }
@@ -98,6 +101,7 @@ impl Client {
             headers,
             authorization,
             body,
+            follow,
         } = request;
         let mut authorization = authorization;
         let mut withheld = false;
@@ -115,7 +119,12 @@ impl Client {
             let response = builder.send().await.map_err(HttpError::from)?;
             let status = response.status().as_u16();
             let location = response.headers().get(LOCATION);
-            let Some(next) = redirect::follow(&url, &method, status, location)? else {
+            let next = if follow {
+                redirect::follow(&url, &method, status, location)?
+            } else {
+                None
+            };
+            let Some(next) = next else {
                 return self.finish(url, withheld, response).await;
             };
             if authorization.is_some() && !redirect::same_origin(&url, &next) {

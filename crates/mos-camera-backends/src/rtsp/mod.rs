@@ -64,6 +64,21 @@ impl RtspBackend {
     }
 }
 
+impl RtspBackend {
+    /// Whether a format, in the terms of a device's capabilities, is taken from a camera's streams.
+    pub(crate) fn takes(format: &str) -> bool {
+        format == source::H264
+    }
+
+    /// One camera whose id is not its name: another protocol found it, and its stream's URL.
+    pub(crate) fn found(id: DeviceId, source: RtspSource) -> Self {
+        let offer = Offer::default();
+        Self {
+            cameras: vec![Camera { id, source, offer }],
+        }
+    }
+}
+
 impl Backend for RtspBackend {
     fn transport(&self) -> Transport {
         Transport::Rtsp

@@ -71,7 +71,7 @@ pub(super) fn explain(config: &StreamConfig) -> Explanation {
 }
 
 /// The only codec that is taken.
-const H264: &str = "video/x-h264";
+pub(super) const H264: &str = "video/x-h264";
 
 /// What the operator said goes in by properties only, never by a pipeline description.
 fn set_up(session: &gst::Element, source: &RtspSource) {

@@ -10,7 +10,7 @@ mod token;
 
 pub(super) use clock::{Offset, camera_time, http_date, iso8601};
 pub(super) use digest::{Challenge, answer};
-pub(super) use token::{Nonce, username_token};
+pub(super) use token::username_token;
 
 /// A way to log in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,5 +1,7 @@
 //! Messages of discovery. No I/O here.
 
+use mos_camera_core::onvif::endpoint_reference;
+
 use super::super::soap::{SoapError, envelope, header_and_body, shown, text_element, xml::Node};
 
 const ADDRESSING: &str = "http://schemas.xmlsoap.org/ws/2004/08/addressing";
@@ -12,13 +14,13 @@ const TO_ALL: &str = "urn:schemas-xmlsoap-org:ws:2005:04:discovery";
 pub(in crate::onvif) const LARGEST: usize = 65_535;
 /// Most addresses of one camera that are looked at.
 const ADDRESSES: usize = 16;
-/// Longest endpoint reference and address.
+/// Longest address.
 const LONGEST: usize = 200;
 
 /// What a camera says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::onvif) struct Announcement {
-    /// Its endpoint reference, as [`normal`] has it: the same whatever its address.
+    /// Its endpoint reference, as [`endpoint_reference`] has it: the same whatever its address.
     pub(in crate::onvif) endpoint: String,
     /// URLs of its device service, without credentials.
     pub(in crate::onvif) addresses: Vec<String>,
@@ -108,23 +110,7 @@ fn is_camera(types: &str, scopes: &str) -> bool {
 }
 
 fn endpoint(node: &Node) -> Option<String> {
-    normal(node.text_at(&["EndpointReference", "Address"])?)
-}
-
-/// An endpoint reference as it is compared: cameras write their UUID now in capitals, now without `urn:`.
-pub(in crate::onvif) fn normal(reference: &str) -> Option<String> {
-    let reference = reference.trim();
-    let plain = reference.chars().all(|c| c.is_ascii_graphic());
-    if reference.is_empty() || reference.len() > LONGEST || !plain {
-        return None;
-    }
-    let lower = reference.to_ascii_lowercase();
-    let uuid = lower.strip_prefix("urn:").unwrap_or(&lower);
-    Some(if uuid.starts_with("uuid:") {
-        format!("urn:{uuid}")
-    } else {
-        reference.to_owned()
-    })
+    endpoint_reference(node.text_at(&["EndpointReference", "Address"])?)
 }
 
 /// An HTTP URL without credentials, query and fragment.
