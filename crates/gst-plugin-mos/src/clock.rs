@@ -77,6 +77,8 @@ pub struct StreamClock {
     /// How far the camera's wall clock is ahead of this machine's, in nanoseconds, less the shortest way from the camera; `None`
     /// where the camera does not tell its time.
     pub camera_ahead_ns: Option<i64>,
+    /// From its capture time to its arrival at the sink, nanoseconds.
+    pub delay_ns: u64,
 }
 
 impl Stamper {
@@ -98,10 +100,12 @@ impl Stamper {
     pub(crate) fn placed(&mut self, meta: FrameMeta, stepped: bool) -> FrameMeta {
         let meta = self.order.place(meta, stepped);
         let ahead = self.camera.ahead_ns();
+        let (here, _) = realtime::ahead();
         self.last = Some(StreamClock {
             source: meta.clock_source,
             error_ns: meta.clock_error_ns,
-            camera_ahead_ns: ahead.map(|camera| camera.saturating_sub(realtime::ahead().0)),
+            camera_ahead_ns: ahead.map(|camera| camera.saturating_sub(here)),
+            delay_ns: mos_frame::monotonic_ns().saturating_sub(meta.capture_ns),
         });
         meta
     }

@@ -170,6 +170,22 @@ pub(crate) fn to_duration(value: Option<&prost_types::Duration>) -> Option<Durat
     value.copied().and_then(|d| Duration::try_from(d).ok())
 }
 
+/// Milliseconds of a duration that may be negative, rounded towards zero.
+pub(crate) fn signed_millis(value: &prost_types::Duration) -> i64 {
+    value
+        .seconds
+        .saturating_mul(1000)
+        .saturating_add(i64::from(value.nanos / 1_000_000))
+}
+
+/// A short time where it is small, in µs up to 10 ms.
+pub(crate) fn fine_duration(duration: Duration) -> String {
+    match duration.as_micros() {
+        us if us < 10_000 => format!("{us} µs"),
+        _ => self::duration(duration),
+    }
+}
+
 /// A configuration in one line.
 pub(crate) fn config(config: &StreamConfig) -> String {
     let or_any = |text: String| {

@@ -529,6 +529,25 @@ impl From<&v1::Session> for Session {
     }
 }
 
+/// What a frame's capture time was taken from.
+#[derive(Debug, Serialize)]
+struct FrameClock {
+    source: String,
+    error_us: Option<u64>,
+    /// Negative where the camera's clock is behind.
+    camera_ahead_ms: Option<i64>,
+}
+
+impl From<&v1::FrameClock> for FrameClock {
+    fn from(c: &v1::FrameClock) -> Self {
+        Self {
+            source: c.source.clone(),
+            error_us: text::to_duration(c.error.as_ref()).map(|d| d.as_micros() as u64),
+            camera_ahead_ms: c.camera_ahead.as_ref().map(text::signed_millis),
+        }
+    }
+}
+
 /// A stream's status.
 #[derive(Debug, Serialize)]
 #[allow(clippy::struct_field_names, reason = "the names of the contract")]
@@ -548,6 +567,7 @@ pub(crate) struct Stream {
     software: bool,
     plan: Option<Plan>,
     session: Option<Session>,
+    clock: Option<FrameClock>,
     bus_socket: String,
     streaming_since: Option<String>,
 }
@@ -570,6 +590,7 @@ impl From<&v1::StreamStatus> for Stream {
             software: s.software,
             plan: s.plan.as_ref().map(Plan::from),
             session: s.session.as_ref().map(Session::from),
+            clock: s.clock.as_ref().map(FrameClock::from),
             bus_socket: s.bus_socket.clone(),
             streaming_since: time(s.streaming_since.as_ref()),
         }

@@ -80,6 +80,7 @@ impl Memory {
 
 pub(super) fn take(pipeline: &CapturePipeline) -> Stats {
     let (frames, last_frame_ns) = pipeline.progress();
+    let bus = pipeline.sink.stats();
     Stats {
         frames,
         last_frame_ns,
@@ -93,8 +94,10 @@ pub(super) fn take(pipeline: &CapturePipeline) -> Stats {
         last_map: pipeline.gate.property("last-map"),
         corrupt: pipeline.corrupt.count(),
         late: pipeline.late.count(),
-        delay: pipeline.watch.delay(),
-        bus: pipeline.sink.stats(),
+        delay: bus
+            .as_ref()
+            .and_then(|bus| Some(Duration::from_nanos(bus.clock?.delay_ns))),
+        bus,
         chain: pipeline.chain.clone(),
         plan: pipeline.plan.clone(),
         session: pipeline.session.facts(),

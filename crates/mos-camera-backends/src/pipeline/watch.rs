@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use gst::prelude::*;
 use mos_camera_core::{DeviceId, Fault, FaultKind};
@@ -11,9 +10,6 @@ use mos_camera_core::{DeviceId, Fault, FaultKind};
 use super::PipelineEvent;
 use crate::backend::Backend;
 use crate::posted;
-
-/// No delay is known.
-const UNKNOWN: u64 = u64::MAX;
 
 /// Where events go.
 type Events = Box<dyn Fn(PipelineEvent) + Send + Sync>;
@@ -29,8 +25,6 @@ pub(super) struct Watch {
     frames: AtomicU64,
     /// 0 before the first frame.
     last_frame_ns: AtomicU64,
-    /// From the newest frame's time stamp to its arrival at the sink; [`UNKNOWN`] where that makes no sense.
-    delay_ns: AtomicU64,
 }
 
 /// How far a run has come.
@@ -63,7 +57,6 @@ impl Watch {
             fresh: AtomicBool::new(false),
             frames: AtomicU64::new(0),
             last_frame_ns: AtomicU64::new(0),
-            delay_ns: AtomicU64::new(UNKNOWN),
         }
     }
 
@@ -78,8 +71,8 @@ impl Watch {
         }
         let watch = Arc::clone(self);
         if let Some(pad) = sink.static_pad("sink") {
-            pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
-                watch.on_frame(info.buffer().and_then(|buffer| delay(pad, buffer)));
+            pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+                watch.on_frame();
                 gst::PadProbeReturn::Ok
             });
         }
@@ -89,7 +82,6 @@ impl Watch {
     pub(super) fn begin(&self) {
         self.frames.store(0, Ordering::Relaxed);
         self.last_frame_ns.store(0, Ordering::Relaxed);
-        self.delay_ns.store(UNKNOWN, Ordering::Relaxed);
         self.fresh.store(true, Ordering::Relaxed);
         *self.run() = Run::Up { parting: None };
     }
@@ -122,19 +114,11 @@ impl Watch {
         )
     }
 
-    /// From the newest frame's time stamp to its arrival at the sink.
-    pub(super) fn delay(&self) -> Option<Duration> {
-        let delay = self.delay_ns.load(Ordering::Relaxed);
-        (delay != UNKNOWN).then(|| Duration::from_nanos(delay))
-    }
-
     fn run(&self) -> std::sync::MutexGuard<'_, Run> {
         self.run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn on_frame(&self, delay: Option<u64>) {
-        self.delay_ns
-            .store(delay.unwrap_or(UNKNOWN), Ordering::Relaxed);
+    fn on_frame(&self) {
         self.last_frame_ns
             .store(mos_frame::monotonic_ns(), Ordering::Relaxed);
         self.frames.fetch_add(1, Ordering::Relaxed);
@@ -194,15 +178,6 @@ impl Watch {
         let Run::Up { parting } = run else { return };
         (self.events)(event(parting));
     }
-}
-
-/// How long ago the time stamp of a frame is, in nanoseconds.
-fn delay(pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<u64> {
-    let segment = pad.sticky_event::<gst::event::Segment>(0)?;
-    let segment = segment.segment().downcast_ref::<gst::ClockTime>()?;
-    let stamped = segment.to_running_time(buffer.pts()?)?;
-    let now = pad.parent_element()?.current_running_time()?;
-    Some(now.checked_sub(stamped)?.nseconds())
 }
 
 /// A warning in the form of an error, so that the transport can tell what it means.

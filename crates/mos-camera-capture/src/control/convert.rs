@@ -16,8 +16,8 @@ use mos_camera_core::{OnViolation, StreamConfig, StreamName, Transport};
 use super::fail::BadField;
 use super::service::BUILD;
 use crate::engine::{
-    Event, EventKind, Hotplug, Memory, StreamStats, StreamStatus, SubscriberStats, ViolationKind,
-    Violations,
+    Event, EventKind, FrameClock, Hotplug, Memory, StreamStats, StreamStatus, SubscriberStats,
+    ViolationKind, Violations,
 };
 
 /// A stream's name as a request gives it in `field`.
@@ -360,6 +360,23 @@ pub fn stream_status(status: &StreamStatus) -> v1::StreamStatus {
         streaming_since: status.streaming_since.map(timestamp),
         plan: stats.plan.as_ref().map(plan),
         session: stats.session.as_ref().map(session),
+        clock: stats.clock.map(frame_clock),
+    }
+}
+
+fn frame_clock(clock: FrameClock) -> v1::FrameClock {
+    v1::FrameClock {
+        source: clock.source.to_owned(),
+        error: clock.error.map(proto_duration),
+        camera_ahead: clock.camera_ahead_ns.map(signed_duration),
+    }
+}
+
+/// Both parts have the sign, as the contract of `Duration` wants it.
+fn signed_duration(ns: i64) -> prost_types::Duration {
+    prost_types::Duration {
+        seconds: ns / 1_000_000_000,
+        nanos: i32::try_from(ns % 1_000_000_000).unwrap_or_default(),
     }
 }
 

@@ -35,7 +35,7 @@ pub use error::EngineError;
 pub use event::{Event, EventKind};
 pub use hotplug::Hotplug;
 pub use meter::Lost;
-pub use status::{Memory, SeenFormat, StreamStats, StreamStatus, SubscriberStats};
+pub use status::{FrameClock, Memory, SeenFormat, StreamStats, StreamStatus, SubscriberStats};
 pub use violations::{ViolationKind, Violations};
 
 use crate::config::Config;

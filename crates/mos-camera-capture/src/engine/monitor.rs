@@ -7,7 +7,7 @@ use mos_camera_backends::{CapturePipeline, Stats};
 
 use super::mappings::{Finding, FrameMemory};
 use super::meter::{DropReports, Lost, Rate};
-use super::status::{Memory, SeenFormat, StreamStats, SubscriberStats};
+use super::status::{FrameClock, Memory, SeenFormat, StreamStats, SubscriberStats};
 use super::violations::{ViolationKind, ViolationReports, Violations};
 
 /// A stream's counters. They outlive the pipelines that they come from.
@@ -233,6 +233,7 @@ impl Monitor {
         StreamStats {
             last_frame_age: age(stats.last_frame_ns),
             delay: stats.delay,
+            clock: clock(&stats),
             subscribers: subscribers(&stats),
             chain: stats.chain,
             software: stats.plan.software,
@@ -291,6 +292,16 @@ impl Inner {
             ..StreamStats::default()
         }
     }
+}
+
+fn clock(stats: &Stats) -> Option<FrameClock> {
+    let clock = stats.bus.as_ref()?.clock?;
+    let error = Duration::from_nanos(clock.error_ns.into());
+    Some(FrameClock {
+        source: clock.source.name(),
+        error: (!error.is_zero()).then_some(error),
+        camera_ahead_ns: clock.camera_ahead_ns,
+    })
 }
 
 fn age(newest_ns: Option<u64>) -> Option<Duration> {

@@ -60,8 +60,21 @@ pub struct StreamStats {
     pub software: bool,
     /// How the camera's pictures become NV12; none without a pipeline.
     pub plan: Option<Plan>,
+    /// What the newest frame's capture time was taken from.
+    pub clock: Option<FrameClock>,
     /// The session with a network camera; none without a pipeline.
     pub session: Option<SessionFacts>,
+}
+
+/// What a frame's capture time was taken from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameClock {
+    /// Name of the clock, as the frame bus has it.
+    pub source: &'static str,
+    /// Bound of its error, where one is known.
+    pub error: Option<Duration>,
+    /// Nanoseconds that the camera's clock is ahead of this machine's, where it tells its time.
+    pub camera_ahead_ns: Option<i64>,
 }
 
 /// The format of the frames that were seen.

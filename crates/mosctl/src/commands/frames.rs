@@ -122,6 +122,7 @@ impl<'a> Run<'a> {
             captured: frame.meta().capture_ns,
             published: frame.publish_ns(),
             received,
+            clock: (frame.meta().clock_source, frame.meta().clock_error_ns),
         };
         self.interval.frame(arrival);
         self.total.frame(arrival);

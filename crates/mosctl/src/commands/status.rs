@@ -1,7 +1,10 @@
 //! `mosctl status`.
 
+use std::time::Duration;
+
 use mos_camera_api::v1::{
-    Fault, GetStatusRequest, GetStatusResponse, ServiceStatus, Session, StreamStatus, Subscriber,
+    Fault, FrameClock, GetStatusRequest, GetStatusResponse, ServiceStatus, Session, StreamStatus,
+    Subscriber,
 };
 use mos_camera_core::StreamName;
 
@@ -235,6 +238,7 @@ fn details(s: &StreamStatus) -> String {
         },
     );
     line("frames", counters(s));
+    line("clock", s.clock.as_ref().map_or_else(String::new, clock));
     for (label, value) in s.session.iter().flat_map(session) {
         line(label, value);
     }
@@ -248,6 +252,22 @@ fn details(s: &StreamStatus) -> String {
         },
     );
     text + &subscribers(&s.subscribers)
+}
+
+fn clock(clock: &FrameClock) -> String {
+    let error = text::to_duration(clock.error.as_ref())
+        .map(|error| format!(", to {}", text::fine_duration(error)));
+    let camera = clock.camera_ahead.as_ref().map(text::signed_millis);
+    let camera = camera.map(|ms| {
+        let side = if ms < 0 { "behind" } else { "ahead of" };
+        let apart = Duration::from_millis(ms.unsigned_abs());
+        format!(
+            "; the camera's is {} {side} this machine's",
+            text::duration(apart)
+        )
+    });
+    let parts = [error, camera].map(Option::unwrap_or_default);
+    format!("{}{}", clock.source, parts.concat())
 }
 
 /// What there is to tell of a session, with labels.
@@ -340,8 +360,8 @@ fn subscribers(subscribers: &[Subscriber]) -> String {
 #[cfg(test)]
 mod tests {
     use mos_camera_api::v1::{
-        FrameCounters, Framerate, Memory, NormalisePlan, SessionDetail, Size, State, StreamConfig,
-        VideoFormat, Violations,
+        FrameClock, FrameCounters, Framerate, Memory, NormalisePlan, SessionDetail, Size, State,
+        StreamConfig, VideoFormat, Violations,
     };
 
     use super::*;
@@ -407,6 +427,17 @@ mod tests {
             }),
             chain: vec!["videotestsrc".into(), "mosframesink".into()],
             bus_socket: "/run/x/front.sock".into(),
+            clock: Some(FrameClock {
+                source: "ntp-relative".into(),
+                error: Some(prost_types::Duration {
+                    seconds: 0,
+                    nanos: 1_250_000,
+                }),
+                camera_ahead: Some(prost_types::Duration {
+                    seconds: -3,
+                    nanos: -500_000_000,
+                }),
+            }),
             session: Some(Session {
                 protocol: "RTSP over TCP".into(),
                 security: "plain".into(),
@@ -484,6 +515,7 @@ door: no answer from cam:554 (check its power); attempt 4 failed, next in 700 ms
             "  bus socket   /run/x/front.sock\n",
             "  frames       100 published, 0 copied, 0 violations, 3 broken, 2 late, published 41 ms after capture or arrival\n",
             "  session      RTSP over TCP with 10.0.0.7:554, H.264\n",
+            "  clock        ntp-relative, to 1250 µs; the camera's is 3.5 s behind this machine's\n",
             "  security     plain\n",
             "  track        0 of 2\n",
             "  plan         NV12 640x480 at 30 fps -> NV12 in memfds\n",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use mos_frame::SubscriberStats;
+use mos_frame::{ClockSource, SubscriberStats};
 
 /// Longest age that is told apart: an hour, in µs.
 const LONGEST_US: u64 = 3_600_000_000;
@@ -17,7 +17,12 @@ pub(crate) struct Arrival {
     pub(crate) published: u64,
     /// Arrival here.
     pub(crate) received: u64,
+    /// What tells of its capture.
+    pub(crate) clock: Clock,
 }
+
+/// What the capture time of a frame was taken from, and the bound of its error in ns, 0 if none is known.
+pub(crate) type Clock = (ClockSource, u32);
 
 /// What arrived in a span of time.
 #[derive(Debug)]
@@ -25,6 +30,7 @@ pub(crate) struct Measure {
     frames: u64,
     age: Histogram<u64>,
     bus: Histogram<u64>,
+    clock: Option<Clock>,
     /// The subscriber's counters when the span began.
     before: SubscriberStats,
 }
@@ -39,6 +45,7 @@ impl Measure {
             frames: 0,
             age: histogram(),
             bus: histogram(),
+            clock: None,
             before,
         }
     }
@@ -46,6 +53,7 @@ impl Measure {
     /// Counts a frame.
     pub(crate) fn frame(&mut self, arrival: Arrival) {
         self.frames += 1;
+        self.clock = Some(arrival.clock);
         if arrival.captured > 0 {
             self.age
                 .saturating_record(micros_between(arrival.captured, arrival.received));
@@ -59,6 +67,7 @@ impl Measure {
         self.frames = 0;
         self.age.reset();
         self.bus.reset();
+        self.clock = None;
         self.before = now;
     }
 
@@ -83,6 +92,11 @@ impl Measure {
     /// From publishing to arrival.
     pub(crate) fn bus(&self) -> Percentiles {
         percentiles(&self.bus)
+    }
+
+    /// The clock of the newest frame.
+    pub(crate) const fn clock(&self) -> Option<Clock> {
+        self.clock
     }
 
     /// What the subscriber's counters gained since the span began.
@@ -128,6 +142,7 @@ mod tests {
             captured: captured * 1000,
             published: published * 1000,
             received: received * 1000,
+            clock: (ClockSource::Arrival, 0),
         }
     }
 
@@ -165,6 +180,7 @@ mod tests {
             captured: 1,
             published: 1,
             received: u64::MAX,
+            clock: (ClockSource::Unknown, 0),
         });
         let (p50, _) = measure.age().unwrap();
         assert!(p50 >= LONGEST_US * 999 / 1000, "{p50}");

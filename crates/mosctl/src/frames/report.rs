@@ -35,6 +35,10 @@ pub(crate) struct Report {
     /// From publishing to arrival.
     bus_p50_us: Option<u64>,
     bus_p99_us: Option<u64>,
+    /// What the capture time of the newest frame was taken from, as docs/frame-bus-protocol.md names it.
+    clock: Option<&'static str>,
+    /// Bound of its error; `null` if none is known.
+    clock_error_us: Option<f64>,
     /// Places where at least one frame was missed.
     gaps: u64,
     /// Frames that were missed.
@@ -45,7 +49,7 @@ pub(crate) struct Report {
 
 /// Header of the lines.
 pub(crate) const HEADER: &str =
-    "  TIME     FPS   FRAMES   AGE p50   AGE p99   BUS p50   BUS p99   DROPS  GAPS\n";
+    "  TIME     FPS   FRAMES   AGE p50   AGE p99   BUS p50   BUS p99   DROPS  GAPS  CLOCK\n";
 
 impl Report {
     pub(crate) fn new(
@@ -67,6 +71,11 @@ impl Report {
             age_p99_us: age.map(|a| a.1),
             bus_p50_us: bus.map(|b| b.0),
             bus_p99_us: bus.map(|b| b.1),
+            clock: measure.clock().map(|(source, _)| source.name()),
+            clock_error_us: measure
+                .clock()
+                .filter(|&(_, error)| error > 0)
+                .map(|(_, error)| f64::from(error) / 1000.0),
             gaps: gained.gaps,
             drops: gained.missed,
             reconnects: gained.reconnects,
@@ -82,7 +91,7 @@ impl Report {
             ""
         };
         format!(
-            "{:>6}  {:>6.1}  {:>7}  {:>8}  {:>8}  {:>8}  {:>8}  {:>6}  {:>4}{note}\n",
+            "{:>6}  {:>6.1}  {:>7}  {:>8}  {:>8}  {:>8}  {:>8}  {:>6}  {:>4}  {}{note}\n",
             format!("{:.0}s", elapsed.as_secs_f64()),
             self.fps,
             self.frames,
@@ -92,6 +101,21 @@ impl Report {
             us(self.bus_p99_us),
             self.drops,
             self.gaps,
+            self.clock_text(),
+        )
+    }
+
+    /// Where capture times come from, and how good they are.
+    fn clock_text(&self) -> String {
+        let source = self.clock.unwrap_or(text::NONE);
+        self.clock_error_us.map_or_else(
+            || source.to_owned(),
+            |us| {
+                format!(
+                    "{source} ±{}",
+                    text::fine_duration(Duration::from_nanos((us * 1000.0) as u64))
+                )
+            },
         )
     }
 
@@ -111,7 +135,8 @@ impl Report {
             .bus_p50_us
             .zip(self.bus_p99_us)
             .map(|p| percentiles("bus", p));
-        let times: Vec<String> = age.into_iter().chain(bus).collect();
+        let clock = self.clock.map(|_| format!("clock {}", self.clock_text()));
+        let times: Vec<String> = age.into_iter().chain(bus).chain(clock).collect();
         let times = if times.is_empty() {
             String::new()
         } else {
@@ -126,11 +151,7 @@ fn percentiles(name: &str, (p50, p99): (u64, u64)) -> String {
 }
 
 fn micros(us: u64) -> String {
-    if us < 10_000 {
-        format!("{us} µs")
-    } else {
-        text::duration(Duration::from_micros(us))
-    }
+    text::fine_duration(Duration::from_micros(us))
 }
 
 /// Three decimals are more than a second's measurement is worth.
@@ -140,6 +161,8 @@ fn round(value: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use mos_frame::ClockSource;
+
     use super::*;
     use crate::frames::Arrival;
 
@@ -150,6 +173,7 @@ mod tests {
                 captured: 1_000_000,
                 published: 1_500_000,
                 received: 1_600_000 + n * 1000,
+                clock: (ClockSource::NtpRelative, 1_250_500),
             });
         }
         (
@@ -175,7 +199,7 @@ mod tests {
         );
         assert_eq!(
             serde_json::to_string(&report).unwrap(),
-            r#"{"type":"total","stream":"front","subscriber":"slow","seconds":1.5,"frames":30,"fps":20.0,"age_p50_us":614,"age_p99_us":629,"bus_p50_us":114,"bus_p99_us":129,"gaps":2,"drops":7,"reconnects":0}"#
+            r#"{"type":"total","stream":"front","subscriber":"slow","seconds":1.5,"frames":30,"fps":20.0,"age_p50_us":614,"age_p99_us":629,"bus_p50_us":114,"bus_p99_us":129,"clock":"ntp-relative","clock_error_us":1250.5,"gaps":2,"drops":7,"reconnects":0}"#
         );
     }
 
@@ -192,9 +216,10 @@ mod tests {
         let line = report.line(Duration::from_secs(12));
         assert_eq!(
             line,
-            "   12s    30.0       30    614 µs    629 µs    114 µs    129 µs       7     2\n"
+            "   12s    30.0       30    614 µs    629 µs    114 µs    129 µs       7     2  ntp-relative ±1250 µs\n"
         );
-        assert_eq!(line.chars().count(), HEADER.chars().count());
+        let place = |text: &str, word| text.split(word).next().unwrap().chars().count();
+        assert_eq!(place(&line, "ntp"), place(HEADER, "CLOCK"));
     }
 
     #[test]
@@ -229,7 +254,7 @@ mod tests {
         );
         assert_eq!(
             report.summary(),
-            "front: 30 frames in 1.0 s (30.0 fps), 7 drops in 2 gaps, 0 reconnects\n  age p50 614 µs, p99 629 µs; bus p50 114 µs, p99 129 µs\n"
+            "front: 30 frames in 1.0 s (30.0 fps), 7 drops in 2 gaps, 0 reconnects\n  age p50 614 µs, p99 629 µs; bus p50 114 µs, p99 129 µs; clock ntp-relative ±1250 µs\n"
         );
     }
 }
