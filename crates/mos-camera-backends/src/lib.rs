@@ -24,8 +24,8 @@ pub mod v4l2;
 
 pub use backend::{Backend, Source};
 pub use intact::Corrupt;
-pub use pipeline::{BusSettings, CapturePipeline, PipelineEvent, Stats};
 pub use onvif::OnvifBackend;
+pub use pipeline::{BusSettings, CapturePipeline, PipelineEvent, Stats};
 pub use rtsp::RtspBackend;
 pub use session::{Late, Session};
 #[cfg(feature = "development")]

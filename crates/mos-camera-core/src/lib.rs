@@ -3,8 +3,10 @@
 //! Nothing here does I/O or reads a clock: inputs and `now` go in, decisions and the next deadline come out, so every
 //! rule is tested by a table.
 
+pub mod backlog;
 pub mod backoff;
 pub mod budget;
+pub mod carrier;
 pub mod control;
 pub mod device;
 pub mod fault;
@@ -12,9 +14,10 @@ pub mod jpeg;
 pub mod lifecycle;
 pub mod onvif;
 pub mod plan;
-pub mod rfc7273;
-pub mod session;
 pub mod profile;
+pub mod rfc7273;
+pub mod sdp;
+pub mod session;
 pub mod source;
 pub mod stream;
 pub mod tls;
@@ -27,8 +30,8 @@ pub use fault::{Fault, FaultKind};
 pub use lifecycle::{Action, Lifecycle};
 pub use onvif::{OnvifPlace, OnvifSettings, OnvifSource};
 pub use plan::{ConfigError, validate};
-pub use session::SessionFacts;
 pub use profile::Profile;
+pub use session::SessionFacts;
 pub use source::{
     RtspSource, RtspTransport, Secret, SourceConfig, TestPattern, TestSource, V4l2Source,
 };

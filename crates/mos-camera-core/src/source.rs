@@ -64,8 +64,10 @@ pub struct TestSource {
 /// How media reaches us from an RTSP camera.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RtspTransport {
-    /// RTP interleaved in the RTSP connection.
+    /// TCP first, the other one where a camera wants that: see [`crate::carrier`].
     #[default]
+    Auto,
+    /// RTP interleaved in the RTSP connection.
     Tcp,
     /// RTP over UDP unicast.
     Udp,
@@ -82,6 +84,8 @@ pub struct RtspSource {
     pub password: Option<Secret>,
     /// How media reaches us.
     pub transport: RtspTransport,
+    /// Which of the camera's video tracks is wanted, by their order from 0; `None` takes the one that costs least to decode.
+    pub track: Option<u32>,
     /// Whom to believe at the other end of an `rtsps://` URL.
     pub trust: Trust,
     /// Jitter buffer; late packets are dropped rather than queued.
@@ -103,6 +107,7 @@ impl RtspSource {
             user: None,
             password: None,
             transport: RtspTransport::default(),
+            track: None,
             trust: Trust::default(),
             latency: Self::LATENCY,
             timeout: Self::TIMEOUT,
@@ -121,6 +126,7 @@ impl fmt::Debug for RtspSource {
             .field("user", &self.user)
             .field("password", &self.password)
             .field("transport", &self.transport)
+            .field("track", &self.track)
             .field("trust", &self.trust)
             .field("latency", &self.latency)
             .field("timeout", &self.timeout)

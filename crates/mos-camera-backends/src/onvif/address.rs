@@ -26,7 +26,9 @@ pub(super) fn service_url(device: &Url, named: &str) -> Option<Url> {
 pub(super) fn stream_url(device: &Url, named: &str) -> Option<String> {
     let (scheme, rest) = named.split_once("://")?;
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    let address = authority.rsplit_once('@').map_or(authority, |(_, address)| address);
+    let address = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, address)| address);
     // Behind the last colon, unless that is in a bracketed IPv6 address.
     let port = address.rsplit_once(':').map(|(_, port)| port);
     let port = port.filter(|port| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()));
@@ -86,7 +88,11 @@ mod tests {
     fn services_stay_on_the_camera_s_host() {
         let (http, https) = ("http://10.0.0.2/onvif/device_service", "https://cam:8443/d");
         for (device, named, expected) in [
-            (http, "http://10.0.0.2:8080/m?x=1", "http://10.0.0.2:8080/m?x=1"),
+            (
+                http,
+                "http://10.0.0.2:8080/m?x=1",
+                "http://10.0.0.2:8080/m?x=1",
+            ),
             (http, "http://192.168.1.5/m", "http://10.0.0.2/m"),
             (http, "http://[fe80::1]/m?x", "http://10.0.0.2/m?x"),
             (https, "http://cam/m", "https://cam:8443/m"),
@@ -101,7 +107,11 @@ mod tests {
     fn streams_stay_on_the_camera_s_host_and_hold_no_log_in() {
         let (v4, v6) = ("http://10.0.0.2:80/", "http://[fd00::2]/");
         for (device, named, expected) in [
-            (v4, "rtsp://10.0.0.2:554/live?a=1", Some("rtsp://10.0.0.2:554/live?a=1")),
+            (
+                v4,
+                "rtsp://10.0.0.2:554/live?a=1",
+                Some("rtsp://10.0.0.2:554/live?a=1"),
+            ),
             (v4, "rtsp://192.168.1.5/live", Some("rtsp://10.0.0.2/live")),
             (v4, "rtsp://0.0.0.0:8554/", Some("rtsp://10.0.0.2:8554/")),
             (v4, "rtsps://u:p@h:322/x", Some("rtsps://10.0.0.2:322/x")),
@@ -113,7 +123,11 @@ mod tests {
             (v4, "rtsp://h/a b", None),
             (v4, "live", None),
         ] {
-            assert_eq!(stream_url(&url(device), named).as_deref(), expected, "{named}");
+            assert_eq!(
+                stream_url(&url(device), named).as_deref(),
+                expected,
+                "{named}"
+            );
         }
     }
 
@@ -132,8 +146,16 @@ mod tests {
         let (old, new) = ("http://10.0.0.2/d", "http://10.0.0.9/d");
         for (addresses, from, expected) in [
             (&[old, new][..], "10.0.0.9", new),
-            (&[old, "http://[fd00::2]/d"], "fd00::1", "http://[fd00::2]/d"),
-            (&["http://[fe80::1]/d", old], "fe80::1", "http://[fe80::1]/d"),
+            (
+                &[old, "http://[fd00::2]/d"],
+                "fd00::1",
+                "http://[fd00::2]/d",
+            ),
+            (
+                &["http://[fe80::1]/d", old],
+                "fe80::1",
+                "http://[fe80::1]/d",
+            ),
             (&["http://[fe80::1]/d", old], "10.0.0.3", old),
             (&["http://cam/d"], "10.0.0.3", "http://cam/d"),
             (&[], "10.0.0.3", "http://10.0.0.3/onvif/device_service"),
@@ -147,14 +169,21 @@ mod tests {
     fn a_host_is_enough_for_a_camera() {
         for (host, expected) in [
             ("cam", Some("http://cam/onvif/device_service")),
-            ("10.0.0.2:8080", Some("http://10.0.0.2:8080/onvif/device_service")),
+            (
+                "10.0.0.2:8080",
+                Some("http://10.0.0.2:8080/onvif/device_service"),
+            ),
             ("fd00::2", Some("http://[fd00::2]/onvif/device_service")),
             ("https://cam/d", Some("https://cam/d")),
             ("rtsp://cam/d", None),
             ("https://u:p@cam/d", None),
             ("", None),
         ] {
-            assert_eq!(default_url(host).map(String::from).as_deref(), expected, "{host}");
+            assert_eq!(
+                default_url(host).map(String::from).as_deref(),
+                expected,
+                "{host}"
+            );
         }
     }
 }

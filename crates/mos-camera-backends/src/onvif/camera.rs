@@ -2,12 +2,14 @@
 
 use std::time::Instant;
 
-use mos_camera_core::{Capability, Device, DeviceId, Health, OnvifPlace, OnvifSource, Profile, Rates, Sizes, Transport};
+use mos_camera_core::{
+    Capability, Device, DeviceId, Health, OnvifPlace, OnvifSource, Profile, Rates, Sizes, Transport,
+};
 
 use super::address;
+use super::faults;
 use super::interview::Said;
 use super::talk::{Memory, TalkError};
-use super::faults;
 use crate::http::{Url, shown};
 
 /// A camera.
@@ -42,7 +44,10 @@ impl Camera {
         let (place, health) = match &source.place {
             OnvifPlace::Url(url) => match address::default_url(url) {
                 Some(url) => (Some(url), Health::Unknown),
-                None => (None, Health::Unusable("its address is no HTTP URL".to_owned())),
+                None => (
+                    None,
+                    Health::Unusable("its address is no HTTP URL".to_owned()),
+                ),
             },
             OnvifPlace::Endpoint(_) => (None, unseen()),
         };
@@ -113,7 +118,10 @@ impl Camera {
     /// What an encoder can be set to is asked for seldom, and does not change.
     fn keep(&mut self, mut profiles: Vec<Profile>) {
         for profile in &mut profiles {
-            let known = self.profiles.iter().find(|known| known.token == profile.token);
+            let known = self
+                .profiles
+                .iter()
+                .find(|known| known.token == profile.token);
             if let Some(known) = known.filter(|_| profile.settable.is_empty()) {
                 profile.settable.clone_from(&known.settable);
             }
@@ -143,7 +151,9 @@ impl Camera {
 
     /// As a listing shows it.
     pub(super) fn device(&self, id: &DeviceId) -> Device {
-        let model = [&self.model, &self.name].into_iter().find(|name| !name.is_empty());
+        let model = [&self.model, &self.name]
+            .into_iter()
+            .find(|name| !name.is_empty());
         Device {
             id: id.clone(),
             transport: Transport::Rtsp,

@@ -67,9 +67,7 @@ pub(super) fn health(error: &TalkError) -> Health {
             HttpError::NotHttp | HttpError::CredentialsInUrl | HttpError::Authorities(_),
         ) => Health::Unusable(text),
         TalkError::Http(HttpError::Connect(_) | HttpError::Timeout | HttpError::Client(_)) => {
-            Health::Unreachable(format!(
-                "{text} (check that it is on, and its address)"
-            ))
+            Health::Unreachable(format!("{text} (check that it is on, and its address)"))
         }
         TalkError::Http(HttpError::Tls { problem, detail }) => {
             let fault = problem.fault(&"TLS", "its port", detail);
@@ -115,25 +113,48 @@ mod tests {
             })
         };
         for (error, kind, class) in [
-            (HttpError::Connect("refused".to_owned()).into(), K::Unreachable, "Unreachable"),
+            (
+                HttpError::Connect("refused".to_owned()).into(),
+                K::Unreachable,
+                "Unreachable",
+            ),
             (HttpError::Timeout.into(), K::Unreachable, "Unreachable"),
             (HttpError::Closed.into(), K::Unreachable, "Reachable"),
-            (HttpError::TooLarge { limit: 1 }.into(), K::Internal, "Reachable"),
+            (
+                HttpError::TooLarge { limit: 1 }.into(),
+                K::Internal,
+                "Reachable",
+            ),
             (tls(TlsProblem::Expired), K::Certificate, "Reachable"),
-            (tls(TlsProblem::OtherFingerprint), K::Certificate, "Reachable"),
+            (
+                tls(TlsProblem::OtherFingerprint),
+                K::Certificate,
+                "Reachable",
+            ),
             (status(404), K::NotFound, "Reachable"),
             (status(302), K::NotFound, "Reachable"),
             (status(503), K::Busy, "Reachable"),
             (soap, K::Internal, "Reachable"),
             (refused, K::Unsupported, "Reachable"),
             (TalkError::NoCredentials, K::Unauthorized, "Unauthorized"),
-            (TalkError::Denied { plain_left: false }, K::Unauthorized, "Unauthorized"),
-            (TalkError::Denied { plain_left: true }, K::Unauthorized, "Unauthorized"),
+            (
+                TalkError::Denied { plain_left: false },
+                K::Unauthorized,
+                "Unauthorized",
+            ),
+            (
+                TalkError::Denied { plain_left: true },
+                K::Unauthorized,
+                "Unauthorized",
+            ),
         ] {
             let id = DeviceId::new(Transport::Rtsp, "yard");
             let fault = fault(&id, "http://yard/", &error);
             assert_eq!(fault.kind, kind, "{fault}");
-            assert!(fault.message.starts_with("rtsp:yard at http://yard/: "), "{fault}");
+            assert!(
+                fault.message.starts_with("rtsp:yard at http://yard/: "),
+                "{fault}"
+            );
             assert!(!fault.hint.is_empty(), "{fault}");
             let health = format!("{:?}", health(&error));
             assert!(health.starts_with(class), "{health}");

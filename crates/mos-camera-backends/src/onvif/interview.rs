@@ -53,7 +53,11 @@ pub(super) fn profiles_of(talk: &mut Talk) -> Result<Said, TalkError> {
                 });
             }
             // Media2 of some cameras is there in name only.
-            Err(error @ (TalkError::Fault { .. } | TalkError::Status { .. } | TalkError::Soap { .. })) => {
+            Err(
+                error @ (TalkError::Fault { .. }
+                | TalkError::Status { .. }
+                | TalkError::Soap { .. }),
+            ) => {
                 last = Some(error);
             }
             Err(error) => return Err(error),
@@ -70,7 +74,9 @@ pub(super) fn everything(talk: &mut Talk) -> Result<Said, TalkError> {
     let mut said = profiles_of(talk)?;
     match talk.ask_device(&get_information(), Login::AsBefore) {
         Ok(answer) => said.model = Info::of(&answer).unwrap_or_default().model,
-        Err(error) => tracing::debug!(camera = %talk.device(), %error, "the camera does not say what it is"),
+        Err(error) => {
+            tracing::debug!(camera = %talk.device(), %error, "the camera does not say what it is")
+        }
     }
     let service = said.service.clone();
     for profile in said.profiles.iter_mut().take(ENCODERS) {
@@ -80,8 +86,15 @@ pub(super) fn everything(talk: &mut Talk) -> Result<Said, TalkError> {
 }
 
 /// What the profile's encoder can be set to; nothing if the camera does not say.
-fn options(talk: &mut Talk, service: &MediaService, profile: &CameraProfile) -> Vec<mos_camera_core::Capability> {
-    let token = profile.encoder.as_ref().and_then(|node| node.attribute("token"));
+fn options(
+    talk: &mut Talk,
+    service: &MediaService,
+    profile: &CameraProfile,
+) -> Vec<mos_camera_core::Capability> {
+    let token = profile
+        .encoder
+        .as_ref()
+        .and_then(|node| node.attribute("token"));
     let Some(token) = token else {
         return Vec::new();
     };

@@ -13,11 +13,11 @@ use mos_camera_core::{
 
 use super::address;
 use super::camera::Camera;
+use super::faults;
 use super::interview::{self, Said};
 use super::talk::{Talk, TalkError};
 use super::wsd::listener::{Heard, Listener};
 use super::wsd::message::{Announcement, Told};
-use super::faults;
 
 /// Most cameras that are kept of what discovery hears: anybody in the network can make some up.
 const MOST: usize = 512;
@@ -179,7 +179,11 @@ impl Shared {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn configure(self: &Arc<Self>, settings: &OnvifSettings, named: &BTreeMap<DeviceId, OnvifSource>) {
+    fn configure(
+        self: &Arc<Self>,
+        settings: &OnvifSettings,
+        named: &BTreeMap<DeviceId, OnvifSource>,
+    ) {
         let mut known = self.known();
         known.settings = settings.clone();
         known
@@ -271,7 +275,9 @@ impl Shared {
         let mut known = self.known();
         let now = Instant::now();
         let stale = |camera: &Camera| {
-            camera.asked.is_none_or(|asked| now.duration_since(asked) >= FRESH)
+            camera
+                .asked
+                .is_none_or(|asked| now.duration_since(asked) >= FRESH)
         };
         let ids: Vec<_> = known
             .cameras
@@ -286,7 +292,11 @@ impl Shared {
 
     /// Has a camera asked, after those that wait already.
     fn ask(self: &Arc<Self>, known: &mut Known, id: &DeviceId) {
-        let Some(camera) = known.cameras.get_mut(id).filter(|camera| camera.place.is_some()) else {
+        let Some(camera) = known
+            .cameras
+            .get_mut(id)
+            .filter(|camera| camera.place.is_some())
+        else {
             return;
         };
         if std::mem::replace(&mut camera.asking, true) {
@@ -370,16 +380,28 @@ impl Known {
         if self.cameras.len() < MOST {
             return true;
         }
-        let hearsay = self.cameras.iter().find(|(_, camera)| camera.is_hearsay() && !camera.asking);
+        let hearsay = self
+            .cameras
+            .iter()
+            .find(|(_, camera)| camera.is_hearsay() && !camera.asking);
         let hearsay = hearsay.map(|(id, _)| id.clone());
         hearsay.is_some_and(|id| self.cameras.remove(&id).is_some())
     }
 
     /// Without those that a table names by address: they would be listed twice.
     fn devices(&self) -> Vec<Device> {
-        let named = |camera: &&Camera| camera.named && matches!(camera.source.place, OnvifPlace::Url(_));
-        let places: Vec<_> = self.cameras.values().filter(named).map(|camera| &camera.place).collect();
-        let listed = self.cameras.iter().filter(|(_, camera)| camera.named || !places.contains(&&camera.place));
+        let named =
+            |camera: &&Camera| camera.named && matches!(camera.source.place, OnvifPlace::Url(_));
+        let places: Vec<_> = self
+            .cameras
+            .values()
+            .filter(named)
+            .map(|camera| &camera.place)
+            .collect();
+        let listed = self
+            .cameras
+            .iter()
+            .filter(|(_, camera)| camera.named || !places.contains(&&camera.place));
         listed.map(|(id, camera)| camera.device(id)).collect()
     }
 }

@@ -7,8 +7,8 @@ use mos_camera_core::{DeviceId, Fault, OnvifSource, Profile, RtspSource, StreamC
 use super::calls::encoder::Setting;
 use super::faults;
 use super::interview::{self, Said, profiles_of};
-use super::talk::{Talk, TalkError};
 use super::registry::Registry;
+use super::talk::{Talk, TalkError};
 use crate::machine;
 use crate::rtsp::RtspBackend;
 
@@ -24,7 +24,11 @@ pub(super) struct Stream {
 }
 
 /// Asks the camera for the stream that a configuration means, and sets its encoder if that is asked for and has to be.
-pub(super) fn find(registry: &Registry, id: &DeviceId, config: &StreamConfig) -> Result<Stream, Fault> {
+pub(super) fn find(
+    registry: &Registry,
+    id: &DeviceId,
+    config: &StreamConfig,
+) -> Result<Stream, Fault> {
     let (mut talk, source) = registry.open(id)?;
     let location = crate::http::shown(talk.device());
     let failed = |error: &TalkError| faults::fault(id, &location, error);
@@ -67,7 +71,10 @@ fn open(
             ..source.rtsp.clone()
         },
         profile: choice.profile.to_string(),
-        login: talk.memory.way.map_or("no log-in", super::login::Way::describe),
+        login: talk
+            .memory
+            .way
+            .map_or("no log-in", super::login::Way::describe),
     })
 }
 

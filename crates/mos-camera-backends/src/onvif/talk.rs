@@ -92,7 +92,11 @@ pub(super) struct Talk {
 
 impl Talk {
     /// Begins; nothing is sent yet.
-    pub(super) fn new(device: Url, source: &OnvifSource, memory: Memory) -> Result<Self, TalkError> {
+    pub(super) fn new(
+        device: Url,
+        source: &OnvifSource,
+        memory: Memory,
+    ) -> Result<Self, TalkError> {
         let client = Client::new(&Settings {
             trust: source.rtsp.trust.clone(),
             timeout: source.rtsp.timeout,
@@ -284,7 +288,11 @@ impl Talk {
         let (Some(user), Some(password)) = (&self.user, &self.password) else {
             return String::new();
         };
-        let now = self.memory.offset.unwrap_or_default().apply(SystemTime::now());
+        let now = self
+            .memory
+            .offset
+            .unwrap_or_default()
+            .apply(SystemTime::now());
         let created = login::iso8601(now);
         login::username_token(user, password, random::bytes(), &created, plain)
     }
