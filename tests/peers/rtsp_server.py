@@ -31,9 +31,11 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstNet", "1.0")
 gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstNet, GstRtsp, GstRtspServer  # noqa: E402
+from gi.repository import Gio, GLib, Gst, GstNet, GstRtsp, GstRtspServer  # noqa: E402
 
 ROLE = "viewer"
+CODECS = ("h264", "h265", "jpeg", "none")
+PROTOCOLS = {"tcp": GstRtsp.RTSPLowerTrans.TCP, "udp": GstRtsp.RTSPLowerTrans.UDP}
 PATTERNS = ("ball", "smpte", "gradient", "snow", "black")
 SESSION_SWEEP_S = 2
 
@@ -47,6 +49,14 @@ def size(text):
     return pair
 
 
+def codecs(text):
+    """Parses a list of codecs, one for each track."""
+    names = text.split(",")
+    if not set(names) <= set(CODECS) or ("none" in names and len(names) > 1):
+        raise argparse.ArgumentTypeError("expected names of " + ", ".join(CODECS) + " with commas between")
+    return [name for name in names if name != "none"]
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--address", default="127.0.0.1", help="address to listen on (default %(default)s)")
@@ -57,7 +67,11 @@ def arguments():
     parser.add_argument("--key-int", type=int, default=15, help="frames from one IDR to the next (default %(default)s)")
     parser.add_argument("--bitrate", type=int, default=2048, help="kbit/s (default %(default)s)")
     parser.add_argument("--pattern", choices=PATTERNS, default="ball", help="picture (default %(default)s)")
-    parser.add_argument("--codec", choices=("h264", "jpeg", "none"), default="h264", help="video codec (default %(default)s)")
+    parser.add_argument("--codec", type=codecs, default=["h264"], help="video codecs, one for each track; the n-th track has 1/n of the size")
+    parser.add_argument("--protocols", choices=sorted(PROTOCOLS), help="refuse all others with 461")
+    parser.add_argument("--certificate", help="PEM file: speak TLS (RTSPS)")
+    parser.add_argument("--key", help="PEM file with the key of --certificate")
+    parser.add_argument("--session-timeout", type=int, help="seconds after which a session without keep-alive ends")
     parser.add_argument("--audio", action="store_true", help="offer a PCMA stream beside the video")
     parser.add_argument("--frames", type=int, default=-1, help="end every session after this many frames")
     parser.add_argument("--auth", choices=("none", "basic", "digest"), default="none", help="default %(default)s")
@@ -74,7 +88,7 @@ def arguments():
     parser.add_argument("--plugin", help="GStreamer plugin file to load before anything is built")
     parser.add_argument("--counter", action="store_true", help="burn in a frame counter (mostestcounter of --plugin)")
     options = parser.parse_args()
-    if options.codec == "none" and not options.audio:
+    if not options.codec and not options.audio:
         parser.error("--codec none needs --audio: a camera without any stream can't be served")
     if options.resize_after is not None and options.resize_to is None:
         parser.error("--resize-after needs --resize-to")
@@ -85,23 +99,34 @@ def raw_caps(pair, fps):
     return f"video/x-raw,format=NV12,width={pair[0]},height={pair[1]},framerate={fps}/1"
 
 
-def video_launch(options):
+def even(number):
+    return number - number % 2
+
+
+def video_launch(options, track, codec):
     """The source up to the payloader; every value in it was parsed as a number or chosen from a list."""
+    picture = tuple(even(side // (track + 1)) for side in options.size)
     counter = "mostestcounter ! " if options.counter else ""
     source = (
         f"videotestsrc is-live=true do-timestamp=true pattern={options.pattern} num-buffers={options.frames} ! "
-        f"capsfilter name=size caps={raw_caps(options.size, options.fps)} ! {counter}"
+        f"capsfilter name=size{track} caps={raw_caps(picture, options.fps)} ! {counter}"
     )
-    if options.codec == "jpeg":
-        return source + "videoconvert ! jpegenc ! rtpjpegpay name=pay0 pt=26"
+    if codec == "jpeg":
+        return source + f"videoconvert ! jpegenc ! rtpjpegpay name=pay{track} pt=26"
+    if codec == "h265":
+        return source + (
+            f"videoconvert ! x265enc tune=zerolatency speed-preset=ultrafast bitrate={options.bitrate} key-int-max={options.key_int} "
+            "option-string=pools=1:frame-threads=1:log-level=none ! video/x-h265,profile=main ! "
+            f"rtph265pay name=pay{track} pt={96 + track} config-interval=-1"
+        )
     return source + (
         f"x264enc tune=zerolatency speed-preset=ultrafast bitrate={options.bitrate} key-int-max={options.key_int} "
-        "threads=1 ! video/x-h264,profile=baseline ! rtph264pay name=pay0 pt=96 config-interval=-1"
+        f"threads=1 ! video/x-h264,profile=baseline ! rtph264pay name=pay{track} pt={96 + track} config-interval=-1"
     )
 
 
 def launch(options):
-    parts = [] if options.codec == "none" else [video_launch(options)]
+    parts = [video_launch(options, track, codec) for track, codec in enumerate(options.codec)]
     if options.audio:
         parts.append(f"audiotestsrc is-live=true wave=silence ! alawenc ! rtppcmapay name=pay{len(parts)} pt=8")
     return "( " + " ".join(parts) + " )"
@@ -126,6 +151,8 @@ class Camera(GstRtspServer.RTSPMediaFactory):
         self.filters = []
         self.set_launch(launch(options))
         self.set_shared(False)
+        if options.protocols:
+            self.set_protocols(PROTOCOLS[options.protocols])
         self.set_eos_shutdown(True)
         self.connect("media-configure", self.on_media)
         self.add_role_from_structure(
@@ -138,7 +165,7 @@ class Camera(GstRtspServer.RTSPMediaFactory):
 
     def on_media(self, _factory, media):
         media.get_element().get_parent().connect("element-added", report_captures)
-        element = media.get_element().get_by_name("size")
+        element = media.get_element().get_by_name("size0")
         if element is not None:
             self.apply(element)
             self.filters.append(element)
@@ -220,7 +247,13 @@ def authentication(options):
     token = GstRtspServer.RTSPToken()
     token.set_string(GstRtspServer.RTSP_TOKEN_MEDIA_FACTORY_ROLE, ROLE)
     auth = GstRtspServer.RTSPAuth()
-    if options.auth == "basic":
+    if options.certificate:
+        auth.set_tls_certificate(Gio.TlsCertificate.new_from_files(options.certificate, options.key))
+    if options.auth == "none":
+        anyone = GstRtspServer.RTSPToken()
+        anyone.set_string(GstRtspServer.RTSP_TOKEN_MEDIA_FACTORY_ROLE, "anonymous")
+        auth.set_default_token(anyone)
+    elif options.auth == "basic":
         auth.set_supported_methods(GstRtsp.RTSPAuthMethod.BASIC)
         auth.add_basic(GstRtspServer.RTSPAuth.make_basic(options.user, options.password), token)
     else:
@@ -236,6 +269,10 @@ def load_plugin(options):
         sys.exit("--counter: no element `mostestcounter`; give its plugin by --plugin PATH/libgstmos.so")
 
 
+def shorten(_client, session, options):
+    session.set_timeout(options.session_timeout)
+
+
 def serve(options):
     server = GstRtspServer.RTSPServer()
     server.set_address(options.address)
@@ -243,8 +280,10 @@ def serve(options):
     # A thread for each client. By default all share one, and a client that dies at a bad moment (in the middle of PLAY,
     # after the server was stopped) can leave that one waiting for ever on its own pipeline.
     server.get_thread_pool().set_max_threads(-1)
-    if options.auth != "none":
+    if options.auth != "none" or options.certificate:
         server.set_auth(authentication(options))
+    if options.session_timeout is not None:
+        server.connect("client-connected", lambda _server, client: client.connect("new-session", shorten, options))
     cameras = {f"/cam{index}": Camera(options) for index in range(options.count)}
     if options.clock == "ntp":
         clock = ntp_clock(options.address)

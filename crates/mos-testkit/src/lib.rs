@@ -4,6 +4,7 @@
 //! Nothing of this is part of the product.
 
 pub mod bus;
+pub mod certificates;
 pub mod events;
 pub mod paths;
 pub mod ports;
@@ -12,6 +13,7 @@ pub mod rtsp;
 pub mod skip;
 
 pub use bus::TempBus;
+pub use certificates::{Authority, CertificateFiles, Dates};
 pub use events::{Events, TimedOut, wait_until};
 pub use ports::{ClosedPort, SaturatedPort, SilentPort};
-pub use rtsp::{Auth, Codec, FrameTime, RtspServer, RtspServerOptions};
+pub use rtsp::{Auth, Codec, FrameTime, Protocols, RtspServer, RtspServerOptions};

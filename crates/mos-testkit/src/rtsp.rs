@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal};
 use serde::Deserialize;
 
+use crate::certificates::CertificateFiles;
 use crate::paths;
 
 /// Debian's interpreter: it has the `GObject` bindings, which another one that is first in `PATH` may not have.
@@ -44,6 +45,8 @@ pub enum Codec {
     /// H.264, baseline profile.
     #[default]
     H264,
+    /// H.265, main profile.
+    H265,
     /// Motion JPEG.
     Jpeg,
     /// No video at all; needs [`RtspServerOptions::audio`].
@@ -54,10 +57,20 @@ impl Codec {
     const fn name(self) -> &'static str {
         match self {
             Self::H264 => "h264",
+            Self::H265 => "h265",
             Self::Jpeg => "jpeg",
             Self::None => "none",
         }
     }
+}
+
+/// What carries media; the camera refuses the other with 461.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocols {
+    /// Interleaved only.
+    Tcp,
+    /// UDP only.
+    Udp,
 }
 
 /// What to serve.
@@ -78,6 +91,14 @@ pub struct RtspServerOptions {
     pub frames: Option<u32>,
     /// The video codec.
     pub codec: Codec,
+    /// Further video tracks: the n-th has 1/n of the size.
+    pub more_tracks: Vec<Codec>,
+    /// Refuses other ways to carry media.
+    pub protocols: Option<Protocols>,
+    /// Speaks TLS with this certificate.
+    pub tls: Option<CertificateFiles>,
+    /// Seconds after which a session ends that is not kept alive.
+    pub session_timeout: Option<u32>,
     /// Whether there is an audio stream (PCMA) beside it.
     pub audio: bool,
     /// How clients have to log in.
@@ -106,6 +127,10 @@ impl Default for RtspServerOptions {
             key_int: 15,
             frames: None,
             codec: Codec::H264,
+            more_tracks: Vec::new(),
+            protocols: None,
+            tls: None,
+            session_timeout: None,
             audio: false,
             auth: Auth::None,
             user: "camera".to_owned(),
@@ -121,6 +146,8 @@ impl Default for RtspServerOptions {
 impl RtspServerOptions {
     fn command(&self) -> io::Result<Command> {
         let mut command = Command::new(PYTHON);
+        let tracks = std::iter::once(&self.codec).chain(&self.more_tracks);
+        let tracks: Vec<_> = tracks.map(|codec| codec.name()).collect();
         let size = |(width, height): (u32, u32)| format!("{width}x{height}");
         command
             .arg(paths::peer("rtsp_server.py"))
@@ -129,12 +156,22 @@ impl RtspServerOptions {
             .arg(format!("--size={}", size(self.size)))
             .arg(format!("--fps={}", self.fps))
             .arg(format!("--key-int={}", self.key_int))
-            .arg(format!("--codec={}", self.codec.name()))
+            .arg(format!("--codec={}", tracks.join(",")))
             .arg(format!("--auth={}", self.auth.name()))
             .arg(format!("--user={}", self.user))
             // Not on the command line, which every user of the machine can read.
             .env("RTSP_PASSWORD", &self.password);
         command.args(self.frames.map(|frames| format!("--frames={frames}")));
+        command.args(self.protocols.map(|protocols| match protocols {
+            Protocols::Tcp => "--protocols=tcp",
+            Protocols::Udp => "--protocols=udp",
+        }));
+        if let Some(tls) = &self.tls {
+            command.arg("--certificate").arg(&tls.certificate);
+            command.arg("--key").arg(&tls.key);
+        }
+        let timeout = self.session_timeout;
+        command.args(timeout.map(|seconds| format!("--session-timeout={seconds}")));
         command.args(self.audio.then_some("--audio"));
         command.args(self.resize_to.map(|to| format!("--resize-to={}", size(to))));
         command.args(self.times.then_some("--times"));
@@ -153,6 +190,7 @@ pub struct RtspServer {
     child: Child,
     ready: Ready,
     times: Times,
+    scheme: &'static str,
 }
 
 /// When a frame was captured, as the server has it.
@@ -198,6 +236,11 @@ impl RtspServer {
                 child,
                 ready,
                 times,
+                scheme: if options.tls.is_some() {
+                    "rtsps"
+                } else {
+                    "rtsp"
+                },
             }),
             Err(error) => {
                 child.kill()?;
@@ -224,7 +267,7 @@ impl RtspServer {
             .mounts
             .get(index)
             .map_or("/no-such-camera", String::as_str);
-        format!("rtsp://127.0.0.1:{}{mount}", self.port())
+        format!("{}://127.0.0.1:{}{mount}", self.scheme, self.port())
     }
 
     /// When the frame with this number was captured ([`RtspServerOptions::times`]); of several sessions, in the one that
