@@ -3,9 +3,10 @@
 use std::fmt;
 
 use gstmos::origins::Origins;
-use mos_camera_core::plan::{Explanation, Plan};
+use mos_camera_core::plan::Explanation;
 use mos_camera_core::{ControlValues, Device, DeviceId, Fault, FaultKind, StreamConfig, Transport};
 
+use crate::built::Built;
 use crate::intact::Corrupt;
 use crate::session::{Late, Session};
 
@@ -55,10 +56,8 @@ pub trait Backend: Send + Sync + fmt::Debug {
 pub struct Source {
     /// A bin with one ghost pad `src` that gives raw NV12 video; downstream is `mosnv12contract`.
     pub bin: gst::Bin,
-    /// Factory names of its elements, from the source on; elements that appear later are named too.
-    pub chain: Vec<String>,
-    /// The plan that it was built by.
-    pub plan: Plan,
+    /// What it is made of. A source that learns only in its session what to decode is finished while it runs.
+    pub built: Built,
     /// Pictures that it dropped because they were broken.
     pub corrupt: Corrupt,
     /// Frames that it dropped because they were late.

@@ -5,6 +5,7 @@ use mos_camera_core::plan::{Plan, Step};
 use mos_camera_core::{DeviceId, Fault, FaultKind};
 
 use crate::backend::Source;
+use crate::built::Built;
 use crate::intact::Corrupt;
 use crate::session::{Late, Session};
 
@@ -30,8 +31,10 @@ fn missing(factory: &str) -> Fault {
 /// The Debian package of an element.
 fn package(factory: &str) -> Option<&'static str> {
     Some(match factory {
-        "rtspsrc" | "rtph264depay" | "v4l2src" | "jpegdec" => "gstreamer1.0-plugins-good",
-        "h264parse" => "gstreamer1.0-plugins-bad",
+        "rtspsrc" | "rtph264depay" | "rtph265depay" | "rtpjpegdepay" | "v4l2src" | "jpegdec" => {
+            "gstreamer1.0-plugins-good"
+        }
+        "h264parse" | "h265parse" => "gstreamer1.0-plugins-bad",
         "videotestsrc" | "videoconvert" => "gstreamer1.0-plugins-base",
         _ => return None,
     })
@@ -63,7 +66,7 @@ fn no_such_value(step: &Step, property: &str) -> Fault {
     )
 }
 
-/// Puts linked elements into a bin whose ghost pad `src` is the last element's; the first may get its pads later.
+/// Puts linked elements into a bin whose ghost pad `src` is the last element's.
 pub(crate) fn source_bin(
     device: &DeviceId,
     elements: &[gst::Element],
@@ -79,25 +82,44 @@ pub(crate) fn source_bin(
         Some(bin)
     });
     let bin = built.ok_or_else(|| cannot_link(device, elements))?;
-    Ok(Source {
+    Ok(source(bin, elements, plan))
+}
+
+/// Puts the first element of a source into a bin whose ghost pad `src` has no target yet: what stands behind it is known and
+/// linked later.
+pub(crate) fn open_bin(
+    device: &DeviceId,
+    first: &gst::Element,
+    plan: Plan,
+) -> Result<Source, Fault> {
+    let elements = std::slice::from_ref(first);
+    let bin = gst::Bin::new();
+    let ghost = gst::GhostPad::builder(gst::PadDirection::Src)
+        .name("src")
+        .build();
+    bin.add(first)
+        .and_then(|()| bin.add_pad(&ghost))
+        .map_err(|_| cannot_link(device, elements))?;
+    Ok(source(bin, elements, plan))
+}
+
+fn source(bin: gst::Bin, elements: &[gst::Element], plan: Plan) -> Source {
+    let chain = elements.iter().filter_map(factory_name).collect();
+    Source {
         bin,
-        chain: elements.iter().filter_map(factory_name).collect(),
-        plan,
+        built: Built::new(chain, plan),
         corrupt: Corrupt::default(),
         late: Late::default(),
         session: Session::default(),
         origins: None,
-    })
+    }
 }
 
 fn link(elements: &[gst::Element]) -> Option<gst::Bin> {
     let bin = gst::Bin::new();
     bin.add_many(elements).ok()?;
     for pair in elements.windows(2) {
-        // A source with dynamic pads has none yet; its backend links it when they appear.
-        if pair[0].static_pad("src").is_some() {
-            pair[0].link(&pair[1]).ok()?;
-        }
+        pair[0].link(&pair[1]).ok()?;
     }
     Some(bin)
 }

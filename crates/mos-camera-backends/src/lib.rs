@@ -6,6 +6,7 @@
 //! their errors mean).
 
 pub mod backend;
+mod built;
 mod elements;
 mod guard;
 pub mod http;
@@ -17,12 +18,14 @@ mod posted;
 mod report;
 pub mod rtsp;
 mod session;
+mod spare;
 mod stamps;
 #[cfg(feature = "development")]
 pub mod test;
 pub mod v4l2;
 
 pub use backend::{Backend, Source};
+pub use built::Built;
 pub use intact::Corrupt;
 pub use onvif::OnvifBackend;
 pub use pipeline::{BusSettings, CapturePipeline, PipelineEvent, Stats};

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use gst::prelude::*;
 use gstmos::mosframesink::{MosFrameSink, StreamAccess};
 use gstmos::mosnv12contract::MosNv12Contract;
-use mos_camera_core::plan::Plan;
 use mos_camera_core::{Budget, Fault, FaultKind, StreamConfig, StreamName};
 use mos_frame::memory::MemoryId;
 
 use crate::backend::{Backend, Source};
+use crate::built::Built;
 use crate::elements::make;
 use crate::intact::Corrupt;
 use crate::session::{Late, Session};
@@ -47,8 +47,7 @@ pub struct CapturePipeline {
     gate: MosNv12Contract,
     sink: MosFrameSink,
     watch: Arc<Watch>,
-    chain: Vec<String>,
-    plan: Plan,
+    built: Built,
     corrupt: Corrupt,
     late: Late,
     session: Session,
@@ -99,14 +98,12 @@ impl CapturePipeline {
         if let Some(origins) = source.origins {
             sink.set_origins(origins);
         }
-        let later = ["mosnv12contract", "tee", "mosframesink"].map(str::to_owned);
         Ok(Self {
             pipeline,
             gate,
             sink,
             watch,
-            chain: source.chain.into_iter().chain(later).collect(),
-            plan: source.plan,
+            built: source.built,
             corrupt: source.corrupt,
             late: source.late,
             session: source.session,
@@ -151,8 +148,8 @@ impl CapturePipeline {
     }
 
     /// Whether the CPU decodes or converts, and so maps buffers that frames live in.
-    pub const fn is_software(&self) -> bool {
-        self.plan.software
+    pub fn is_software(&self) -> bool {
+        self.built.plan().software
     }
 
     /// The pipeline as a graph in Graphviz's language, without the values of properties, which hold secrets.

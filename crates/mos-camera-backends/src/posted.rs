@@ -6,22 +6,32 @@ use mos_camera_core::{Fault, FaultKind};
 /// Name of the details structure, shared with the elements of gst-plugin-mos.
 const DETAILS: &str = gstmos::fault::DETAILS;
 
-/// Kind of the faults that are posted here.
-const UNSUPPORTED: &str = "unsupported";
+/// Kinds that a source bin posts, with their names there; others are internal.
+const KINDS: [(&str, FaultKind); 3] = [
+    ("unsupported", FaultKind::Unsupported),
+    ("missing", FaultKind::Missing),
+    ("no-first-frame", FaultKind::NoFirstFrame),
+];
+const INTERNAL: &str = "internal";
 
-/// Posts, as an error of the bin, that the camera gives something else than was asked for.
-pub(crate) fn post_unsupported(bin: &gst::Bin, message: &str, hint: &str) {
+/// Posts a fault as an error of the bin.
+pub(crate) fn post(bin: &gst::Bin, fault: &Fault) {
+    let known = KINDS.iter().find(|(_, kind)| *kind == fault.kind);
     let details = gst::Structure::builder(DETAILS)
-        .field("kind", UNSUPPORTED)
-        .field("reason", "UNSUPPORTED")
-        .field("advice", hint)
+        .field("kind", known.map_or(INTERNAL, |(name, _)| *name))
+        .field("advice", &fault.hint)
         .build();
-    let error = gst::message::Error::builder(gst::StreamError::Format, message)
+    let error = gst::message::Error::builder(gst::StreamError::Format, &fault.message)
         .details(details)
         .src(bin)
         .build();
     // Fails only if the bin is not in a pipeline (any more); then there is nobody to tell.
     let _orphan = bin.post_message(error);
+}
+
+/// Posts, as an error of the bin, that the camera gives something else than was asked for.
+pub(crate) fn post_unsupported(bin: &gst::Bin, message: &str, hint: &str) {
+    post(bin, &Fault::new(FaultKind::Unsupported, message, hint));
 }
 
 /// The fault that an error message carries in its details, if any.
@@ -42,7 +52,10 @@ fn kind(text: &str) -> Option<FaultKind> {
     match text {
         "contract" => Some(FaultKind::Contract),
         "bus" => Some(FaultKind::Bus),
-        UNSUPPORTED => Some(FaultKind::Unsupported),
-        _ => None,
+        INTERNAL => Some(FaultKind::Internal),
+        text => KINDS
+            .iter()
+            .find(|(name, _)| *name == text)
+            .map(|(_, kind)| *kind),
     }
 }

@@ -37,6 +37,11 @@ impl Late {
         self.0.fetch_add(frames, Ordering::Relaxed);
     }
 
+    /// Counts one. True for the first, and for every 30th after it: often enough to ask the camera for help.
+    pub(crate) fn count_one(&self) -> bool {
+        self.0.fetch_add(1, Ordering::Relaxed).is_multiple_of(30)
+    }
+
     /// How many there were.
     pub fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)

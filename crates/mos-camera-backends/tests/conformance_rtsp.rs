@@ -289,21 +289,16 @@ fn audio_beside_the_video_is_left_alone() {
 }
 
 #[test]
-fn a_camera_without_h264_says_what_it_offers() {
-    for (codec, audio, offered) in [
-        (Codec::None, true, "audio PCMA"),
-        (Codec::Jpeg, false, "video JPEG"),
-    ] {
-        let server = RtspServer::start(&RtspServerOptions {
-            codec,
-            audio,
-            ..Default::default()
-        })
-        .unwrap();
-        let fault = fault_of(RtspSource::new(server.url(0)));
-        assert_eq!(fault.kind, FaultKind::Unsupported, "{fault}");
-        assert!(fault.message.contains(offered), "{fault}");
-    }
+fn a_camera_without_video_says_what_it_offers() {
+    let server = RtspServer::start(&RtspServerOptions {
+        codec: Codec::None,
+        audio: true,
+        ..Default::default()
+    })
+    .unwrap();
+    let fault = fault_of(RtspSource::new(server.url(0)));
+    assert_eq!(fault.kind, FaultKind::Unsupported, "{fault}");
+    assert!(fault.message.contains("audio PCMA"), "{fault}");
 }
 
 #[test]

@@ -98,10 +98,16 @@ pub(super) fn take(pipeline: &CapturePipeline) -> Stats {
             .as_ref()
             .and_then(|bus| Some(Duration::from_nanos(bus.clock?.delay_ns))),
         bus,
-        chain: pipeline.chain.clone(),
-        plan: pipeline.plan.clone(),
+        chain: chain(pipeline),
+        plan: pipeline.built.plan(),
         session: pipeline.session.facts(),
     }
+}
+
+/// The source's elements, and those that are the same for all.
+fn chain(pipeline: &CapturePipeline) -> Vec<String> {
+    let later = ["mosnv12contract", "tee", "mosframesink"].map(str::to_owned);
+    pipeline.built.chain().into_iter().chain(later).collect()
 }
 
 fn memory_name(gate: &MosNv12Contract) -> String {

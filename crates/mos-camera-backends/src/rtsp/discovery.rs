@@ -3,6 +3,7 @@
 use mos_camera_core::{Device, DeviceId, Fault, FaultKind, Health, Transport};
 
 use super::Camera;
+use super::choice;
 use super::url::Url;
 
 /// The cameras, sorted by id. Whether they answer shows only when a session is opened.
@@ -34,11 +35,21 @@ fn device(camera: &Camera) -> Device {
     Device {
         id: camera.id.clone(),
         transport: Transport::Rtsp,
-        model: "RTSP camera".to_owned(),
+        model: model(camera),
         location,
         capabilities: Vec::new(),
         controls: Vec::new(),
         profiles: Vec::new(),
         health,
+    }
+}
+
+/// After its first session, with what the camera described: `RTSP camera (video H264, audio PCMA)`.
+fn model(camera: &Camera) -> String {
+    let offered = camera.memory.lock().offered.clone();
+    if offered.is_empty() {
+        "RTSP camera".to_owned()
+    } else {
+        format!("RTSP camera ({})", choice::list(&offered))
     }
 }

@@ -2,24 +2,88 @@
 //!
 //! The texts were recorded from runs against gst-rtsp-server and against ports that misbehave (GStreamer 1.22).
 
-use mos_camera_core::{DeviceId, Fault, FaultKind};
+use std::time::Duration;
 
-use super::Camera;
-use super::url::Url;
+use mos_camera_core::carrier::{Carrier, Shown};
+use mos_camera_core::{DeviceId, Fault, FaultKind, TlsProblem};
+
+use super::memory::Run;
+use super::url::{Url, is_tls};
+use super::{Camera, tls};
 use crate::report::{Code, Report, common};
 
-/// The fault of an error message.
+/// The fault of an error message; what it shows about the carrier is remembered.
 pub(super) fn classify(camera: &Camera, error: &gst::message::Error) -> Fault {
-    let location = Url::parse(&camera.source.url)
-        .map(|url| url.shown())
-        .unwrap_or_default();
-    fault(
+    let report = Report::of(error);
+    let location = location(camera);
+    let cause = {
+        let mut known = camera.memory.lock();
+        let cause = cause(&report, &known.run);
+        if let Some(shown) = cause.and_then(Cause::shown) {
+            known.show(shown);
+        }
+        cause
+    };
+    if let Some((problem, detail)) = cause.and_then(|cause| tls_problem(camera, cause)) {
+        return problem.fault(&camera.id, &location, &detail);
+    }
+    let known = camera.memory.lock();
+    let at = Place {
+        device: &camera.id,
+        location: &location,
+        may_change: known.carriers.may_change(),
+        run: &known.run,
+    };
+    fault(cause, &at, &report)
+}
+
+/// Nothing came by a carrier that was agreed on.
+pub(super) fn silence(camera: &Camera, carrier: Carrier, patience: Duration) -> Fault {
+    let (id, location, next) = (
         &camera.id,
-        &location,
-        &camera.offer.list(),
-        &Report::of(error),
+        location(camera),
+        camera.memory.lock().carriers.next(),
+    );
+    Fault::new(
+        FaultKind::NoFirstFrame,
+        format!(
+            "{id} at {location}: the camera plays, but no packet came by {carrier} within {patience:?}"
+        ),
+        format!(
+            "{next} is tried next; check the camera's own limits on viewers, and that no firewall drops its packets"
+        ),
     )
 }
+
+fn location(camera: &Camera) -> String {
+    Url::parse(&camera.source.url)
+        .map(|url| url.shown())
+        .unwrap_or_default()
+}
+
+/// What was wrong with TLS, if that can be why: what was seen of the certificate, else what a look by ourselves tells.
+fn tls_problem(camera: &Camera, cause: Cause) -> Option<(TlsProblem, String)> {
+    if !is_tls(&camera.source.url) || !cause.may_be_tls() {
+        return None;
+    }
+    let diagnosed = {
+        let mut known = camera.memory.lock();
+        if known.run.asked || known.run.tls.is_some() {
+            return known.run.tls.clone();
+        }
+        std::mem::replace(&mut known.run.diagnosed, true)
+    };
+    if diagnosed {
+        return None;
+    }
+    let url = Url::parse(&camera.source.url).ok()?;
+    let problem = tls::diagnose(url.authority(), camera.source.timeout.min(LOOK));
+    camera.memory.lock().run.tls.clone_from(&problem);
+    problem
+}
+
+/// Longest look at a server whose TLS failed; it holds the stream's stop up for so long.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// What a session can fail of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,35 +97,85 @@ enum Cause {
     NotFound,
     Unavailable,
     Closed,
-    NoH264,
+    NothingTaken,
+    NoStreams,
+    CarrierRefused,
+    CarrierSilent,
     Certificate,
     Answer,
 }
 
-/// The fault of a report about the camera at `location`, which said that it has the streams of `offer`.
-fn fault(device: &DeviceId, location: &str, offer: &[String], report: &Report) -> Fault {
-    match cause(report) {
-        Some(cause) => explain(cause, device, location, offer, report),
-        None => common(device, report),
+impl Cause {
+    /// What it says about the session's carrier.
+    const fn shown(self) -> Option<Shown> {
+        match self {
+            Self::CarrierRefused => Some(Shown::Refused),
+            Self::CarrierSilent => Some(Shown::Silence),
+            _ => None,
+        }
+    }
+
+    /// Whether a connection that was not made for TLS looks like this.
+    const fn may_be_tls(self) -> bool {
+        matches!(
+            self,
+            Self::CannotConnect
+                | Self::ConnectTimeout
+                | Self::NoAnswer
+                | Self::NotRtsp
+                | Self::Closed
+                | Self::Certificate
+                | Self::Answer
+        )
+    }
+}
+
+/// Which camera it is about, and how far its session came.
+#[derive(Debug, Clone, Copy)]
+struct Place<'a> {
+    device: &'a DeviceId,
+    location: &'a str,
+    /// Whether another carrier is tried next.
+    may_change: bool,
+    run: &'a Run,
+}
+
+/// The fault of a report.
+fn fault(cause: Option<Cause>, at: &Place<'_>, report: &Report) -> Fault {
+    match (cause, &at.run.refusal) {
+        (Some(Cause::NothingTaken | Cause::NoStreams), Some(refusal)) => refusal.clone(),
+        (Some(cause), _) => explain(cause, at, report),
+        (None, _) => common(at.device, report),
     }
 }
 
 /// Finds the cause by the code and the untranslated debug text.
-fn cause(report: &Report) -> Option<Cause> {
+fn cause(report: &Report, run: &Run) -> Option<Cause> {
     use gst::{ResourceError, StreamError};
     if report.element != "rtspsrc" {
         return None;
     }
     let Code::Resource(code) = report.code else {
-        // The element takes it for a missing plugin when none of the streams is wanted.
-        let none_chosen = report.code == Code::Stream(StreamError::CodecNotFound);
-        return none_chosen.then_some(Cause::NoH264);
+        // The element takes it for a missing plugin when none of the tracks is taken, or when the one that was wanted is
+        // refused (461).
+        let none_set_up = report.code == Code::Stream(StreamError::CodecNotFound);
+        let cause = if run.asked {
+            Cause::CarrierRefused
+        } else {
+            Cause::NothingTaken
+        };
+        return none_set_up.then_some(cause);
     };
     Some(match code {
         ResourceError::NotAuthorized if report.says("(403)") => Cause::Forbidden,
         ResourceError::NotAuthorized => Cause::Unauthorized,
         ResourceError::NotFound => Cause::NotFound,
         _ if report.says("(503)") || report.says("(453)") => Cause::Unavailable,
+        _ if report.says("no protocols left") => Cause::CarrierRefused,
+        _ if report.says("any UDP packets") => Cause::CarrierSilent,
+        _ if report.says("SDP contains no streams") => Cause::NoStreams,
+        // What else servers answer to a SETUP that they do not like.
+        _ if run.asked && REFUSALS.iter().any(|code| report.says(code)) => Cause::CarrierRefused,
         _ if report.says("TLS") || report.says("ertificate") => Cause::Certificate,
         _ if report.says("closed the connection") || report.says("gst_rtspsrc_loop") => {
             Cause::Closed
@@ -77,22 +191,55 @@ fn cause(report: &Report) -> Option<Cause> {
     })
 }
 
+/// Answers to a SETUP that may be about its transport (RFC 2326, 11).
+const REFUSALS: [&str; 5] = ["(400)", "(406)", "(461)", "(500)", "(501)"];
+
 /// Words a cause.
-fn explain(
-    cause: Cause,
-    device: &DeviceId,
-    location: &str,
-    offer: &[String],
-    report: &Report,
-) -> Fault {
-    let (kind, what, hint) = words(cause);
+fn explain(cause: Cause, at: &Place<'_>, report: &Report) -> Fault {
+    let (device, location, carrier) = (at.device, at.location, at.run.carrier);
+    let (kind, what, hint) = match cause {
+        Cause::CarrierRefused | Cause::CarrierSilent => carrier_words(cause, at.may_change),
+        cause => words(cause),
+    };
     let more = match cause {
-        Cause::NoH264 => format!("; it offers {}", offered(offer)),
+        Cause::CarrierRefused | Cause::CarrierSilent => format!(" by {carrier}"),
         Cause::Answer | Cause::Certificate => format!(": {}", report.describe()),
         _ => String::new(),
     };
     let message = format!("{device} at {location}: {what}{more}");
     Fault::new(kind, message, hint)
+}
+
+/// A carrier that did not do: where another one may be tried this is no matter for a person.
+const fn carrier_words(cause: Cause, may_change: bool) -> (FaultKind, &'static str, &'static str) {
+    let refused = matches!(cause, Cause::CarrierRefused);
+    let what = if refused {
+        "the camera refuses to send its media"
+    } else {
+        "the camera plays, but no packet came"
+    };
+    match (may_change, refused) {
+        (true, true) => (
+            FaultKind::Unreachable,
+            what,
+            "the other transport is tried next",
+        ),
+        (true, false) => (
+            FaultKind::NoFirstFrame,
+            what,
+            "it is tried again, and then by the other transport",
+        ),
+        (false, true) => (
+            FaultKind::Unsupported,
+            what,
+            "use `transport = \"auto\"`, or the transport that the camera takes",
+        ),
+        (false, false) => (
+            FaultKind::NoFirstFrame,
+            what,
+            "check that no firewall drops UDP from the camera, or use `transport = \"auto\"`",
+        ),
+    }
 }
 
 fn words(cause: Cause) -> (FaultKind, &'static str, &'static str) {
@@ -142,15 +289,16 @@ fn words(cause: Cause) -> (FaultKind, &'static str, &'static str) {
             "the camera closed the connection",
             "it is tried again; if this goes on, the camera may restart or allow fewer viewers",
         ),
-        Cause::NoH264 => (
+        Cause::NothingTaken | Cause::NoStreams => (
             FaultKind::Unsupported,
-            "no H.264 video to take",
-            "set the camera to H.264, or use the path of its H.264 stream",
+            "the camera describes no media to take",
+            "check the path of the camera's URL, and that its video is switched on",
         ),
+        Cause::CarrierRefused | Cause::CarrierSilent => carrier_words(cause, true),
         Cause::Certificate => (
             FaultKind::Unreachable,
-            "the TLS connection was not made",
-            "the camera's certificate has to be valid for its name and issued by an authority that this machine trusts",
+            "the connection was not made",
+            "the log of the service has the details",
         ),
         Cause::Answer => (
             FaultKind::Internal,
@@ -160,23 +308,35 @@ fn words(cause: Cause) -> (FaultKind, &'static str, &'static str) {
     }
 }
 
-fn offered(offer: &[String]) -> String {
-    if offer.is_empty() {
-        "nothing".to_owned()
-    } else {
-        offer.join(", ")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use gst::{CoreError, ResourceError, StreamError};
-    use mos_camera_core::Transport;
+    use mos_camera_core::{RtspSource, Transport};
 
     use super::*;
 
     const OPEN: Code = Code::Resource(ResourceError::OpenReadWrite);
     const READ: Code = Code::Resource(ResourceError::Read);
+
+    fn door() -> DeviceId {
+        DeviceId::new(Transport::Rtsp, "door")
+    }
+
+    fn run(asked: bool) -> Run {
+        let memory = super::super::memory::Memory::new(&RtspSource::new("rtsp://door/live"));
+        let mut run = memory.lock().run.clone();
+        run.asked = asked;
+        run
+    }
+
+    fn place<'a>(device: &'a DeviceId, run: &'a Run) -> Place<'a> {
+        Place {
+            device,
+            location: "rtsp://door/live",
+            may_change: true,
+            run,
+        }
+    }
 
     /// Debug texts begin with the place in the source and the element's path.
     fn recorded(code: Code, text: &str, place: &str, cause: &str) -> Report {
@@ -301,9 +461,19 @@ mod tests {
                 ),
                 FaultKind::Unsupported,
             ),
+            (
+                "no media at all",
+                recorded(
+                    Code::Resource(ResourceError::Settings),
+                    "Internal data stream error.",
+                    "7826): gst_rtspsrc_setup_streams_start",
+                    "SDP contains no streams",
+                ),
+                FaultKind::Unsupported,
+            ),
         ] {
-            let id = DeviceId::new(Transport::Rtsp, "door");
-            let fault = fault(&id, "rtsp://door/live", &["audio PCMA".to_owned()], &report);
+            let run = run(false);
+            let fault = fault(cause(&report, &run), &place(&door(), &run), &report);
             assert_eq!(fault.kind, kind, "{title}: {fault}");
             assert!(
                 fault.message.starts_with("rtsp:door at rtsp://door/live: "),
@@ -314,31 +484,69 @@ mod tests {
     }
 
     #[test]
-    fn a_camera_without_h264_is_told_with_what_it_offers() {
-        let id = DeviceId::new(Transport::Rtsp, "door");
-        let report = recorded(
+    fn a_refused_carrier_is_told_from_a_track_that_was_not_taken() {
+        let none = recorded(
             Code::Stream(StreamError::CodecNotFound),
             "No supported stream was found.",
             "1): f",
             "",
         );
-        let offer = ["video JPEG".to_owned(), "audio PCMA".to_owned()];
-        let fault = fault(&id, "rtsp://door/", &offer, &report);
-        assert!(
-            fault.message.ends_with("it offers video JPEG, audio PCMA"),
-            "{fault}"
+        let bad = |code: &str| {
+            let code = format!("Error ({code}): x");
+            recorded(Code::Resource(ResourceError::Write), "x", "7694): f", &code)
+        };
+        let udp = recorded(
+            READ,
+            "x",
+            "6137): f",
+            "Could not receive any UDP packets for 5.0 seconds, maybe",
         );
+        for (report, asked, expected, shown) in [
+            (&none, false, Cause::NothingTaken, None),
+            (&none, true, Cause::CarrierRefused, Some(Shown::Refused)),
+            (
+                &bad("461"),
+                true,
+                Cause::CarrierRefused,
+                Some(Shown::Refused),
+            ),
+            (
+                &bad("400"),
+                true,
+                Cause::CarrierRefused,
+                Some(Shown::Refused),
+            ),
+            (&bad("400"), false, Cause::Answer, None),
+            (&bad("503"), true, Cause::Unavailable, None),
+            (&udp, true, Cause::CarrierSilent, Some(Shown::Silence)),
+        ] {
+            let found = cause(report, &run(asked)).unwrap();
+            assert_eq!((found, found.shown()), (expected, shown), "{report:?}");
+        }
+    }
+
+    #[test]
+    fn only_where_no_other_carrier_is_tried_a_person_is_asked() {
+        for (cause, may_change, kind) in [
+            (Cause::CarrierRefused, true, FaultKind::Unreachable),
+            (Cause::CarrierRefused, false, FaultKind::Unsupported),
+            (Cause::CarrierSilent, true, FaultKind::NoFirstFrame),
+            (Cause::CarrierSilent, false, FaultKind::NoFirstFrame),
+        ] {
+            assert_eq!(carrier_words(cause, may_change).0, kind);
+        }
     }
 
     #[test]
     fn errors_of_other_elements_are_not_the_session_s() {
-        let id = DeviceId::new(Transport::Rtsp, "door");
         let report = Report::new(
             "h264parse",
             Code::Core(CoreError::MissingPlugin),
             "no decoder",
             "",
         );
-        assert_eq!(fault(&id, "", &[], &report).kind, FaultKind::Missing);
+        let run = run(false);
+        let fault = fault(cause(&report, &run), &place(&door(), &run), &report);
+        assert_eq!(fault.kind, FaultKind::Missing);
     }
 }

@@ -1,18 +1,22 @@
 //! RTSP cameras (RFC 2326) that the operator named.
 //!
-//! Of a camera's streams the first H.264 video is taken; the others are not even set up.
+//! Of what a camera describes one video track is taken, and decoded by what this machine has for its codec; the others are not even
+//! set up. Which codec that is shows in each session, so the source is finished only then.
 
+mod choice;
 mod discovery;
 mod faults;
+mod memory;
 mod source;
+mod tail;
+mod tls;
 mod url;
-
-use std::sync::{Arc, Mutex, PoisonError};
 
 use mos_camera_core::plan::Explanation;
 use mos_camera_core::{Device, DeviceId, Fault, RtspSource, StreamConfig, Transport};
 
 use crate::backend::{Backend, Source};
+use memory::Memory;
 
 /// Network cameras by name.
 #[derive(Debug)]
@@ -20,34 +24,12 @@ pub struct RtspBackend {
     cameras: Vec<Camera>,
 }
 
-/// A camera and what it said it has.
-#[derive(Debug)]
+/// A camera and what its sessions showed.
+#[derive(Debug, Clone)]
 struct Camera {
     id: DeviceId,
     source: RtspSource,
-    offer: Offer,
-}
-
-/// The streams that a camera described in its newest session, such as `video H264`.
-#[derive(Debug, Clone, Default)]
-struct Offer(Arc<Mutex<Vec<String>>>);
-
-impl Offer {
-    fn begin(&self) {
-        self.streams().clear();
-    }
-
-    fn add(&self, stream: String) {
-        self.streams().push(stream);
-    }
-
-    fn list(&self) -> Vec<String> {
-        self.streams().clone()
-    }
-
-    fn streams(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    memory: Memory,
 }
 
 impl RtspBackend {
@@ -55,8 +37,8 @@ impl RtspBackend {
     pub fn new(cameras: Vec<(String, RtspSource)>) -> Self {
         let camera = |(name, source): (String, RtspSource)| Camera {
             id: DeviceId::new(Transport::Rtsp, &name),
+            memory: Memory::new(&source),
             source,
-            offer: Offer::default(),
         };
         Self {
             cameras: cameras.into_iter().map(camera).collect(),
@@ -67,14 +49,16 @@ impl RtspBackend {
 impl RtspBackend {
     /// Whether a format, in the terms of a device's capabilities, is taken from a camera's streams.
     pub(crate) fn takes(format: &str) -> bool {
-        format == source::H264
+        choice::CODECS
+            .iter()
+            .any(|codec| codec.media_type() == format)
     }
 
     /// One camera whose id is not its name: another protocol found it, and its stream's URL.
     pub(crate) fn found(id: DeviceId, source: RtspSource) -> Self {
-        let offer = Offer::default();
+        let memory = Memory::new(&source);
         Self {
-            cameras: vec![Camera { id, source, offer }],
+            cameras: vec![Camera { id, source, memory }],
         }
     }
 }
@@ -89,8 +73,8 @@ impl Backend for RtspBackend {
     }
 
     fn explain(&self, device: &DeviceId, config: &StreamConfig) -> Result<Explanation, Fault> {
-        discovery::find(&self.cameras, device)?;
-        Ok(source::explain(config))
+        let camera = discovery::find(&self.cameras, device)?;
+        Ok(source::explain(camera, config))
     }
 
     fn source(&self, device: &DeviceId, config: &StreamConfig) -> Result<Source, Fault> {

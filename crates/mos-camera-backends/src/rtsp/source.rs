@@ -1,20 +1,27 @@
-//! The elements of an RTSP camera: `rtspsrc ! rtph264depay ! <decoder to NV12>`.
+//! The elements of an RTSP camera: `rtspsrc`, and a tail for what the camera turns out to send.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gst::prelude::*;
+use mos_camera_core::carrier::{Carrier, Shown};
 use mos_camera_core::plan::{self, Explanation, Wish, validate};
-use mos_camera_core::{Fault, FaultKind, RtspSource, RtspTransport, SessionFacts, StreamConfig};
+use mos_camera_core::sdp::{self, Media};
+use mos_camera_core::{Fault, FaultKind, RtspSource, SessionFacts, StreamConfig};
 
-use super::url::Url;
-use super::{Camera, Offer};
+use super::Camera;
+use super::choice::{self, Choice};
+use super::tail::Tail;
+use super::tls;
+use super::url::{Url, is_tls};
 use crate::backend::Source;
-use crate::elements::{make, make_steps, source_bin};
-use crate::{guard, machine, stamps};
+use crate::elements::{make, open_bin};
+use crate::session::Session;
+use crate::{guard, machine, posted, stamps};
 
 /// Builds the source.
 pub(super) fn build(camera: &Camera, config: &StreamConfig) -> Result<Source, Fault> {
-    Url::parse(&camera.source.url)?;
+    let url = Url::parse(&camera.source.url)?;
     validate(config, &[]).map_err(|error| {
         Fault::new(
             FaultKind::Unsupported,
@@ -22,62 +29,51 @@ pub(super) fn build(camera: &Camera, config: &StreamConfig) -> Result<Source, Fa
             "change the stream's configuration",
         )
     })?;
-    let plan = explain(config).into_plan(&config.device)?;
+    let plan = explain(camera, config).into_plan(&config.device)?;
     let session = make("rtspsrc")?;
-    set_up(&session, &camera.source);
-    let depay = make("rtph264depay")?;
-    // Wait for an IDR after loss instead of showing smeared pictures.
-    depay.set_property("wait-for-keyframe", true);
-    choose_streams(&session, &camera.offer);
+    let carrier = begin(camera);
+    set_up(&session, &camera.source, carrier);
+    if is_tls(&camera.source.url) {
+        tls::install(&session, &camera.id, &camera.source.trust, &camera.memory)?;
+    }
     let origins = stamps::follow(&session);
-    link_when_there(&session, &depay)?;
-    let elements: Vec<_> = [session, depay]
-        .into_iter()
-        .chain(make_steps(&plan)?)
-        .collect();
-    let mut source = source_bin(&config.device, &elements, plan)?;
+    let mut source = open_bin(&config.device, &session, plan)?;
     source.origins = Some(origins);
-    guard::install(&source, config);
     source
         .session
-        .update(|facts| *facts = known(&camera.source));
+        .update(|facts| *facts = known(&camera.source, &url, carrier));
+    guard::install(&source, config);
+    Watcher {
+        camera: camera.clone(),
+        wish: Wish::from(config),
+        tail: Tail::new(&config.device, &source),
+        bin: source.bin.downgrade(),
+        session: source.session.clone(),
+        choice: Arc::default(),
+    }
+    .watch(&session);
     Ok(source)
 }
 
-/// What the configuration tells of the session.
-fn known(source: &RtspSource) -> SessionFacts {
-    let tls = source.url.starts_with("rtsps:");
-    let protocol = if tls { "RTSPS" } else { "RTSP" };
-    let carrier = match source.transport {
-        RtspTransport::Tcp => "TCP",
-        RtspTransport::Udp => "UDP",
-    };
-    let security = if tls {
-        format!("TLS, {}", source.trust.describe())
-    } else {
-        "plain".to_owned()
-    };
-    SessionFacts {
-        protocol: format!("{protocol} over {carrier}"),
-        security,
-        insecure: tls && source.trust.is_insecure(),
-        ..SessionFacts::default()
-    }
+/// What is known of the camera's codecs: those of its newest session, else all that have a depayloader here.
+pub(super) fn explain(camera: &Camera, config: &StreamConfig) -> Explanation {
+    let offered = camera.memory.lock().offered.clone();
+    let codecs = choice::candidates(&offered, camera.source.track);
+    machine::explained(&choice::offer(codecs.into_iter()), Wish::from(config))
 }
 
-/// What only an open session tells is left open; that it has to be H.264 is known.
-pub(super) fn explain(config: &StreamConfig) -> Explanation {
-    machine::explained(&plan::Offer::unknown(H264), Wish::from(config))
+/// A new session begins, by the carrier that experience tells.
+fn begin(camera: &Camera) -> Carrier {
+    let mut known = camera.memory.lock();
+    known.begin();
+    known.run.carrier
 }
-
-/// The only codec that is taken.
-pub(super) const H264: &str = "video/x-h264";
 
 /// What the operator said goes in by properties only, never by a pipeline description.
-fn set_up(session: &gst::Element, source: &RtspSource) {
-    let protocol = match source.transport {
-        RtspTransport::Tcp => "tcp",
-        RtspTransport::Udp => "udp",
+fn set_up(session: &gst::Element, source: &RtspSource, carrier: Carrier) {
+    let protocol = match carrier {
+        Carrier::Tcp => "tcp",
+        Carrier::Udp => "udp",
     };
     session.set_property("location", &source.url);
     session.set_property("user-id", &source.user);
@@ -88,7 +84,7 @@ fn set_up(session: &gst::Element, source: &RtspSource) {
             .as_ref()
             .map(mos_camera_core::Secret::reveal),
     );
-    // One protocol: no silent change to another when the first does not work.
+    // One protocol: going over to another is decided here, with a memory, which `rtspsrc` has not.
     session.set_property_from_str("protocols", protocol);
     session.set_property(
         "latency",
@@ -107,90 +103,167 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Sets up the first H.264 video only, and notes all that the camera has.
-fn choose_streams(session: &gst::Element, offer: &Offer) {
-    let offer = offer.clone();
-    session.connect("select-stream", false, move |values| {
-        let index: u32 = values.get(1)?.get().ok()?;
-        let caps: gst::Caps = values.get(2)?.get().ok()?;
-        if index == 0 {
-            offer.begin();
-        }
-        let taken = offer.list().iter().any(|stream| stream == WANTED);
-        let stream = describe(&caps);
-        let wanted = stream == WANTED && !taken;
-        offer.add(stream);
-        Some(wanted.to_value())
-    });
-}
-
-/// How [`describe`] names what is taken.
-const WANTED: &str = "video H264";
-
-/// Media and encoding name of a stream as its SDP has them (RFC 8866).
-fn describe(caps: &gst::CapsRef) -> String {
-    let field = |name| {
-        caps.structure(0)
-            .and_then(|s| s.get::<&str>(name).ok())
-            .unwrap_or("unknown")
+/// What the configuration tells of the session.
+fn known(source: &RtspSource, url: &Url<'_>, carrier: Carrier) -> SessionFacts {
+    let tls = is_tls(&source.url);
+    let protocol = if tls { "RTSPS" } else { "RTSP" };
+    let security = match (tls, carrier) {
+        (false, _) => "plain".to_owned(),
+        (true, Carrier::Tcp) => format!("TLS, {}", source.trust.describe()),
+        (true, Carrier::Udp) => format!(
+            "TLS, {}; the media by UDP is not encrypted",
+            source.trust.describe()
+        ),
     };
-    format!(
-        "{} {}",
-        field("media"),
-        field("encoding-name").to_ascii_uppercase()
-    )
+    SessionFacts {
+        protocol: format!("{protocol} over {carrier}"),
+        security,
+        insecure: tls && (source.trust.is_insecure() || carrier == Carrier::Udp),
+        peer: url.peer(),
+        ..SessionFacts::default()
+    }
 }
 
-/// Links the stream when its session has made a pad for it.
-fn link_when_there(session: &gst::Element, depay: &gst::Element) -> Result<(), Fault> {
-    let sink = depay.static_pad("sink").ok_or_else(|| {
-        Fault::new(
-            FaultKind::Internal,
-            "rtph264depay has no sink pad",
-            "check the installed GStreamer",
-        )
-    })?;
-    let sink = sink.downgrade();
-    session.connect_pad_added(move |session, pad| {
-        let Some(sink) = sink.upgrade().filter(|sink| !sink.is_linked()) else {
+/// Follows a session from its description to its first packets.
+#[derive(Clone)]
+struct Watcher {
+    camera: Camera,
+    wish: Wish,
+    tail: Tail,
+    bin: gst::glib::WeakRef<gst::Bin>,
+    session: Session,
+    choice: Arc<Mutex<Option<Choice>>>,
+}
+
+impl Watcher {
+    fn watch(self, session: &gst::Element) {
+        let watcher = self.clone();
+        session.connect("on-sdp", false, move |values| {
+            let text = values
+                .get(1)
+                .and_then(|value| value.get::<gst_sdp::SDPMessage>().ok())
+                .and_then(|message| message.as_text().ok());
+            watcher.on_description(&text.unwrap_or_default());
+            None
+        });
+        let watcher = self.clone();
+        session.connect("select-stream", false, move |values| {
+            let index: u32 = values.get(1)?.get().ok()?;
+            let chosen = watcher.chosen().map(|choice| choice.media.index);
+            Some((chosen == Some(index)).to_value())
+        });
+        session.connect_pad_added(move |_, pad| self.on_packets(pad));
+    }
+
+    /// The camera described what it has.
+    fn on_description(&self, text: &str) {
+        let offered = sdp::media(text);
+        let chosen = choice::choose(
+            &self.camera.id,
+            &offered,
+            self.camera.source.track,
+            |offer| self.explain(offer),
+        );
+        self.session
+            .update(|facts| tell(facts, &offered, chosen.as_ref().ok()));
+        {
+            let mut known = self.camera.memory.lock();
+            known.offered = offered;
+            known.run.asked = chosen.is_ok();
+            known.run.refusal = chosen.as_ref().err().cloned();
+        }
+        *self.choice.lock().unwrap_or_else(PoisonError::into_inner) = chosen.ok();
+        self.await_packets();
+    }
+
+    fn explain(&self, offer: &plan::Offer) -> Explanation {
+        machine::explained(offer, self.wish)
+    }
+
+    fn chosen(&self) -> Option<Choice> {
+        self.choice
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// `rtspsrc` makes a pad when a packet of the track has come.
+    fn on_packets(&self, pad: &gst::Pad) {
+        self.camera.memory.lock().show(Shown::Packets);
+        let Some(choice) = self.chosen() else {
             return;
         };
-        if let Err(error) = pad.link(&sink) {
-            gst::element_error!(
-                session,
-                gst::StreamError::WrongType,
-                ("Can't take the camera's stream"),
-                ["{error}"]
-            );
+        if let Err(fault) = self.tail.attach(pad, &choice) {
+            self.post(&fault);
         }
-    });
-    Ok(())
+    }
+
+    /// A session by TCP that is agreed on and then stays silent is given up where another carrier may do better; by UDP
+    /// `rtspsrc` does the same by itself.
+    fn await_packets(&self) {
+        let (number, patience) = {
+            let known = self.camera.memory.lock();
+            let waits =
+                known.run.asked && known.carriers.may_change() && known.run.carrier == Carrier::Tcp;
+            if !waits {
+                return;
+            }
+            (
+                known.run.number,
+                known.carriers.patience(self.camera.source.timeout),
+            )
+        };
+        let clock = gst::SystemClock::obtain();
+        let end = clock.time() + gst::ClockTime::try_from(patience).unwrap_or(gst::ClockTime::MAX);
+        let watcher = self.clone();
+        // If the clock refuses, the first-frame watchdog is left.
+        let _given_up = clock.new_single_shot_id(end).wait_async(move |_, _, _| {
+            watcher.end_of_patience(number, patience);
+        });
+    }
+
+    fn end_of_patience(&self, number: u64, patience: Duration) {
+        let Some(bin) = self.bin.upgrade() else {
+            return;
+        };
+        {
+            let mut known = self.camera.memory.lock();
+            // It was stopped, or another one began.
+            let stale = known.run.number != number || bin.current_state() != gst::State::Playing;
+            if stale || known.run.packets {
+                return;
+            }
+            known.show(Shown::Silence);
+        }
+        self.post(&super::faults::silence(
+            &self.camera,
+            Carrier::Tcp,
+            patience,
+        ));
+    }
+
+    fn post(&self, fault: &Fault) {
+        if let Some(bin) = self.bin.upgrade() {
+            posted::post(&bin, fault);
+        }
+    }
+}
+
+/// Notes what the camera has, and what is taken of it.
+fn tell(facts: &mut SessionFacts, offered: &[Media], chosen: Option<&Choice>) {
+    facts.codec = chosen.map_or_else(String::new, |choice| choice.codec.to_string());
+    facts.tell("offered", choice::list(offered));
+    if let Some(choice) = chosen {
+        let (number, all) = choice.track;
+        facts.tell("track", format!("{number} of {all}"));
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use mos_camera_core::Secret;
+    use mos_camera_core::{RtspTransport, Secret, Trust};
 
     use super::*;
-
-    #[test]
-    fn streams_are_described_by_media_and_encoding() {
-        gst::init().unwrap();
-        for (caps, text) in [
-            (
-                "application/x-unknown,media=video,encoding-name=H264",
-                WANTED,
-            ),
-            (
-                "application/x-unknown,media=audio,encoding-name=PCMA",
-                "audio PCMA",
-            ),
-            ("application/x-unknown,media=video", "video UNKNOWN"),
-        ] {
-            let caps: gst::Caps = caps.parse().unwrap();
-            assert_eq!(describe(&caps), text);
-        }
-    }
 
     #[test]
     fn settings_become_properties() {
@@ -204,12 +277,54 @@ mod tests {
             timeout: Duration::from_secs(3),
             ..RtspSource::new("rtsp://cam/live")
         };
-        set_up(&session, &source);
+        set_up(&session, &source, Carrier::Udp);
         assert_eq!(session.property::<String>("location"), "rtsp://cam/live");
         assert_eq!(session.property::<String>("user-id"), "u ! fakesink");
         assert_eq!(session.property::<String>("user-pw"), "p\" ! x");
         assert_eq!(session.property::<u32>("latency"), 70);
         assert_eq!(session.property::<u64>("tcp-timeout"), 3_000_000);
         assert!(session.property::<bool>("drop-on-latency"));
+    }
+
+    #[test]
+    fn the_status_says_how_safe_a_session_is() {
+        for (url, trust, carrier, security, insecure) in [
+            ("rtsp://cam/", Trust::System, Carrier::Tcp, "plain", false),
+            // Nobody asked for TLS, so nothing was left unchecked.
+            ("rtsp://cam/", Trust::Anybody, Carrier::Tcp, "plain", false),
+            (
+                "rtsps://cam/",
+                Trust::System,
+                Carrier::Tcp,
+                "TLS, certificate checked",
+                false,
+            ),
+            (
+                "rtsps://cam/",
+                Trust::Anybody,
+                Carrier::Tcp,
+                "TLS, INSECURE",
+                true,
+            ),
+            (
+                "rtsps://cam/",
+                Trust::System,
+                Carrier::Udp,
+                "not encrypted",
+                true,
+            ),
+        ] {
+            let source = RtspSource {
+                trust,
+                ..RtspSource::new(url)
+            };
+            let facts = known(&source, &Url::parse(url).unwrap(), carrier);
+            assert!(facts.security.contains(security), "{facts:?}");
+            assert_eq!(facts.insecure, insecure, "{facts:?}");
+            assert_eq!(
+                facts.protocol.starts_with("RTSPS"),
+                url.starts_with("rtsps")
+            );
+        }
     }
 }

@@ -13,6 +13,11 @@ pub(super) struct Url<'a> {
     path: &'a str,
 }
 
+/// Whether a URL asks for TLS.
+pub(super) fn is_tls(url: &str) -> bool {
+    url.starts_with("rtsps:")
+}
+
 impl<'a> Url<'a> {
     /// Takes a URL apart. The fault names no part of it that may hold a secret.
     pub(super) fn parse(url: &'a str) -> Result<Self, Fault> {
@@ -34,6 +39,25 @@ impl<'a> Url<'a> {
             authority,
             path,
         })
+    }
+
+    /// Host and port, for a connection.
+    pub(super) fn authority(&self) -> &'a str {
+        self.authority
+    }
+
+    /// Host and port, also where the URL leaves the port to the scheme (RFC 7826, 22.14).
+    pub(super) fn peer(&self) -> String {
+        let port = if is_tls(&format!("{}:", self.scheme)) {
+            322
+        } else {
+            554
+        };
+        if host(self.authority) == self.authority {
+            format!("{}:{port}", self.authority)
+        } else {
+            self.authority.to_owned()
+        }
     }
 
     /// What a listing may show: cameras take passwords in the query, so it is left out.
@@ -82,6 +106,19 @@ mod tests {
             ("rtsp://cam/a@b", "rtsp://cam/a@b"),
         ] {
             assert_eq!(Url::parse(url).unwrap().shown(), shown);
+        }
+    }
+
+    #[test]
+    fn a_peer_has_a_port() {
+        for (url, peer) in [
+            ("rtsp://cam/", "cam:554"),
+            ("rtsps://cam", "cam:322"),
+            ("rtsp://10.0.0.1:8554/a", "10.0.0.1:8554"),
+            ("rtsps://[fe80::1]/a", "[fe80::1]:322"),
+            ("rtsps://[fe80::1]:8322/a", "[fe80::1]:8322"),
+        ] {
+            assert_eq!(Url::parse(url).unwrap().peer(), peer);
         }
     }
 

@@ -45,27 +45,30 @@ pub(crate) fn the_source_names_its_elements(subject: &Subject) {
         .unwrap();
     assert_eq!(source.bin.pads().len(), 1);
     assert!(source.bin.static_pad("src").is_some());
-    assert_eq!(
-        source.bin.children().len(),
-        source.chain.len(),
-        "{:?}",
-        source.chain
-    );
-    for factory in &source.chain {
+    let chain = source.built.chain();
+    assert_eq!(source.bin.children().len(), chain.len(), "{chain:?}");
+    for factory in &chain {
         assert!(gst::ElementFactory::find(factory).is_some(), "{factory}");
     }
 }
 
-/// The plan says what the source is then made of, and what its frames cost.
+/// The plan says what the source is made of once frames flow, and what they cost; it is known before, and said again after.
 pub(crate) fn the_plan_is_what_is_built(subject: &Subject) {
     let config = subject.config();
-    let explanation = subject.backend.explain(&subject.device, &config).unwrap();
+    let explain = || subject.backend.explain(&subject.device, &config).unwrap();
     let source = subject.backend.source(&subject.device, &config).unwrap();
-    assert_eq!(explanation.chosen.as_ref(), Some(&source.plan));
-    let steps: Vec<_> = source.plan.steps.iter().map(|step| &step.factory).collect();
-    let end = source.chain.len() - steps.len();
+    assert_eq!(explain().chosen, Some(source.built.plan()));
+    let running = Running::start(&subject.backend, &config).unwrap();
+    running.first_frame();
+    let stats = running.pipeline.stats();
+    assert_eq!(explain().chosen.as_ref(), Some(&stats.plan));
+    let steps = stats.plan.steps.iter().map(|step| step.factory.as_str());
+    let expected: Vec<_> = steps
+        .chain(["mosnv12contract", "tee", "mosframesink"])
+        .collect();
     // A generated camera's counter stands behind its steps, of which it has none.
-    assert_eq!(source.chain[end..].iter().collect::<Vec<_>>(), steps);
+    let end = stats.chain.len() - expected.len();
+    assert_eq!(stats.chain[end..], expected);
     assert!(subject.backend.explain(&subject.absent, &config).is_err());
 }
 

@@ -56,6 +56,7 @@ fn every_key_is_read() {
         user = "admin"
         password_file = "door.password"
         transport = "udp"
+        track = 1
         latency_ms = 0
         timeout_ms = 700
         [cameras.spare]
@@ -94,11 +95,12 @@ fn every_key_is_read() {
         panic!("an RTSP camera")
     };
     assert_eq!(
-        (rtsp.transport, rtsp.latency, rtsp.timeout),
+        (rtsp.transport, rtsp.latency, rtsp.timeout, rtsp.track),
         (
             RtspTransport::Udp,
             Duration::ZERO,
-            Duration::from_millis(700)
+            Duration::from_millis(700),
+            Some(1)
         )
     );
     assert_eq!(rtsp.password.unwrap().reveal(), "s3cret");

@@ -21,6 +21,7 @@ pub(in crate::config) struct Rtsp {
     password_env: Option<Spanned<String>>,
     password_secret: Option<Spanned<String>>,
     transport: Option<RtpTransport>,
+    track: Option<u32>,
     tls_ca_file: Option<Spanned<PathBuf>>,
     tls_fingerprint: Option<Spanned<String>>,
     tls_insecure: Option<Spanned<bool>>,
@@ -31,6 +32,7 @@ pub(in crate::config) struct Rtsp {
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum RtpTransport {
+    Auto,
     Tcp,
     Udp,
 }
@@ -82,6 +84,7 @@ impl Rtsp {
         )?;
         let transport = match self.transport {
             None => RtspTransport::default(),
+            Some(RtpTransport::Auto) => RtspTransport::Auto,
             Some(RtpTransport::Tcp) => RtspTransport::Tcp,
             Some(RtpTransport::Udp) => RtspTransport::Udp,
         };
@@ -108,6 +111,7 @@ impl Rtsp {
             user: self.user,
             password,
             transport,
+            track: self.track,
             trust,
             latency,
             timeout,
