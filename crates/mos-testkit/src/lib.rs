@@ -10,6 +10,7 @@ pub mod paths;
 pub mod ports;
 pub mod process;
 pub mod rtsp;
+pub mod scripted_rtsp;
 pub mod skip;
 
 pub use bus::TempBus;
@@ -17,3 +18,4 @@ pub use certificates::{Authority, CertificateFiles, Dates};
 pub use events::{Events, TimedOut, wait_until};
 pub use ports::{ClosedPort, SaturatedPort, SilentPort};
 pub use rtsp::{Auth, Codec, FrameTime, Protocols, RtspServer, RtspServerOptions};
+pub use scripted_rtsp::{Script, ScriptedRtsp};

@@ -4,6 +4,10 @@
 //! refused it, so whatever the system trusts would pass, also where a CA file or a fingerprint is given. Therefore this
 //! process's default database is one that trusts nobody, and each camera brings its own (record 22).
 
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -14,19 +18,44 @@ use mos_camera_core::{DeviceId, Fault, FaultKind, Fingerprint, TlsProblem, Trust
 
 use super::memory::Memory;
 
-/// An element that does nothing but keep the database of the system's authorities, which is no type that threads may share
-/// in Rust, as a property; `None` without a TLS library.
-static SYSTEM: LazyLock<Option<gst::Element>> = LazyLock::new(|| {
+/// `None` without a TLS library.
+static TLS: LazyLock<Option<Tls>> = LazyLock::new(|| {
     let backend = gio::TlsBackend::default();
     if !backend.supports_tls() {
         return None;
     }
     let keeper = gst::ElementFactory::make("rtspsrc").build().ok()?;
     keeper.set_property(DATABASE, backend.default_database());
-    let nobody = gio::TlsFileDatabase::new("/dev/null").ok()?;
-    backend.set_default_database(Some(&nobody));
-    Some(keeper)
+    let (database, nobody) = nobody().ok()?;
+    backend.set_default_database(Some(&database));
+    Some(Tls {
+        system: keeper,
+        _nobody: nobody,
+    })
 });
+
+struct Tls {
+    /// An element that does nothing but keep the database of the system's authorities, which is no type that threads may share
+    /// in Rust, as a property.
+    system: gst::Element,
+    /// The file of the default database: it is read again for each connection.
+    _nobody: File,
+}
+
+/// A certificate that can issue nothing, has expired, and whose key was thrown away: a database has to have one.
+const NOBODY: &[u8] = include_bytes!("nobody.pem");
+
+/// A database that trusts nobody, and its file.
+fn nobody() -> Result<(gio::TlsFileDatabase, File), glib::Error> {
+    let failed =
+        |error: std::io::Error| glib::Error::new(gst::CoreError::Failed, &error.to_string());
+    let memory = rustix::fs::memfd_create("nobody.pem", rustix::fs::MemfdFlags::CLOEXEC)
+        .map_err(|error| failed(error.into()))?;
+    let mut file = File::from(memory);
+    file.write_all(NOBODY).map_err(failed)?;
+    let database = gio::TlsFileDatabase::new(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    Ok((database, file))
+}
 
 const DATABASE: &str = "tls-database";
 
@@ -37,10 +66,10 @@ pub(super) fn install(
     trust: &Trust,
     memory: &Memory,
 ) -> Result<(), Fault> {
-    let system = SYSTEM.as_ref().ok_or_else(|| no_tls(device))?;
+    let tls = TLS.as_ref().ok_or_else(|| no_tls(device))?;
     match trust {
         Trust::System => {
-            session.set_property_from_value(DATABASE, &system.property_value(DATABASE));
+            session.set_property_from_value(DATABASE, &tls.system.property_value(DATABASE));
         }
         Trust::CaFile(path) => session.set_property(DATABASE, authorities(device, path)?),
         Trust::Pinned(_) | Trust::Anybody => {}
@@ -102,6 +131,12 @@ fn problem(errors: gio::TlsCertificateFlags) -> (TlsProblem, impl Iterator<Item 
             TlsProblem::Other,
             "signed by an algorithm that is not safe",
         ),
+        // What GIO has no flag for: an authority of the right name, but with another key, or a purpose that is none of a server's.
+        (
+            Flags::GENERIC_ERROR,
+            TlsProblem::UnknownIssuer,
+            "with a signature or a purpose that does not fit",
+        ),
     ];
     let found: Vec<_> = table
         .into_iter()
@@ -162,13 +197,33 @@ pub(super) fn diagnose(authority: &str, timeout: Duration) -> Option<(TlsProblem
         .connect_to_host(authority, PORT, gio::Cancellable::NONE)
         .err()?;
     let problem = match error.kind::<gio::TlsError>()? {
-        gio::TlsError::NotTls | gio::TlsError::Eof => TlsProblem::PlainServer,
+        gio::TlsError::NotTls => TlsProblem::PlainServer,
         gio::TlsError::Handshake => TlsProblem::NothingInCommon,
         // Nobody is trusted here: it does speak TLS.
         gio::TlsError::BadCertificate => return None,
+        // GnuTLS has no word of its own for most of what is no TLS.
+        _ if answers_in_plain_text(authority, timeout) => TlsProblem::PlainServer,
         _ => TlsProblem::Other,
     };
     Some((problem, error.message().to_owned()))
+}
+
+/// Whether a server answers RTSP without TLS by text; a TLS server closes, or answers by an alert.
+fn answers_in_plain_text(authority: &str, timeout: Duration) -> bool {
+    let ask = || -> std::io::Result<u8> {
+        let mut addresses = authority.to_socket_addrs().or_else(|_| {
+            let host = authority.trim_matches(['[', ']']);
+            (host, PORT).to_socket_addrs()
+        })?;
+        let address = addresses.next().ok_or(std::io::ErrorKind::NotFound)?;
+        let mut stream = TcpStream::connect_timeout(&address, timeout)?;
+        stream.set_read_timeout(Some(timeout))?;
+        stream.write_all(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n")?;
+        let mut first = [0];
+        stream.read_exact(&mut first)?;
+        Ok(first[0])
+    };
+    ask().is_ok_and(|first| first.is_ascii_graphic())
 }
 
 #[cfg(test)]
@@ -197,7 +252,7 @@ mod tests {
                 "expired, for another host, ",
             ),
             (Flags::INSECURE, TlsProblem::Other, ""),
-            (Flags::GENERIC_ERROR, TlsProblem::Other, ""),
+            (Flags::GENERIC_ERROR, TlsProblem::UnknownIssuer, ""),
         ] {
             let verdict = judge(&Trust::System, Some(SEEN), errors);
             let detail = format!("{words}its fingerprint is {SEEN}");
