@@ -7,7 +7,8 @@ use mos_camera_core::{Fault, FaultKind};
 const DETAILS: &str = gstmos::fault::DETAILS;
 
 /// Kinds that a source bin posts, with their names there; others are internal.
-const KINDS: [(&str, FaultKind); 3] = [
+const KINDS: [(&str, FaultKind); 4] = [
+    ("not-found", FaultKind::NotFound),
     ("unsupported", FaultKind::Unsupported),
     ("missing", FaultKind::Missing),
     ("no-first-frame", FaultKind::NoFirstFrame),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Raw answers, one for each method; `{cseq}` in them becomes the request's number. An empty one is silence.
+/// Raw answers, one for each method; `{cseq}` in them becomes the request's number, `{port}` the server's. An empty one is silence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {
     /// To OPTIONS.
@@ -142,14 +142,15 @@ fn answer(stream: &mut TcpStream, script: &Script, request: &str) -> io::Result<
         .skip_while(|word| *word != "CSeq:")
         .nth(1)
         .unwrap_or("0");
-    stream.write_all(&filled(template, number.as_bytes()))
+    let port = stream.local_addr()?.port().to_string();
+    let answer = filled(template, b"{cseq}", number.as_bytes());
+    stream.write_all(&filled(&answer, b"{port}", port.as_bytes()))
 }
 
-/// Puts the request's number into a template, which need not be text.
-fn filled(template: &[u8], number: &[u8]) -> Vec<u8> {
-    const HOLE: &[u8] = b"{cseq}";
-    match template.windows(HOLE.len()).position(|part| part == HOLE) {
-        Some(at) => [&template[..at], number, &template[at + HOLE.len()..]].concat(),
+/// Puts something into the first such hole of a template, which need not be text.
+fn filled(template: &[u8], hole: &[u8], with: &[u8]) -> Vec<u8> {
+    match template.windows(hole.len()).position(|part| part == hole) {
+        Some(at) => [&template[..at], with, &template[at + hole.len()..]].concat(),
         None => template.to_vec(),
     }
 }

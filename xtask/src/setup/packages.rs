@@ -54,11 +54,15 @@ const RUN: &[Package] = &[
         "gstreamer1.0-plugins-good",
         "rtspsrc, v4l2src, RTP depayloaders, jpegdec",
     ),
-    package("gstreamer1.0-plugins-bad", "h264parse, hardware decoders"),
+    package(
+        "gstreamer1.0-plugins-bad",
+        "h264parse, h265parse, hardware decoders; x265enc of the RTSP peer",
+    ),
     package(
         "gstreamer1.0-libav",
-        "software H.264 decoder of a development build",
+        "software H.264 and H.265 decoders of a development build",
     ),
+    package("glib-networking", "TLS of rtspsrc, for rtsps:// cameras"),
 ];
 
 const TEST: &[Package] = &[

@@ -105,6 +105,17 @@ impl Watch {
         self.finish(|_| PipelineEvent::Fault(fault));
     }
 
+    fn gave_up(&self, code: &str, text: &str) -> Fault {
+        Fault::new(
+            FaultKind::Internal,
+            format!(
+                "{}: the source gave up without saying why ({code}: {text})",
+                self.device
+            ),
+            "look at the log of the service: lines of the target `gstreamer` before this one may say more",
+        )
+    }
+
     /// Frames of this run, and the time of the newest.
     pub(super) fn progress(&self) -> (u64, Option<u64>) {
         let last = self.last_frame_ns.load(Ordering::Relaxed);
@@ -141,6 +152,14 @@ impl Watch {
                 self.finish(|_| PipelineEvent::Fault(fault));
             }
             gst::MessageView::Warning(warning) => self.on_warning(warning),
+            // An error comes first, where an element has a word for what happened (rtspsrc has none for some redirections).
+            gst::MessageView::Progress(progress)
+                if progress.get().0 == gst::ProgressType::Error =>
+            {
+                let (_, code, text) = progress.get();
+                let fault = self.gave_up(code, text);
+                self.finish(|_| PipelineEvent::Fault(fault));
+            }
             // A source that lost its peer warns and then ends the stream properly (rtspsrc over TCP).
             gst::MessageView::Eos(_) => {
                 self.finish(|parting| parting.map_or(PipelineEvent::Eos, PipelineEvent::Fault));

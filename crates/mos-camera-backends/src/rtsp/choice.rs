@@ -80,13 +80,23 @@ fn videos(offered: &[Media]) -> impl Iterator<Item = (u32, &Media)> {
     (0..).zip(offered.iter().filter(|media| media.is_video()))
 }
 
+/// Media that a message names.
+const SHOWN: usize = 8;
+
 /// As `video H264, audio PCMA`.
 pub(super) fn list(offered: &[Media]) -> String {
     if offered.is_empty() {
         return "nothing".to_owned();
     }
-    let texts: Vec<_> = offered.iter().map(ToString::to_string).collect();
-    texts.join(", ")
+    let texts: Vec<_> = offered
+        .iter()
+        .take(SHOWN)
+        .map(ToString::to_string)
+        .collect();
+    match offered.len().saturating_sub(SHOWN) {
+        0 => texts.join(", "),
+        more => format!("{} and {more} more", texts.join(", ")),
+    }
 }
 
 fn no_such_track(device: &DeviceId, track: u32, tracks: u32, offered: &[Media]) -> Fault {

@@ -37,6 +37,19 @@ pub(super) fn classify(camera: &Camera, error: &gst::message::Error) -> Fault {
     fault(cause, &at, &report)
 }
 
+/// The camera sends its viewer from one address to the next, without end.
+pub(super) fn circle(camera: &Camera) -> Fault {
+    Fault::new(
+        FaultKind::NotFound,
+        format!(
+            "{} at {}: the camera asks again and again, or redirects in a circle, and describes nothing",
+            camera.id,
+            location(camera)
+        ),
+        "check the path of the camera's URL; its manual lists the paths",
+    )
+}
+
 /// Nothing came by a carrier that was agreed on.
 pub(super) fn silence(camera: &Camera, carrier: Carrier, patience: Duration) -> Fault {
     let (id, location, next) = (
@@ -99,6 +112,7 @@ enum Cause {
     Closed,
     NothingTaken,
     NoStreams,
+    NoDescription,
     CarrierRefused,
     CarrierSilent,
     Certificate,
@@ -174,6 +188,8 @@ fn cause(report: &Report, run: &Run) -> Option<Cause> {
         _ if report.says("no protocols left") => Cause::CarrierRefused,
         _ if report.says("any UDP packets") => Cause::CarrierSilent,
         _ if report.says("SDP contains no streams") => Cause::NoStreams,
+        _ if report.says("SDP") => Cause::NoDescription,
+        _ if report.says("did not select transport") => Cause::CarrierRefused,
         // What else servers answer to a SETUP that they do not like.
         _ if run.asked && REFUSALS.iter().any(|code| report.says(code)) => Cause::CarrierRefused,
         _ if report.says("TLS") || report.says("ertificate") => Cause::Certificate,
@@ -293,6 +309,11 @@ fn words(cause: Cause) -> (FaultKind, &'static str, &'static str) {
             FaultKind::Unsupported,
             "the camera describes no media to take",
             "check the path of the camera's URL, and that its video is switched on",
+        ),
+        Cause::NoDescription => (
+            FaultKind::NotFound,
+            "the server's answer is no session description",
+            "check the path of the camera's URL; its manual lists the paths",
         ),
         Cause::CarrierRefused | Cause::CarrierSilent => carrier_words(cause, true),
         Cause::Certificate => (
@@ -495,6 +516,8 @@ mod tests {
             let code = format!("Error ({code}): x");
             recorded(Code::Resource(ResourceError::Write), "x", "7694): f", &code)
         };
+        let settings =
+            |cause| recorded(Code::Resource(ResourceError::Settings), "x", "1): f", cause);
         let udp = recorded(
             READ,
             "x",
@@ -518,6 +541,30 @@ mod tests {
             ),
             (&bad("400"), false, Cause::Answer, None),
             (&bad("503"), true, Cause::Unavailable, None),
+            (
+                &settings("Server did not select transport."),
+                true,
+                Cause::CarrierRefused,
+                Some(Shown::Refused),
+            ),
+            (
+                &settings("Server does not support SDP, got text/html."),
+                false,
+                Cause::NoDescription,
+                None,
+            ),
+            (
+                &settings("Server can not provide an SDP."),
+                false,
+                Cause::NoDescription,
+                None,
+            ),
+            (
+                &settings("SDP contains no streams"),
+                false,
+                Cause::NoStreams,
+                None,
+            ),
             (&udp, true, Cause::CarrierSilent, Some(Shown::Silence)),
         ] {
             let found = cause(report, &run(asked)).unwrap();

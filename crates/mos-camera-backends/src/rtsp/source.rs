@@ -1,5 +1,6 @@
 //! The elements of an RTSP camera: `rtspsrc`, and a tail for what the camera turns out to send.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -124,6 +125,9 @@ fn known(source: &RtspSource, url: &Url<'_>, carrier: Carrier) -> SessionFacts {
     }
 }
 
+/// Requests without a description after which there will be none: a log-in takes four.
+const MOST_REQUESTS: u32 = 30;
+
 /// Follows a session from its description to its first packets.
 #[derive(Clone)]
 struct Watcher {
@@ -145,6 +149,13 @@ impl Watcher {
                 .and_then(|message| message.as_text().ok());
             watcher.on_description(&text.unwrap_or_default());
             None
+        });
+        let (watcher, sent) = (self.clone(), AtomicU32::new(0));
+        session.connect("before-send", false, move |_| {
+            if sent.fetch_add(1, Ordering::Relaxed) == MOST_REQUESTS && watcher.chosen().is_none() {
+                watcher.post(&super::faults::circle(&watcher.camera));
+            }
+            Some(true.to_value())
         });
         let watcher = self.clone();
         session.connect("select-stream", false, move |values| {

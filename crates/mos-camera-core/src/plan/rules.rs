@@ -240,6 +240,9 @@ const fn software(
 const STATEFUL: &str = "Stateful V4L2 decoder. It exports dma-bufs only when asked to";
 const UBWC: &str =
     "Decoders of Qualcomm chips give UBWC, a compressed layout, which qtivtransform makes linear";
+/// Threads that each decode a frame of their own would add a frame of delay each; what lost its reference is not shown.
+const AVDEC_H264: &str = "avdec_h264 max-threads=1 output-corrupt=false";
+const AVDEC_H265: &str = "avdec_h265 max-threads=1 output-corrupt=false";
 const VPU: &[&[&str]] = &[&["/dev/mxc_hantro", "/dev/mxc_vpu"]];
 
 /// By preference among what costs the same.
@@ -304,7 +307,7 @@ const TABLE: &[Row] = &[
     software(
         "h264-libav",
         H264,
-        &["h264parse", "avdec_h264", "videoconvert"],
+        &["h264parse", AVDEC_H264, "videoconvert"],
         "gstreamer1.0-libav",
         "The CPU decodes to I420; the converter rearranges it",
     ),
@@ -363,7 +366,7 @@ const TABLE: &[Row] = &[
     software(
         "h265-libav",
         H265,
-        &["h265parse", "avdec_h265", "videoconvert"],
+        &["h265parse", AVDEC_H265, "videoconvert"],
         "gstreamer1.0-libav",
         "As h264-libav",
     ),
