@@ -8,10 +8,12 @@
 //! Both take commands on standard input, answer each with a line, and end when it closes. Everything that is left to chance
 //! comes from a seed. What they decide is in this library, without I/O.
 
+pub mod certificate;
 pub mod command;
 pub mod corrupt;
 pub mod dice;
 pub mod h264;
+pub mod leg;
 pub mod rtsp;
 pub mod sdp;
 pub mod shape;

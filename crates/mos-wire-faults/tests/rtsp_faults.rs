@@ -1,10 +1,19 @@
 //! `mos-rtsp-faults` between a client and a server that the test plays, byte by byte.
 
+#![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
+
 mod common;
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
+
+use mos_wire_faults::certificate;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use common::{Program, free_port};
 
@@ -17,17 +26,24 @@ struct Between {
     program: Program,
     client: TcpStream,
     server: TcpStream,
+    /// Where the server listens.
+    _behind: TcpListener,
 }
 
 impl Between {
     fn new() -> Self {
+        Self::with(&[])
+    }
+
+    fn with(more: &[String]) -> Self {
         let behind = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free_port();
-        let arguments = [
+        let mut arguments = vec![
             format!("--listen=127.0.0.1:{port}"),
             format!("--server={}", behind.local_addr().unwrap()),
             "--seed=5".to_owned(),
         ];
+        arguments.extend_from_slice(more);
         let program = Program::start(env!("CARGO_BIN_EXE_mos-rtsp-faults"), &arguments);
         let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
         let (server, _) = behind.accept().unwrap();
@@ -37,6 +53,7 @@ impl Between {
             program,
             client,
             server,
+            _behind: behind,
         }
     }
 
@@ -183,4 +200,50 @@ fn what_it_does_not_know_it_refuses() {
         let answer = between.program.tell(command);
         assert!(answer.starts_with("error: "), "{command}: {answer}");
     }
+}
+
+/// A handshake over `socket`, then a message each way.
+fn talk_in_tls(
+    folder: &Path,
+    socket: TcpStream,
+    server: &mut TcpStream,
+) -> Result<(), std::io::Error> {
+    let mut roots = RootCertStore::empty();
+    let authority = CertificateDer::from_pem_file(certificate::authority(folder)).unwrap();
+    roots.add(authority).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("cam1.lab.test").unwrap();
+    let connection = ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut client = StreamOwned::new(connection, socket);
+    client.write_all(REQUEST.as_bytes())?;
+    assert_eq!(read(server, REQUEST.len()), REQUEST);
+    let long = format!("{ANSWER}$\0\u{7f}\u{7f}{}", "x".repeat(0x7f7f));
+    server.write_all(long.as_bytes())?;
+    let mut bytes = vec![0; long.len()];
+    client.read_exact(&mut bytes)?;
+    assert_eq!(bytes, long.as_bytes());
+    Ok(())
+}
+
+#[test]
+fn clients_in_tls_see_the_certificate_of_the_day() {
+    let folder = tempfile::tempdir().unwrap();
+    certificate::write(folder.path(), &["*.lab.test".to_owned()]).unwrap();
+    let certificates = format!("--certificates={}", folder.path().display());
+    let mut good = Between::with(std::slice::from_ref(&certificates));
+    talk_in_tls(folder.path(), good.client, &mut good.server).unwrap();
+
+    let mut between = Between::with(&[certificates]);
+    let port = between.client.peer_addr().unwrap();
+    assert_eq!(between.program.tell("certificate expired"), "ok");
+    // The connection that is there was accepted before.
+    let late = TcpStream::connect(port).unwrap();
+    late.set_read_timeout(WAIT).unwrap();
+    let error = talk_in_tls(folder.path(), late, &mut between.server).unwrap_err();
+    assert!(error.to_string().contains("expired"), "{error}");
 }

@@ -1,10 +1,11 @@
 //! Stands before an RTSP server and misbehaves on command.
 //!
-//! Commands: `mode MODE` (clean, slow-loris, long-header, broken-sps, backward-time), and `reset`, which ends all
-//! connections by RST. Media inside the connection and over UDP both go through it.
+//! Commands: `mode MODE` (clean, slow-loris, long-header, broken-sps, backward-time); `reset`, which ends all connections
+//! by RST; `certificate good|expired`, for later connections. Media inside the connection and over UDP both go through it.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,11 +13,13 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Parser;
+use mos_wire_faults::certificate::{self, Validity};
 use mos_wire_faults::command;
 use mos_wire_faults::corrupt::Mode;
+use mos_wire_faults::leg::Leg;
 use mos_wire_faults::rtsp::{self, Item, Message};
 use mos_wire_faults::transport::{Ports, ports, with_ports};
-use rustix::net::sockopt::set_socket_linger;
+use rustls::ServerConfig;
 
 /// Stands before an RTSP server and misbehaves on command.
 #[derive(Debug, Parser)]
@@ -28,6 +31,9 @@ struct Cli {
     /// The server
     #[arg(long)]
     server: SocketAddr,
+    /// Clients come in TLS, with the certificates of this folder (see mos-certificates); the server is spoken to without
+    #[arg(long)]
+    certificates: Option<PathBuf>,
     /// Decides everything that is left to chance
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -44,13 +50,15 @@ struct Shared {
     server: SocketAddr,
     seed: u64,
     mode: Mutex<Mode>,
+    certificates: Option<PathBuf>,
+    tls: Mutex<Option<Arc<ServerConfig>>>,
     sessions: Mutex<Vec<Arc<Session>>>,
 }
 
 /// A connection and what belongs to it.
 #[derive(Debug)]
 struct Session {
-    client: TcpStream,
+    client: Leg,
     server: TcpStream,
     over: AtomicBool,
     /// Media that the client asked for and the server did not answer yet.
@@ -82,8 +90,11 @@ fn run(cli: &Cli) -> io::Result<()> {
         server: cli.server,
         seed: cli.seed,
         mode: Mutex::default(),
+        certificates: cli.certificates.clone(),
+        tls: Mutex::default(),
         sessions: Mutex::default(),
     });
+    shared.show(Validity::Good)?;
     let accepting = shared.clone();
     thread::spawn(move || {
         for client in listener.incoming().flatten() {
@@ -97,8 +108,11 @@ fn run(cli: &Cli) -> io::Result<()> {
 fn obey(shared: &Shared, line: &str) -> Result<(), String> {
     match line.split_whitespace().collect::<Vec<_>>().as_slice() {
         ["mode", mode] => *lock(&shared.mode) = mode.parse()?,
+        ["certificate", validity] => shared
+            .show(validity.parse()?)
+            .map_err(|error| error.to_string())?,
         ["reset"] => shared.reset().map_err(|error| error.to_string())?,
-        _ => return Err(format!("no command `{line}`: mode, reset")),
+        _ => return Err(format!("no command `{line}`: mode, certificate, reset")),
     }
     Ok(())
 }
@@ -112,11 +126,19 @@ impl Shared {
         *lock(&self.mode)
     }
 
+    /// Has later connections see such a certificate, if they are in TLS.
+    fn show(&self, validity: Validity) -> io::Result<()> {
+        let folder = self.certificates.as_ref();
+        *lock(&self.tls) = folder
+            .map(|folder| certificate::load(folder, validity))
+            .transpose()?;
+        Ok(())
+    }
+
     /// Ends all connections by RST.
     fn reset(&self) -> io::Result<()> {
         for session in lock(&self.sessions).drain(..) {
-            // With a linger time of 0 the last close of a socket sends RST (tcp(7), RFC 9293 section 3.10.4).
-            set_socket_linger(&session.client, Some(Duration::ZERO))?;
+            session.client.end_by_reset()?;
             session.end();
         }
         Ok(())
@@ -127,8 +149,7 @@ impl Session {
     /// Wakes whoever reads; the last of them closes.
     fn end(&self) {
         self.over.store(true, Ordering::Relaxed);
-        // Reading alone: a shutdown of writing would send FIN before the RST.
-        let _gone = self.client.shutdown(Shutdown::Read);
+        self.client.wake();
         let _gone = self.server.shutdown(Shutdown::Both);
     }
 
@@ -139,8 +160,11 @@ impl Session {
 
 /// Serves one client to the end of its connection.
 fn converse(shared: &Arc<Shared>, client: TcpStream) {
-    let Ok(server) = TcpStream::connect(shared.server) else {
-        return; // As a server that can't serve: the connection ends.
+    let tls = lock(&shared.tls).clone();
+    // As with a server that can't serve: the connection ends.
+    let (Ok(client), Ok(server)) = (Leg::new(client, tls), TcpStream::connect(shared.server))
+    else {
+        return;
     };
     let session = Arc::new(Session {
         client,
@@ -164,7 +188,7 @@ fn converse(shared: &Arc<Shared>, client: TcpStream) {
 fn from_client(session: &Session) -> io::Result<()> {
     let (mut parser, mut bytes) = (rtsp::Parser::default(), [0; 4096]);
     loop {
-        let length = (&session.client).read(&mut bytes)?;
+        let length = session.client.read(&mut bytes)?;
         if length == 0 {
             return Ok(());
         }
@@ -200,13 +224,13 @@ fn from_server(shared: &Arc<Shared>, session: &Arc<Session>) -> io::Result<()> {
 fn send(session: &Session, item: &Item, dribble: Option<Duration>) -> io::Result<()> {
     let bytes = item.bytes();
     let Some(pause) = dribble else {
-        return (&session.client).write_all(&bytes);
+        return session.client.write_all(&bytes);
     };
     for byte in bytes {
         if session.is_over() {
             break;
         }
-        (&session.client).write_all(&[byte])?;
+        session.client.write_all(&[byte])?;
         thread::sleep(pause);
     }
     Ok(())
@@ -259,7 +283,7 @@ fn relay_media(shared: &Arc<Shared>, session: &Arc<Session>, answer: &mut Messag
     };
     let changes = [("client_port", asked.client), ("server_port", ours)];
     answer.set("Transport", &with_ports(&header, &changes));
-    let Ok(client) = session.client.peer_addr().map(|address| address.ip()) else {
+    let Ok(client) = session.client.peer().map(|address| address.ip()) else {
         return;
     };
     let [client_rtp, client_rtcp] = asked.to_client;
