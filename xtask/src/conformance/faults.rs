@@ -19,6 +19,7 @@ pub(crate) enum Fault {
     Reset,
     SlowLoris,
     WrongPassword,
+    ExpiredCertificate,
     CodecChange,
     ResolutionChange,
     RateChange,
@@ -44,6 +45,8 @@ pub(crate) enum Act {
     Thaw,
     /// The server in front misbehaves, by the name of `mos-rtsp-faults`.
     Misbehave(&'static str),
+    /// Later connections in TLS see this certificate, by the name of `mos-rtsp-faults`.
+    Certificate(&'static str),
     /// All connections end by RST.
     ResetConnections,
     /// The picture gets another size, in mid-stream.
@@ -100,10 +103,6 @@ pub(crate) enum Cell {
     /// It is tried.
     Applies(Expectation),
     /// It makes no sense, for this reason.
-    #[expect(
-        dead_code,
-        reason = "certificates come with the first transport over TLS"
-    )]
     NotApplicable(&'static str),
 }
 
@@ -135,7 +134,7 @@ const EITHER: &str = "streaming -> stalled? -> (backoff -> starting)+ -> streami
 
 impl Fault {
     /// All of them, in the table's order.
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Loss,
         Self::Delay,
         Self::Jitter,
@@ -147,6 +146,7 @@ impl Fault {
         Self::Reset,
         Self::SlowLoris,
         Self::WrongPassword,
+        Self::ExpiredCertificate,
         Self::CodecChange,
         Self::ResolutionChange,
         Self::RateChange,
@@ -169,6 +169,7 @@ impl Fault {
             Self::Reset => "reset",
             Self::SlowLoris => "slow loris",
             Self::WrongPassword => "wrong password",
+            Self::ExpiredCertificate => "expired certificate",
             Self::CodecChange => "codec change",
             Self::ResolutionChange => "resolution change",
             Self::RateChange => "rate change",
@@ -195,6 +196,9 @@ impl Fault {
             }
             Self::WrongPassword => {
                 "the service has a wrong password; 3 s after it was refused it is corrected, and the service told to reload"
+            }
+            Self::ExpiredCertificate => {
+                "the connection ends by RST, and the certificate has expired when the next begins; it is renewed after 6 s"
             }
             Self::CodecChange => {
                 "the server starts anew with MJPEG, and after 5 s with H.264 again"
@@ -266,6 +270,11 @@ impl Fault {
                 lasts: s(3),
                 lift: &[Act::CorrectPassword],
             },
+            Self::ExpiredCertificate => after(
+                s(6),
+                &[Act::Certificate("expired"), Act::ResetConnections],
+                &[Act::Certificate("good")],
+            ),
             Self::CodecChange => after(
                 s(8),
                 &[Act::Kill, Act::Serve(Picture::Jpeg)],
@@ -290,6 +299,7 @@ impl Fault {
         match self {
             Self::SlowLoris => Some("power-cycle the camera"),
             Self::WrongPassword => Some("correct the password, reload"),
+            Self::ExpiredCertificate => Some("renew the certificate"),
             Self::CodecChange => Some("set the camera to H.264, reset the stream"),
             _ => None,
         }
@@ -297,7 +307,7 @@ impl Fault {
 
     /// What has to come of it over a transport.
     pub(crate) const fn over(self, transport: Transport) -> Cell {
-        use Transport::{RtspTcp, RtspUdp};
+        use Transport::{RtspTcp, RtspUdp, Rtsps};
         let (states, within) = match (self, transport) {
             (
                 Self::Loss
@@ -307,11 +317,12 @@ impl Fault {
                 | Self::ResolutionChange
                 | Self::RateChange
                 | Self::BackwardTime,
-                RtspTcp | RtspUdp,
+                _,
             ) => (STAYS, s(10)),
             (Self::Partition, _) => (STALLS, s(30)),
             (Self::AddressChange | Self::ServerSilent, _) => (STALLS, s(20)),
-            (Self::ServerKilled | Self::Reset, RtspTcp) => (IS_TOLD, s(15)),
+            (Self::ServerKilled | Self::Reset, RtspTcp | Rtsps)
+            | (Self::ExpiredCertificate, Rtsps) => (IS_TOLD, s(15)),
             (Self::ServerKilled | Self::Reset, RtspUdp) => (EITHER, s(15)),
             (Self::LongHeader, _) => (EITHER, s(25)),
             // Noise may pass for a parameter set, and frames come for a while.
@@ -325,6 +336,9 @@ impl Fault {
                 "streaming -> stalled? -> (backoff -> starting)+ -> failed -> starting -> streaming",
                 s(10),
             ),
+            (Self::ExpiredCertificate, RtspTcp | RtspUdp) => {
+                return Cell::NotApplicable("there is no certificate without TLS");
+            }
             (Self::WrongPassword, _) => (
                 "configured -> starting -> unauthorized -> starting -> streaming",
                 s(10),
@@ -341,9 +355,12 @@ const fn misbehaves(lasts: Duration, inject: &'static [Act]) -> Course {
 impl Course {
     /// Whether it takes the server that misbehaves.
     pub(crate) fn needs_front(&self) -> bool {
-        self.inject
-            .iter()
-            .any(|act| matches!(act, Act::Misbehave(_) | Act::ResetConnections))
+        self.inject.iter().any(|act| {
+            matches!(
+                act,
+                Act::Misbehave(_) | Act::Certificate(_) | Act::ResetConnections
+            )
+        })
     }
 
     /// The course for a run that has to be short.
@@ -405,6 +422,7 @@ mod tests {
                 Some(Act::CorrectPassword) => "reload",
                 Some(Act::ResetStream) => "reset the stream",
                 Some(Act::ResetConnections) => "power-cycle",
+                Some(Act::Certificate(_)) => "certificate",
                 _ => "",
             };
             let person = fault.person();

@@ -260,6 +260,7 @@ fn set_up(pairs: &[Pair]) -> Result<(Lab, Beside), Error> {
         &mut server,
     )?;
     let folder = service::folder()?;
+    transport::make_certificates(&cargo::program(PROFILE, "mos-certificates"), folder.path())?;
     let text = configuration(&folder, pairs)?;
     let command = net::within(&net::service(), cargo::program(PROFILE, service::PROGRAM));
     let service = Service::launch(PROFILE, folder, &text, command, "conformance/service.log")?;
@@ -300,12 +301,14 @@ fn configuration(folder: &TempDir, pairs: &[Pair]) -> Result<String, Error> {
     let file = folder.path().join("neighbour.password");
     write(&file, PASSWORD)?;
     text += &transport::camera(NEIGHBOUR, true);
-    text += &Transport::RtspTcp.table(NEIGHBOUR, NEIGHBOUR_NUMBER, &file);
+    text += &Transport::RtspTcp.table(NEIGHBOUR, NEIGHBOUR_NUMBER, &file, folder.path());
     for pair in pairs {
         let (stream, file) = (pair.stream(), pair.password_file(folder.path()));
         write(&file, pair.first_password())?;
         text += &transport::camera(&stream, false);
-        text += &pair.transport.table(&stream, pair.number, &file);
+        text += &pair
+            .transport
+            .table(&stream, pair.number, &file, folder.path());
     }
     Ok(text)
 }
@@ -378,7 +381,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_short_part_has_each_fault_once_and_both_transports() {
+    fn the_short_part_has_each_fault_once_and_all_transports() {
         for seed in [0, 1, 2] {
             let plan = Plan::short(seed);
             let faults: Vec<_> = plan.pairs.iter().map(|pair| pair.fault).collect();

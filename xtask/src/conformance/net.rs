@@ -29,7 +29,7 @@ const NAMED: &str = "/run/netns";
 /// Files below it replace those of /etc for who is run in a namespace (ip-netns(8)).
 const ETC: &str = "/etc/netns";
 /// Domain of the cameras' names; it is for tests (RFC 6761).
-const DOMAIN: &str = "lab.test";
+pub(crate) const DOMAIN: &str = "lab.test";
 /// Cameras that the addresses suffice for.
 pub(crate) const MOST: u16 = 500;
 

@@ -53,6 +53,11 @@ impl Pair {
         )
     }
 
+    /// Whether another server stands in front of the real one.
+    pub(crate) fn needs_front(&self) -> bool {
+        self.transport.is_tls() || self.course.needs_front()
+    }
+
     /// Where the service has its password from.
     pub(crate) fn password_file(&self, folder: &std::path::Path) -> PathBuf {
         folder.join(format!("{}.password", self.stream()))
@@ -222,9 +227,11 @@ impl<'a> Trial<'a> {
             ended: None,
         };
         trial.serve(Picture::H264)?;
-        if pair.course.needs_front() {
+        if pair.needs_front() {
             let program = program(lab.profile, "mos-rtsp-faults");
-            let mut command = transport::front(pair.number, &program, pair.seed);
+            let folder = lock(&lab.service).path().to_owned();
+            let folder = pair.transport.is_tls().then_some(folder.as_path());
+            let mut command = transport::front(pair.number, &program, pair.seed, folder);
             trial.front = Some(Console::start(
                 "mos-rtsp-faults",
                 &trial.log("front"),
@@ -239,7 +246,7 @@ impl<'a> Trial<'a> {
     }
 
     fn serve(&mut self, picture: Picture) -> Result<(), Error> {
-        let behind = self.pair.course.needs_front();
+        let behind = self.pair.needs_front();
         let mut command = transport::server(self.pair.number, picture, behind);
         self.server = Some(Console::start(
             "the camera's server",
@@ -383,11 +390,12 @@ impl<'a> Trial<'a> {
                 Ok(())
             }
             Act::Serve(picture) => self.serve(picture),
-            Act::Freeze => self.signal(Signal::STOP),
-            Act::Thaw => self.signal(Signal::CONT),
-            Act::Resize => self.signal(Signal::USR1),
-            Act::Rerate => self.signal(Signal::USR2),
+            Act::Freeze => signal(self.front.as_mut().or(self.server.as_mut()), Signal::STOP),
+            Act::Thaw => signal(self.front.as_mut().or(self.server.as_mut()), Signal::CONT),
+            Act::Resize => signal(self.server.as_mut(), Signal::USR1),
+            Act::Rerate => signal(self.server.as_mut(), Signal::USR2),
             Act::Misbehave(mode) => self.tell_front(&format!("mode {mode}")),
+            Act::Certificate(which) => self.tell_front(&format!("certificate {which}")),
             Act::ResetConnections => self.tell_front("reset"),
             Act::ResetStream => self.lab.ctl.run(&["reset", &self.stream]).map(drop),
             Act::CorrectPassword => {
@@ -399,19 +407,16 @@ impl<'a> Trial<'a> {
         }
     }
 
-    fn signal(&mut self, signal: Signal) -> Result<(), Error> {
-        match &mut self.server {
-            Some(server) => server.running().signal(signal),
-            None => Ok(()),
-        }
-    }
-
     fn tell_front(&mut self, command: &str) -> Result<(), Error> {
         match &mut self.front {
             Some(front) => front.tell(command),
             None => Ok(()),
         }
     }
+}
+
+fn signal(program: Option<&mut Console>, signal: Signal) -> Result<(), Error> {
+    program.map_or(Ok(()), |program| program.running().signal(signal))
 }
 
 #[cfg(test)]

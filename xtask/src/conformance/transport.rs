@@ -1,10 +1,13 @@
 //! The transports, each as little as it takes: what the service's configuration has for it, and which server serves it.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
 use super::faults::Picture;
 use super::net;
+use crate::error::Error;
+use crate::exec::capture;
 use crate::rig::config::quoted;
 
 /// A way for a camera's picture to come to the service.
@@ -14,6 +17,8 @@ pub(crate) enum Transport {
     RtspTcp,
     /// Media beside it.
     RtspUdp,
+    /// Media inside the RTSP connection, which is in TLS.
+    Rtsps,
 }
 
 /// The user of every camera.
@@ -36,13 +41,14 @@ const OTHER_RATE: u32 = 5;
 
 impl Transport {
     /// All of them, in the table's order.
-    pub(crate) const ALL: [Self; 2] = [Self::RtspTcp, Self::RtspUdp];
+    pub(crate) const ALL: [Self; 3] = [Self::RtspTcp, Self::RtspUdp, Self::Rtsps];
 
     /// Its name in the table and for `--transport`.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::RtspTcp => "rtsp-tcp",
             Self::RtspUdp => "rtsp-udp",
+            Self::Rtsps => "rtsps",
         }
     }
 
@@ -51,19 +57,36 @@ impl Transport {
         Self::ALL.into_iter().find(|known| known.name() == name)
     }
 
-    /// What the service's configuration has for camera `number`.
-    pub(crate) fn table(self, stream: &str, number: u16, password_file: &Path) -> String {
+    /// Whether clients come in TLS, which is what the server in front does.
+    pub(crate) const fn is_tls(self) -> bool {
+        matches!(self, Self::Rtsps)
+    }
+
+    /// What the service's configuration has for camera `number`; `folder` holds the certificates.
+    pub(crate) fn table(
+        self,
+        stream: &str,
+        number: u16,
+        password_file: &Path,
+        folder: &Path,
+    ) -> String {
         let name = quoted(stream);
-        let media = match self {
-            Self::RtspTcp => "tcp",
-            Self::RtspUdp => "udp",
+        let (scheme, media) = match self {
+            Self::RtspTcp => ("rtsp", "tcp"),
+            Self::RtspUdp => ("rtsp", "udp"),
+            Self::Rtsps => ("rtsps", "tcp"),
         };
-        let url = quoted(&format!("rtsp://{}:{PORT}/cam0", net::host(number)));
+        let url = quoted(&format!("{scheme}://{}:{PORT}/cam0", net::host(number)));
         let file = quoted(&password_file.to_string_lossy());
-        format!(
+        let mut text = format!(
             "[cameras.{name}.rtsp]\nurl = {url}\nuser = \"{USER}\"\npassword_file = {file}\n\
              transport = \"{media}\"\ntimeout_ms = 3000\n"
-        )
+        );
+        if self.is_tls() {
+            let authority = quoted(&folder.join("authority.pem").to_string_lossy());
+            let _ = writeln!(text, "tls_ca_file = {authority}");
+        }
+        text
     }
 }
 
@@ -94,15 +117,29 @@ pub(crate) fn server(number: u16, picture: Picture, behind: bool) -> Command {
     command
 }
 
-/// The server that misbehaves, to be run in camera `number`'s namespace in front of the real one.
-pub(crate) fn front(number: u16, program: &Path, seed: u64) -> Command {
+/// The server that misbehaves, to be run in camera `number`'s namespace in front of the real one; in TLS with the
+/// certificates of a folder, if one is given.
+pub(crate) fn front(
+    number: u16,
+    program: &Path,
+    seed: u64,
+    certificates: Option<&Path>,
+) -> Command {
     let mut command = net::within(&net::camera(number), program);
     command.args([
         format!("--listen=0.0.0.0:{PORT}"),
         format!("--server=127.0.0.1:{BEHIND}"),
         format!("--seed={seed}"),
     ]);
+    command.args(certificates.map(|folder| format!("--certificates={}", folder.display())));
     command
+}
+
+/// Makes the certificates of all cameras.
+pub(crate) fn make_certificates(program: &Path, folder: &Path) -> Result<(), Error> {
+    let mut command = Command::new(program);
+    command.arg(folder).arg(format!("*.{}", net::DOMAIN));
+    capture("making the certificates", &mut command).map(drop)
 }
 
 /// The part of a camera's configuration that all transports share. The watchdogs are shorter than the service's defaults,
