@@ -72,6 +72,7 @@ def arguments():
     parser.add_argument("--certificate", help="PEM file: speak TLS (RTSPS)")
     parser.add_argument("--key", help="PEM file with the key of --certificate")
     parser.add_argument("--session-timeout", type=int, help="seconds after which a session without keep-alive ends")
+    parser.add_argument("--shared", action="store_true", help="one pipeline for all sessions of a mount, which runs on by itself")
     parser.add_argument("--audio", action="store_true", help="offer a PCMA stream beside the video")
     parser.add_argument("--frames", type=int, default=-1, help="end every session after this many frames")
     parser.add_argument("--auth", choices=("none", "basic", "digest"), default="none", help="default %(default)s")
@@ -141,7 +142,7 @@ def report_captures(_pipeline, element):
 class Camera(GstRtspServer.RTSPMediaFactory):
     """One mount. Every session has a pipeline of its own, which starts with the session.
 
-    A shared one answers 503 to a session that begins while the last one ends."""
+    A shared one (`--shared`) answers 503 to a session that begins while the last one ends, so somebody has to stay."""
 
     def __init__(self, options):
         super().__init__()
@@ -150,7 +151,7 @@ class Camera(GstRtspServer.RTSPMediaFactory):
         self.fps = options.fps
         self.filters = []
         self.set_launch(launch(options))
-        self.set_shared(False)
+        self.set_shared(options.shared)
         if options.protocols:
             self.set_protocols(PROTOCOLS[options.protocols])
         self.set_eos_shutdown(True)

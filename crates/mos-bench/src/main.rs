@@ -2,6 +2,7 @@
 
 mod bus;
 mod contender;
+mod frames;
 mod peers;
 mod report;
 mod stats;
@@ -23,6 +24,9 @@ enum Command {
     Bus(bus::BusArgs),
     #[command(flatten)]
     Role(bus::Role),
+    /// A subscriber that tells of each frame.
+    #[command(hide = true)]
+    Frames(frames::FramesArgs),
     /// A process of a foreign system that the bus is measured against.
     #[command(hide = true)]
     Peer(peers::ProcessArgs),
@@ -32,6 +36,7 @@ fn main() -> ExitCode {
     let outcome = match Args::parse().command {
         Command::Bus(args) => bus::run(&args),
         Command::Role(role) => bus::play(&role).map(|()| true),
+        Command::Frames(args) => frames::run(&args).map(|()| true),
         Command::Peer(args) => peers::process(&args).map(|()| true),
     };
     match outcome {

@@ -113,6 +113,14 @@ pub struct RtspServerOptions {
     pub resize_to: Option<(u32, u32)>,
     /// Notes when each frame was captured; see [`RtspServer::time_of`].
     pub times: bool,
+    /// One pipeline for all sessions of a mount: who joins gets what is sent just then, with its key frames when they come.
+    pub shared: bool,
+    /// The picture: `ball`, or `smpte`, which costs a sixth.
+    pub pattern: &'static str,
+    /// kbit/s.
+    pub bitrate: u32,
+    /// The plugin that has the counter; the one beside this program if absent.
+    pub plugin: Option<PathBuf>,
     /// The RTP timestamps are those of an NTP clock, and the SDP says so (RFC 7273).
     pub ntp_clock: bool,
 }
@@ -138,6 +146,10 @@ impl Default for RtspServerOptions {
             counter: false,
             resize_to: None,
             times: false,
+            shared: false,
+            pattern: "ball",
+            bitrate: 2048,
+            plugin: None,
             ntp_clock: false,
         }
     }
@@ -157,6 +169,8 @@ impl RtspServerOptions {
             .arg(format!("--fps={}", self.fps))
             .arg(format!("--key-int={}", self.key_int))
             .arg(format!("--codec={}", tracks.join(",")))
+            .arg(format!("--pattern={}", self.pattern))
+            .arg(format!("--bitrate={}", self.bitrate))
             .arg(format!("--auth={}", self.auth.name()))
             .arg(format!("--user={}", self.user))
             // Not on the command line, which every user of the machine can read.
@@ -175,9 +189,10 @@ impl RtspServerOptions {
         command.args(self.audio.then_some("--audio"));
         command.args(self.resize_to.map(|to| format!("--resize-to={}", size(to))));
         command.args(self.times.then_some("--times"));
+        command.args(self.shared.then_some("--shared"));
         command.args(self.ntp_clock.then_some("--clock=ntp"));
         if self.counter {
-            let plugin: PathBuf = paths::plugin()?;
+            let plugin = self.plugin.clone().map_or_else(paths::plugin, Ok)?;
             command.arg("--counter").arg("--plugin").arg(plugin);
         }
         Ok(command)

@@ -53,19 +53,19 @@ struct Report {
 }
 
 #[derive(Debug, Serialize)]
-struct CameraFigures {
+pub(super) struct CameraFigures {
     stream: String,
     #[serde(flatten)]
-    figures: Figures,
+    pub(super) figures: Figures,
     copied: u64,
 }
 
 /// What the service cost while it was measured.
 #[derive(Debug, Serialize)]
-struct Cost {
-    cpu_percent: f64,
-    rss_mib_start: f64,
-    rss_mib_end: f64,
+pub(super) struct Cost {
+    pub(super) cpu_percent: f64,
+    pub(super) rss_mib_start: f64,
+    pub(super) rss_mib_end: f64,
     fds_start: usize,
     fds_end: usize,
 }
@@ -79,7 +79,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         &cameras(args.count),
         "bench/service.log",
     )?;
-    let (cameras, cost) = measure(args, &mut service)?;
+    let names: Vec<_> = (0..args.count).map(name).collect();
+    let (cameras, cost) = measure(&names, args.seconds, &mut service)?;
     let stopped = service.stop();
     let bars = bars(&cameras);
     let report = Report {
@@ -96,7 +97,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     stopped.and(verdict(&report.bars))
 }
 
-fn verdict(bars: &[Bar]) -> Result<(), Error> {
+pub(super) fn verdict(bars: &[Bar]) -> Result<(), Error> {
     if bars.iter().all(Bar::holds) {
         Ok(())
     } else {
@@ -122,18 +123,20 @@ fn cameras(count: u32) -> Vec<Camera> {
     (0..count).map(camera).collect()
 }
 
-fn measure(args: &Args, service: &mut Service) -> Result<(Vec<CameraFigures>, Cost), Error> {
+/// Measures the streams `names` for `seconds`, with a subscriber each.
+pub(super) fn measure(
+    names: &[String],
+    seconds: u64,
+    service: &mut Service,
+) -> Result<(Vec<CameraFigures>, Cost), Error> {
     let ctl = service.ctl();
-    wait_for_all(&ctl, service, args.count)?;
-    let mut step = Step::begin(format!(
-        "measuring {} cameras for {} s",
-        args.count, args.seconds
-    ));
+    wait_for_all(&ctl, service, names.len())?;
+    let mut step = Step::begin(format!("measuring {} cameras for {seconds} s", names.len()));
     let mut subscribers = Vec::new();
-    for number in 0..args.count {
+    for name in names {
         subscribers.push(Subscriber::start(
             &ctl,
-            &name(number),
+            name,
             "bench",
             &["--window", WINDOW],
         )?);
@@ -142,7 +145,7 @@ fn measure(args: &Args, service: &mut Service) -> Result<(Vec<CameraFigures>, Co
     subscribers.iter_mut().try_for_each(Subscriber::restart)?;
     let (before, began) = (procfs::usage(service.pid())?, Instant::now());
     run_for(
-        Duration::from_secs(args.seconds),
+        Duration::from_secs(seconds),
         service,
         &mut step,
         "measuring",
@@ -175,7 +178,7 @@ fn measure(args: &Args, service: &mut Service) -> Result<(Vec<CameraFigures>, Co
 }
 
 /// Lets the cameras run, as long as the service does.
-fn run_for(
+pub(super) fn run_for(
     time: Duration,
     service: &mut Service,
     step: &mut Step,
@@ -190,14 +193,15 @@ fn run_for(
     Ok(())
 }
 
-fn wait_for_all(ctl: &Ctl, service: &mut Service, count: u32) -> Result<(), Error> {
+/// Waits until all `count` cameras stream.
+pub(super) fn wait_for_all(ctl: &Ctl, service: &mut Service, count: usize) -> Result<(), Error> {
     let mut step = Step::begin(format!("starting {count} cameras"));
     let deadline = Instant::now() + STREAMING;
     loop {
         service.check()?;
         let status = ctl.status()?;
         let streaming = status.iter().filter(|stream| stream.streams()).count();
-        if streaming == count as usize {
+        if streaming == count {
             step.end("all stream");
             return Ok(());
         }
@@ -216,7 +220,8 @@ fn wait_for_all(ctl: &Ctl, service: &mut Service, count: u32) -> Result<(), Erro
     }
 }
 
-fn pause(time: Duration) -> Result<(), Error> {
+/// Sleeps, unless the user wants an end.
+pub(super) fn pause(time: Duration) -> Result<(), Error> {
     if signals::pause(time) {
         Err(Error::Interrupted)
     } else {
@@ -224,7 +229,8 @@ fn pause(time: Duration) -> Result<(), Error> {
     }
 }
 
-fn cost(before: Usage, after: Usage, time: Duration) -> Cost {
+/// What `time` between two looks cost.
+pub(super) fn cost(before: Usage, after: Usage, time: Duration) -> Cost {
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     Cost {
         cpu_percent: 100.0 * after.cpu.saturating_sub(before.cpu).as_secs_f64()
@@ -342,6 +348,7 @@ mod tests {
             cpu: Duration::from_millis(cpu),
             rss: 3 << 20,
             fds,
+            threads: 1,
         };
         let cost = cost(usage(500, 7), usage(1500, 9), Duration::from_secs(2));
         assert!((cost.cpu_percent - 50.0).abs() < 1e-9 && (cost.rss_mib_end - 3.0).abs() < 1e-9);

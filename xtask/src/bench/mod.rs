@@ -4,6 +4,7 @@ mod bars;
 mod bus;
 mod cameras;
 mod conditions;
+mod ip;
 mod peers;
 
 use clap::Subcommand;
@@ -27,6 +28,8 @@ enum Command {
     Bus(bus::Args),
     /// Many cameras in one service, a subscriber each
     Cameras(cameras::Args),
+    /// Network cameras: reconnections, many, dead ones, first frame, latency, clocks
+    Ip(ip::Args),
 }
 
 /// Runs one benchmark; fails if a bar does not hold.
@@ -36,11 +39,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
             // The peers' GStreamer is made the way of the lab's guest.
             Command::Bus(bus) if bus.peers => &[Group::Build, Group::Run, Group::Bench, Group::Lab],
             Command::Bus(_) => &[Group::Build, Group::Run, Group::Bench],
-            Command::Cameras(_) => &[Group::Build, Group::Run],
+            Command::Cameras(_) | Command::Ip(_) => &[Group::Build, Group::Run],
         })?;
     }
     match &args.command {
         Command::Bus(args) => bus::run(args),
         Command::Cameras(args) => cameras::run(args),
+        Command::Ip(args) => ip::run(args),
     }
 }

@@ -12,13 +12,13 @@ use super::faults::{Act, Beginning, Cell, Course, Expectation, Fault, Picture};
 use super::net::Net;
 use super::sequence::{Pattern, State};
 use super::transport::{self, PASSWORD, Transport};
-use super::watch::{Entry, Watch};
 use crate::cargo::{Profile, program};
 use crate::error::Error;
 use crate::exec::GRACE;
 use crate::rig::ctl::Ctl;
 use crate::rig::service::Service;
 use crate::rig::subscriber::Subscriber;
+use crate::rig::watch::{Entry, Watch};
 use crate::signals;
 
 /// Longest time from the start of a stream to where its fault can begin.

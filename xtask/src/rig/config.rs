@@ -24,6 +24,15 @@ pub(crate) enum Source {
         /// `ball`, `smpte` or `gradient`.
         pattern: &'static str,
     },
+    /// An RTSP server without log-in.
+    OpenRtsp {
+        /// Where it is.
+        url: String,
+        /// `tcp` or `udp`.
+        transport: &'static str,
+        /// Of the jitter buffer.
+        latency_ms: u32,
+    },
     /// An RTSP server.
     Rtsp {
         /// Without credentials.
@@ -40,7 +49,7 @@ impl Source {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Test { .. } => "test",
-            Self::Rtsp { .. } => "rtsp",
+            Self::OpenRtsp { .. } | Self::Rtsp { .. } => "rtsp",
         }
     }
 }
@@ -84,6 +93,15 @@ fn table(text: &mut String, camera: &Camera) {
         Source::Test { pattern } => {
             writeln!(text, "[cameras.{name}.test]\npattern = {}", quoted(pattern))
         }
+        Source::OpenRtsp {
+            url,
+            transport,
+            latency_ms,
+        } => writeln!(
+            text,
+            "[cameras.{name}.rtsp]\nurl = {}\ntransport = \"{transport}\"\nlatency_ms = {latency_ms}",
+            quoted(url)
+        ),
         Source::Rtsp {
             url,
             user,

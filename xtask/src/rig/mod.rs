@@ -1,10 +1,11 @@
-//! What the demo and the camera benchmark have in common: a real service with cameras, and real subscriber processes.
+//! What the demo, the benchmarks and the conformance table have in common: a real service with cameras, and real subscriber processes.
 
 pub(crate) mod config;
 pub(crate) mod ctl;
 pub(crate) mod procfs;
 pub(crate) mod service;
 pub(crate) mod subscriber;
+pub(crate) mod watch;
 
 use crate::cargo::{self, Profile, cargo};
 use crate::error::Error;

@@ -14,6 +14,8 @@ pub(crate) struct Usage {
     pub(crate) rss: u64,
     /// Open file descriptors.
     pub(crate) fds: usize,
+    /// Threads.
+    pub(crate) threads: usize,
 }
 
 /// Looks at process `pid`.
@@ -27,9 +29,12 @@ pub(crate) fn usage(pid: u32) -> Result<Usage, Error> {
         what: format!("{folder}/{what}"),
         why: "not as proc(5) has it".to_owned(),
     };
-    let fds = fs::read_dir(format!("{folder}/fd"))
-        .map_err(Error::path("read", format!("{folder}/fd")))?
-        .count();
+    let entries = |name: &str| {
+        fs::read_dir(format!("{folder}/{name}"))
+            .map(Iterator::count)
+            .map_err(Error::path("read", format!("{folder}/{name}")))
+    };
+    let (fds, threads) = (entries("fd")?, entries("task")?);
     let ticks = cpu_ticks(&read("stat")?).ok_or_else(|| unexpected("stat"))?;
     let pages = resident_pages(&read("statm")?).ok_or_else(|| unexpected("statm"))?;
     let cpu =
@@ -38,6 +43,7 @@ pub(crate) fn usage(pid: u32) -> Result<Usage, Error> {
         cpu,
         rss: pages * rustix::param::page_size() as u64,
         fds,
+        threads,
     })
 }
 
@@ -67,6 +73,6 @@ mod tests {
     #[test]
     fn this_process_costs_something() {
         let usage = usage(std::process::id()).unwrap();
-        assert!(usage.rss > 100_000 && usage.fds >= 3);
+        assert!(usage.rss > 100_000 && usage.fds >= 3 && usage.threads >= 1);
     }
 }

@@ -11,8 +11,9 @@ use serde::Deserialize;
 use crate::error::Error;
 use crate::exec::{Running, create, read_lines};
 use crate::paths;
-use crate::rig::ctl::{Ctl, Fault};
 use crate::signals;
+
+use super::ctl::{Ctl, Fault};
 
 /// How often waiting looks up for Ctrl-C.
 const TICK: Duration = Duration::from_millis(200);
@@ -101,7 +102,7 @@ pub(crate) struct Watch {
 impl Watch {
     /// Begins to follow.
     pub(crate) fn start(ctl: &Ctl) -> Result<Self, Error> {
-        let log = paths::artifacts().join("conformance/watch.log");
+        let log = paths::artifacts().join("watch.log");
         let mut command: Command = ctl.command(&["watch", "--json"]);
         command
             .stdin(Stdio::null())
