@@ -2,14 +2,13 @@
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use mos_frame::{RecvError, Subscriber, SubscriberOptions};
 use serde::Serialize;
 
 /// Arguments of `frames`.
 #[derive(Debug, clap::Args)]
-pub struct FramesArgs {
+pub(crate) struct FramesArgs {
     /// The stream's socket
     socket: PathBuf,
     /// Read the counter that is burnt into the pictures
@@ -38,7 +37,7 @@ pub fn run(args: &FramesArgs) -> Result<(), Box<dyn std::error::Error>> {
         window: 8,
         ..SubscriberOptions::default()
     };
-    let mut subscriber = Subscriber::await_stream(&args.socket, options, Duration::from_mins(1))?;
+    let mut subscriber = Subscriber::await_stream(&args.socket, options)?;
     let mut out = io::stdout().lock();
     loop {
         let frame = match subscriber.next() {

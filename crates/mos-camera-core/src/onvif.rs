@@ -20,6 +20,8 @@ pub struct OnvifSource {
     pub place: OnvifPlace,
     /// The profile of streams that name none, by token or name.
     pub profile: Option<String>,
+    /// Streams may set the camera's encoder where no profile fits.
+    pub set_encoder: bool,
     /// The password may be sent as it is, where the camera refuses every digest.
     pub plain_password: bool,
     /// How its stream is taken: all but the URL, which the camera tells. Log-in, trust and time-out go for ONVIF too.
@@ -74,6 +76,7 @@ impl OnvifSettings {
         OnvifSource {
             place: OnvifPlace::Endpoint(endpoint.to_owned()),
             profile: None,
+            set_encoder: false,
             plain_password: self.plain_password,
             rtsp: RtspSource {
                 user: self.user.clone(),

@@ -215,6 +215,12 @@ pub(crate) struct Configure {
     /// What to do when something in the service maps the stream's frames [default: report]
     #[arg(long, value_name = "WHAT")]
     pub(crate) on_violation: Option<OnViolation>,
+    /// Profile of a network camera, as `mosctl devices` lists them, by token or name [default: the best that fits]
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) profile: Option<String>,
+    /// Set the camera's encoder to size and framerate where no profile gives them; the camera keeps that
+    #[arg(long)]
+    pub(crate) set_encoder: bool,
     /// Camera control to set, as `mosctl devices` lists them; may be given several times
     #[arg(long = "control", value_name = "NAME=VALUE", value_parser = args::control)]
     pub(crate) controls: Vec<(String, i64)>,

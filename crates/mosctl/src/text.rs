@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mos_camera_api::v1::{
-    Capability, Control, ControlKind, Framerate, NormalisePlan, OnViolation, Size, State,
+    Capability, Control, ControlKind, Framerate, NormalisePlan, OnViolation, Profile, Size, State,
     StreamConfig, Transport, Violations,
 };
 
@@ -186,6 +186,25 @@ pub(crate) fn fine_duration(duration: Duration) -> String {
     }
 }
 
+/// `main (MainStream): video/x-h264 1920x1080 at 25 fps`.
+pub(crate) fn profile(profile: &Profile) -> String {
+    let mut text = profile.token.clone();
+    if !profile.name.is_empty() && profile.name != profile.token {
+        text.push_str(&format!(" ({})", profile.name));
+    }
+    text.push_str(&format!(": {}", profile.format));
+    if profile.size.is_some() {
+        text.push_str(&format!(" {}", size(profile.size.as_ref())));
+    }
+    if profile.framerate.is_some() {
+        text.push_str(&format!(
+            " at {} fps",
+            framerate(profile.framerate.as_ref())
+        ));
+    }
+    text
+}
+
 /// A configuration in one line.
 pub(crate) fn config(config: &StreamConfig) -> String {
     let or_any = |text: String| {
@@ -204,8 +223,17 @@ pub(crate) fn config(config: &StreamConfig) -> String {
         OnViolation::Stop => ", stops on a violation",
         OnViolation::Report | OnViolation::Unspecified => "",
     };
+    let profile = match config.profile.as_str() {
+        "" => String::new(),
+        profile => format!(", profile {profile}"),
+    };
+    let sets = if config.set_encoder {
+        ", may set the camera's encoder"
+    } else {
+        ""
+    };
     format!(
-        "device {}, size {}, framerate {}, first frame within {}, then one every {}, {} subscribers{stops}{controls}",
+        "device {}, size {}, framerate {}, first frame within {}, then one every {}, {} subscribers{profile}{sets}{stops}{controls}",
         config.device,
         or_any(size(config.size.as_ref())),
         or_any(framerate(config.framerate.as_ref())),
@@ -319,10 +347,12 @@ mod tests {
             max_subscribers: 8,
             controls: [("hue".to_owned(), -3), ("gain".to_owned(), 7)].into(),
             on_violation: OnViolation::Stop.into(),
+            profile: "main".into(),
+            set_encoder: true,
         };
         assert_eq!(
             super::config(&config),
-            "device test:front, size 640x480, framerate the device's choice, first frame within 45 s, then one every 5 s, 8 subscribers, stops on a violation, gain 7, hue -3"
+            "device test:front, size 640x480, framerate the device's choice, first frame within 45 s, then one every 5 s, 8 subscribers, profile main, may set the camera's encoder, stops on a violation, gain 7, hue -3"
         );
     }
 

@@ -128,6 +128,32 @@ pub(crate) struct Device {
     stream: Option<String>,
     capabilities: Vec<Capability>,
     controls: Vec<Control>,
+    profiles: Vec<Profile>,
+}
+
+/// A stream that a network camera offers beside others.
+#[derive(Debug, Serialize)]
+struct Profile {
+    token: String,
+    name: String,
+    format: String,
+    size: Option<Size>,
+    framerate: Option<String>,
+    /// What its encoder can be set to.
+    settable: Vec<Capability>,
+}
+
+impl From<&v1::Profile> for Profile {
+    fn from(p: &v1::Profile) -> Self {
+        Self {
+            token: p.token.clone(),
+            name: p.name.clone(),
+            format: p.format.clone(),
+            size: size(p.size.as_ref()),
+            framerate: framerate(p.framerate.as_ref()),
+            settable: p.settable.iter().map(Capability::from).collect(),
+        }
+    }
 }
 
 /// A control that a camera has.
@@ -180,6 +206,7 @@ impl From<&v1::Device> for Device {
             stream: non_empty(&d.stream),
             capabilities: d.capabilities.iter().map(Capability::from).collect(),
             controls: d.controls.iter().map(Control::from).collect(),
+            profiles: d.profiles.iter().map(Profile::from).collect(),
         }
     }
 }
@@ -224,6 +251,8 @@ pub(crate) struct Config {
     max_subscribers: u32,
     /// `report` or `stop`.
     on_violation: String,
+    profile: Option<String>,
+    set_encoder: bool,
     controls: std::collections::BTreeMap<String, i64>,
 }
 
@@ -237,6 +266,8 @@ impl From<&v1::StreamConfig> for Config {
             steady_timeout_ms: millis(c.steady_timeout.as_ref()),
             max_subscribers: c.max_subscribers,
             on_violation: text::enum_name(c.on_violation().as_str_name(), "ON_VIOLATION_"),
+            profile: non_empty(&c.profile),
+            set_encoder: c.set_encoder,
             controls: c.controls.clone().into_iter().collect(),
         }
     }

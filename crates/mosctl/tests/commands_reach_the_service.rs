@@ -447,6 +447,9 @@ fn a_configuration_arrives_as_it_was_typed() {
         "gain=7",
         "--control",
         "hue=-3",
+        "--profile",
+        "main",
+        "--set-encoder",
         "--json",
     ]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -466,6 +469,8 @@ fn a_configuration_arrives_as_it_was_typed() {
         max_subscribers: 3,
         controls: [("gain".to_owned(), 7), ("hue".to_owned(), -3)].into(),
         on_violation: OnViolation::Stop.into(),
+        profile: "main".into(),
+        set_encoder: true,
     };
     let got = service.script.configured.lock().unwrap().take().unwrap();
     assert_eq!((got.stream.as_str(), got.config), ("front", Some(expected)));

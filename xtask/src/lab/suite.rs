@@ -43,7 +43,7 @@ pub(crate) fn run(
     for (name, need) in needs {
         share.add_program(&name, &builds.file(need, scope, tick)?)?;
     }
-    let limit = BOOT_LIMIT + tests.iter().map(|test| test.limit).sum();
+    let limit = BOOT_LIMIT + tests.iter().map(|test| test.limit).sum::<Duration>();
     let console = paths::artifacts().join("lab/console.log");
     let mut died = 0;
     let guest = loop {

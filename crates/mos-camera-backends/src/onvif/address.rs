@@ -48,10 +48,6 @@ pub(super) fn device_url(announcement: &Announcement, from: IpAddr) -> Option<Ur
         .iter()
         .filter_map(|address| parse_url(address).ok())
         .collect();
-    let host = |url: &Url| -> Option<IpAddr> {
-        let host = url.host_str()?;
-        host.trim_matches(['[', ']']).parse().ok()
-    };
     let rank = |url: &&Url| match host(url) {
         Some(address) if address == from => 0,
         // A link-local address means nothing without its interface, which no URL holds.
@@ -62,6 +58,11 @@ pub(super) fn device_url(announcement: &Announcement, from: IpAddr) -> Option<Ur
     };
     let best = urls.iter().min_by_key(rank).cloned();
     best.or_else(|| default_url(&from.to_string()))
+}
+
+/// The address in a URL; none if it has a name.
+pub(super) fn host(url: &Url) -> Option<IpAddr> {
+    url.host_str()?.trim_matches(['[', ']']).parse().ok()
 }
 
 /// The device service of a host, or of a host and its port, or at a URL.

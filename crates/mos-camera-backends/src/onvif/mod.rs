@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mos_camera_core::plan::Explanation;
-use mos_camera_core::{Device, DeviceId, Fault, StreamConfig, Transport};
+use mos_camera_core::{Device, DeviceId, Fault, RtspSource, StreamConfig, Transport};
 
 use crate::backend::{Backend, Source};
 use crate::rtsp::RtspBackend;
@@ -35,7 +35,7 @@ pub struct OnvifBackend {
     rtsp: RtspBackend,
     registry: Arc<Registry>,
     /// By device: the RTSP session that its stream has, or had last.
-    sessions: Mutex<BTreeMap<DeviceId, Arc<RtspBackend>>>,
+    sessions: Mutex<BTreeMap<DeviceId, (RtspSource, Arc<RtspBackend>)>>,
 }
 
 impl OnvifBackend {
@@ -50,22 +50,29 @@ impl OnvifBackend {
 
     fn open(&self, id: &DeviceId, config: &StreamConfig) -> Result<Source, Fault> {
         let stream = source::find(&self.registry, id, config)?;
-        let session = Arc::new(RtspBackend::found(id.clone(), stream.rtsp));
+        let session = self.session_to(id, stream.rtsp);
         let source = session.source(id, config)?;
         source.session.update(|facts| {
             facts.tell("profile", stream.profile);
             facts.tell("ONVIF log-in", stream.login);
         });
-        self.sessions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id.clone(), session);
         Ok(source)
+    }
+
+    /// The session of before if it goes to the same stream: it remembers what worked.
+    fn session_to(&self, id: &DeviceId, rtsp: RtspSource) -> Arc<RtspBackend> {
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, session)) = sessions.get(id).filter(|(known, _)| *known == rtsp) {
+            return Arc::clone(session);
+        }
+        let session = Arc::new(RtspBackend::found(id.clone(), rtsp.clone()));
+        sessions.insert(id.clone(), (rtsp, Arc::clone(&session)));
+        session
     }
 
     fn session(&self, id: &DeviceId) -> Option<Arc<RtspBackend>> {
         let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.get(id).cloned()
+        sessions.get(id).map(|(_, session)| Arc::clone(session))
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -166,10 +167,13 @@ impl Registry {
         Ok(())
     }
 
+    /// Probes the networks, and where it was last each camera that does not answer: multicast gets lost more than the rest.
     fn look(&self) {
+        let hosts = self.shared.known().silent_hosts();
         let listening = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(listener) = &listening.listener {
             listener.probe();
+            hosts.into_iter().for_each(|host| listener.probe_host(host));
         }
     }
 }
@@ -386,6 +390,12 @@ impl Known {
             .find(|(_, camera)| camera.is_hearsay() && !camera.asking);
         let hearsay = hearsay.map(|(id, _)| id.clone());
         hearsay.is_some_and(|id| self.cameras.remove(&id).is_some())
+    }
+
+    fn silent_hosts(&self) -> BTreeSet<IpAddr> {
+        let silent = self.cameras.values().filter(|camera| camera.wants_asking());
+        let places = silent.filter_map(|camera| camera.place.as_ref());
+        places.filter_map(address::host).collect()
     }
 
     /// Without those that a table names by address: they would be listed twice.

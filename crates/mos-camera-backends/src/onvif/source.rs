@@ -78,10 +78,11 @@ fn open(
     })
 }
 
-/// The profile that the camera's table names goes for streams that name none.
+/// What the camera's table says goes for streams that say nothing else.
 pub(super) fn wish(config: &StreamConfig, source: &OnvifSource) -> StreamConfig {
     StreamConfig {
         profile: config.profile.clone().or_else(|| source.profile.clone()),
+        set_encoder: config.set_encoder || source.set_encoder,
         ..config.clone()
     }
 }

@@ -68,8 +68,6 @@ pub(super) enum TalkError {
 /// Who asks.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Login {
-    /// Nobody: for what cameras answer to all.
-    None,
     /// In every way that is allowed, each once, until one is taken.
     AnyWay,
     /// As before, or not at all: for what a user may lack the right to.
@@ -190,16 +188,12 @@ impl Talk {
                 plain_left: !self.plain,
             });
         }
-        let allowed = match login {
-            Login::None => Allowed {
-                credentials: false,
-                plain: false,
-            },
-            Login::AnyWay | Login::AsBefore => self.allowed(),
-        };
         // Without its challenge there is nothing to answer to: the request without a log-in brings it.
         let usable = |way: &Way| *way != Way::HttpDigest || self.challenge.is_some();
-        Ok(Attempt::begin(allowed, self.memory.way.filter(usable)))
+        Ok(Attempt::begin(
+            self.allowed(),
+            self.memory.way.filter(usable),
+        ))
     }
 
     fn allowed(&self) -> Allowed {

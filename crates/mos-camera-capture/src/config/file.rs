@@ -15,7 +15,7 @@ use toml::Spanned;
 
 use super::error::Source;
 use super::secret::Places;
-use super::sources::{Rtsp, Test, V4l2};
+use super::sources::{Onvif, OnvifCamera, Rtsp, Test, V4l2};
 use super::values::{TIMEOUTS, absolute, even, millis};
 use super::{Camera, Config, ConfigError, FileStream, LogFormat, ServiceConfig};
 
@@ -25,6 +25,8 @@ use super::{Camera, Config, ConfigError, FileStream, LogFormat, ServiceConfig};
 pub(super) struct File {
     #[serde(default)]
     service: Service,
+    #[serde(default)]
+    onvif: Onvif,
     #[serde(default)]
     cameras: BTreeMap<StreamName, Spanned<CameraTable>>,
 }
@@ -51,6 +53,7 @@ pub(super) struct Service {
 pub(super) struct CameraTable {
     test: Option<Spanned<Test>>,
     rtsp: Option<Spanned<Rtsp>>,
+    onvif: Option<Spanned<OnvifCamera>>,
     v4l2: Option<Spanned<V4l2>>,
     stream: Option<bool>,
     start: Option<bool>,
@@ -134,23 +137,29 @@ impl File {
         for (name, table) in self.cameras {
             let span = table.span();
             let camera = resolve_camera(&name, span.clone(), table.into_inner(), source)?;
-            if let Some(other) = same_node(&cameras, &camera) {
-                let message = format!("camera `{other}` has the same node; a device is one camera");
+            if let Some(other) = same_device(&cameras, &camera) {
+                let message =
+                    format!("camera `{other}` is the same device; a device is one camera");
                 return Err(source.invalid(&span, message));
             }
             cameras.insert(name, camera);
         }
-        Ok(Config { service, cameras })
+        Ok(Config {
+            service,
+            onvif: self.onvif.resolve(source)?,
+            cameras,
+        })
     }
 }
 
-/// The camera that has the same V4L2 node. Other devices are as many as their names.
-fn same_node<'a>(
+/// The camera that is the same device: the same V4L2 node, or the same endpoint reference. Others are as many as their names.
+fn same_device<'a>(
     cameras: &'a BTreeMap<StreamName, Camera>,
     camera: &Camera,
 ) -> Option<&'a StreamName> {
     let same = |other: &Camera| {
-        matches!(camera.source, SourceConfig::V4l2(_)) && other.source == camera.source
+        other.device == camera.device
+            || (matches!(camera.source, SourceConfig::V4l2(_)) && other.source == camera.source)
     };
     cameras
         .iter()
@@ -204,6 +213,7 @@ fn device_id(name: &StreamName, source: &SourceConfig) -> DeviceId {
     match source {
         SourceConfig::Test(_) => DeviceId::new(Transport::Test, name.as_str()),
         SourceConfig::Rtsp(_) => DeviceId::new(Transport::Rtsp, name.as_str()),
+        SourceConfig::Onvif(source) => source.device(name.as_str()),
         SourceConfig::V4l2(_) => DeviceId::new(Transport::V4l2, name.as_str()),
     }
 }
@@ -215,16 +225,20 @@ impl CameraTable {
         span: &Range<usize>,
         source: &Source<'_>,
     ) -> Result<SourceConfig, ConfigError> {
-        match (self.test.take(), self.rtsp.take(), self.v4l2.take()) {
-            (Some(test), None, None) => Ok(test.into_inner().resolve()),
-            (None, Some(rtsp), None) => rtsp.into_inner().resolve(source),
-            (None, None, Some(v4l2)) => v4l2.into_inner().resolve(source),
-            (None, None, None) => Err(source.invalid(
+        match (self.test.take(), self.rtsp.take(), self.onvif.take(), self.v4l2.take()) {
+            (Some(test), None, None, None) => Ok(test.into_inner().resolve()),
+            (None, Some(rtsp), None, None) => rtsp.into_inner().resolve(source),
+            (None, None, Some(onvif), None) => {
+                let span = onvif.span();
+                onvif.into_inner().resolve(&span, source)
+            }
+            (None, None, None, Some(v4l2)) => v4l2.into_inner().resolve(source),
+            (None, None, None, None) => Err(source.invalid(
                 span,
-                "the camera has no transport; add one of the tables `test`, `rtsp`, `v4l2` below it, for example `[cameras.NAME.rtsp]`",
+                "the camera has no transport; add one of the tables `test`, `rtsp`, `onvif`, `v4l2` below it, for example `[cameras.NAME.rtsp]`",
             )),
-            (test, rtsp, v4l2) => {
-                let spans = [test.map(|t| t.span()), rtsp.map(|t| t.span()), v4l2.map(|t| t.span())];
+            (test, rtsp, onvif, v4l2) => {
+                let spans = [test.map(|t| t.span()), rtsp.map(|t| t.span()), onvif.map(|t| t.span()), v4l2.map(|t| t.span())];
                 let last = spans.into_iter().flatten().max_by_key(|s| s.start).unwrap_or(span.clone());
                 Err(source.invalid(&last, "the camera has more than one transport; a camera is reached over exactly one"))
             }

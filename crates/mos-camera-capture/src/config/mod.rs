@@ -13,7 +13,7 @@ mod values;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mos_camera_core::{DeviceId, SourceConfig, StreamConfig, StreamName};
+use mos_camera_core::{DeviceId, OnvifSettings, SourceConfig, StreamConfig, StreamName};
 
 use mos_camera_api::client;
 
@@ -28,6 +28,8 @@ pub const DEFAULT_PATH: &str = "/etc/mos-camera/mos-camera.toml";
 pub struct Config {
     /// The service itself.
     pub service: ServiceConfig,
+    /// How ONVIF cameras are looked for, and what goes for those that no table names.
+    pub onvif: OnvifSettings,
     /// The cameras by name.
     pub cameras: BTreeMap<StreamName, Camera>,
 }

@@ -8,8 +8,8 @@ use mos_camera_core::plan::{
     Capture, Explanation, FrameMemory, Handover, NoPlan, Plan, PoolMemory, Rejected, Step, validate,
 };
 use mos_camera_core::{
-    Capability, Control, Device, DeviceId, Fault, FaultKind, Framerate, Health, MenuItem, Rates,
-    SessionFacts, Sizes,
+    Capability, Control, Device, DeviceId, Fault, FaultKind, Framerate, Health, MenuItem, Profile,
+    Rates, SessionFacts, Sizes,
 };
 use mos_camera_core::{OnViolation, StreamConfig, StreamName, Transport};
 
@@ -121,6 +121,8 @@ pub fn config_from(config: Option<v1::StreamConfig>) -> Result<StreamConfig, Bad
         },
         controls: config.controls.into_iter().collect(),
         on_violation: on_violation_from(config.on_violation)?,
+        profile: Some(config.profile).filter(|profile| !profile.is_empty()),
+        set_encoder: config.set_encoder,
         ..default
     })
 }
@@ -176,6 +178,8 @@ pub fn config(config: &StreamConfig) -> v1::StreamConfig {
         max_subscribers: config.max_subscribers,
         controls: config.controls.clone().into_iter().collect(),
         on_violation: on_violation(config.on_violation).into(),
+        profile: config.profile.clone().unwrap_or_default(),
+        set_encoder: config.set_encoder,
     }
 }
 
@@ -275,6 +279,9 @@ pub fn device(device: &Device, stream: Option<&StreamName>) -> v1::Device {
     let (health, health_detail) = match &device.health {
         Health::Ready => (v1::Health::Ready, ""),
         Health::Unknown => (v1::Health::Unknown, ""),
+        Health::Unreachable(why) => (v1::Health::Unreachable, why.as_str()),
+        Health::Reachable(why) => (v1::Health::Reachable, why.as_str()),
+        Health::Unauthorized(why) => (v1::Health::Unauthorized, why.as_str()),
         Health::Busy(why) => (v1::Health::Busy, why.as_str()),
         Health::NoPermission(why) => (v1::Health::NoPermission, why.as_str()),
         Health::Unusable(why) => (v1::Health::Unusable, why.as_str()),
@@ -289,6 +296,18 @@ pub fn device(device: &Device, stream: Option<&StreamName>) -> v1::Device {
         health_detail: health_detail.to_owned(),
         stream: stream.map(ToString::to_string).unwrap_or_default(),
         controls: device.controls.iter().map(control).collect(),
+        profiles: device.profiles.iter().map(profile).collect(),
+    }
+}
+
+fn profile(profile: &Profile) -> v1::Profile {
+    v1::Profile {
+        token: profile.token.clone(),
+        name: profile.name.clone(),
+        format: profile.format.clone(),
+        size: profile.size.map(size),
+        framerate: profile.rate.map(framerate),
+        settable: profile.settable.iter().map(capability).collect(),
     }
 }
 

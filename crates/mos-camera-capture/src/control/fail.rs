@@ -71,6 +71,7 @@ const fn code(error: &EngineError) -> Code {
         | EngineError::UnknownCamera { .. } => Code::NotFound,
         EngineError::Config { .. }
         | EngineError::ControlRefused { .. }
+        | EngineError::NoProfile { .. }
         | EngineError::BadCamera(_) => Code::InvalidArgument,
         EngineError::DeviceInUse { .. }
         | EngineError::CameraInFile { .. }
@@ -94,6 +95,7 @@ fn reason(error: &EngineError) -> &'static str {
         EngineError::UnknownCamera { .. } => "UNKNOWN_CAMERA",
         EngineError::ControlRefused { .. } => "CONTROL_REFUSED",
         EngineError::NoPlan { error, .. } => error.reason(),
+        EngineError::NoProfile { .. } => "NO_PROFILE",
         EngineError::DeviceInUse { .. } => "DEVICE_IN_USE",
         EngineError::NotConfigured { .. } => "NOT_CONFIGURED",
         EngineError::DeviceUnavailable { .. } => "DEVICE_UNAVAILABLE",
@@ -121,6 +123,7 @@ fn hint(error: &EngineError) -> &str {
             "cameras of the configuration file are removed there; those that are discovered go by themselves"
         }
         EngineError::DeviceUnavailable { fault, .. }
+        | EngineError::NoProfile { fault, .. }
         | EngineError::ControlRefused { fault, .. } => &fault.hint,
         EngineError::NoPlan { error, .. } => error.hint(),
         EngineError::Stopping => "try again after the service is back",
@@ -148,6 +151,10 @@ fn detail(error: EngineError) -> ErrorDetail {
         }
         EngineError::ControlRefused { stream, device, .. } => {
             "config.controls".clone_into(&mut detail.field);
+            (detail.stream, detail.device) = (stream.to_string(), device.to_string());
+        }
+        EngineError::NoProfile { stream, device, .. } => {
+            "config.profile".clone_into(&mut detail.field);
             (detail.stream, detail.device) = (stream.to_string(), device.to_string());
         }
         EngineError::DeviceUnavailable { device, .. } => detail.device = device.to_string(),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use mos_camera_backends::{Backend, Registry, RtspBackend, V4l2Backend};
+use mos_camera_backends::{Backend, OnvifBackend, Registry, RtspBackend, V4l2Backend, onvif};
 use mos_camera_core::plan::Explanation;
 use mos_camera_core::{
     ControlValues, Device, DeviceId, Fault, FaultKind, Health, SourceConfig, StreamConfig,
@@ -22,6 +22,8 @@ pub(super) struct Catalogue {
     backends: RwLock<Backends>,
     /// What is known of V4L2 nodes; it outlives the backends.
     v4l2: Arc<Registry>,
+    /// What is known of ONVIF cameras, and who listens for them; it outlives the backends.
+    onvif: Arc<onvif::Registry>,
     found: Mutex<Found>,
     /// One look at a time.
     looking: tokio::sync::Mutex<()>,
@@ -124,13 +126,17 @@ impl Catalogue {
     /// Knows the cameras of the file; nothing was looked for yet.
     pub(super) fn new(config: &Config) -> Self {
         let v4l2 = Arc::default();
+        let again: Arc<Notify> = Arc::default();
+        let look = Arc::clone(&again);
+        let onvif = Arc::new(onvif::Registry::new(move || look.notify_one()));
         Self {
-            backends: RwLock::new(backends(config, &v4l2)),
+            backends: RwLock::new(backends(config, &v4l2, &onvif)),
             v4l2,
+            onvif,
             found: Mutex::default(),
             looking: tokio::sync::Mutex::default(),
             busy: Mutex::default(),
-            again: Arc::default(),
+            again,
             turns: Mutex::default(),
         }
     }
@@ -138,7 +144,9 @@ impl Catalogue {
     /// Knows the devices of one backend.
     #[cfg(test)]
     pub(super) fn of(backend: Arc<dyn Backend>) -> Self {
-        let catalogue = Self::new(&Config::default());
+        let mut config = Config::default();
+        config.onvif.discovery = false;
+        let catalogue = Self::new(&config);
         *catalogue
             .backends
             .write()
@@ -156,7 +164,7 @@ impl Catalogue {
         *self
             .backends
             .write()
-            .unwrap_or_else(PoisonError::into_inner) = backends(config, &self.v4l2);
+            .unwrap_or_else(PoisonError::into_inner) = backends(config, &self.v4l2, &self.onvif);
     }
 
     /// The backend of a device.
@@ -387,23 +395,27 @@ fn hangs(transport: Transport) -> Fault {
 }
 
 /// One backend for each transport, each with the cameras of the file that are its own.
-fn backends(config: &Config, registry: &Arc<Registry>) -> Backends {
+fn backends(config: &Config, registry: &Arc<Registry>, onvif: &Arc<onvif::Registry>) -> Backends {
     let (mut test, mut rtsp, mut v4l2) = (Vec::new(), Vec::new(), Vec::new());
+    let mut named = Vec::new();
     let mut taken = Vec::new();
     for (name, camera) in &config.cameras {
         let name = name.to_string();
         match camera.source.clone() {
             SourceConfig::Test(source) => test.push((name, source)),
             SourceConfig::Rtsp(source) => rtsp.push((name, source)),
+            SourceConfig::Onvif(source) => named.push((name, source)),
             SourceConfig::V4l2(source) => {
                 taken.push(source.path.clone());
                 v4l2.push((name, source));
             }
         }
     }
+    onvif.configure(&config.onvif, named);
+    let rtsp = RtspBackend::new(rtsp);
     let all: [Option<Arc<dyn Backend>>; 4] = [
         test_backend(test),
-        Some(Arc::new(RtspBackend::new(rtsp))),
+        Some(Arc::new(OnvifBackend::new(rtsp, Arc::clone(onvif)))),
         Some(Arc::new(V4l2Backend::new(v4l2, Arc::clone(registry)))),
         Some(Arc::new(V4l2Backend::usb(Arc::clone(registry), taken))),
     ];

@@ -49,6 +49,16 @@ pub enum EngineError {
         /// What is missing.
         error: NoPlan,
     },
+    /// None of the device's profiles is what is asked for.
+    #[error("stream {stream}: {}", fault.message)]
+    NoProfile {
+        /// The stream.
+        stream: StreamName,
+        /// The device.
+        device: DeviceId,
+        /// What there is instead, and what to do.
+        fault: Fault,
+    },
     /// The device feeds another stream.
     #[error("device {device} already feeds stream {stream}, which is {}", state.name())]
     DeviceInUse {

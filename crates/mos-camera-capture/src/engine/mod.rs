@@ -171,7 +171,7 @@ impl Engine {
                 .unwrap_or_else(PoisonError::into_inner),
             Arc::new(config.clone()),
         );
-        let changed = changed_sources(&old, &config);
+        let changed = changed_sources(&old, &config, &self.0.catalogue.listing().devices);
         self.0.catalogue.replace(&config);
         self.refresh_devices().await;
         self.settle(&changed).await;
@@ -242,7 +242,12 @@ impl Engine {
             });
         }
         let device = self.find_device(&config.device).await?;
-        plan::validate(&config, &device.capabilities)
+        // Which of its profiles a network camera is to give, if any, its backend finds out with the plan.
+        let offered = match device.profiles.is_empty() {
+            true => device.capabilities.as_slice(),
+            false => &[],
+        };
+        plan::validate(&config, offered)
             .and_then(|()| plan::validate_controls(&config, &device.controls))
             .map_err(|error| EngineError::Config {
                 stream: name.clone(),
@@ -284,6 +289,11 @@ impl Engine {
                 Ok(_) => Ok(()),
                 Err(error) => Err(EngineError::NoPlan { stream, error }),
             },
+            Err(fault) if fault.kind == FaultKind::Unsupported => Err(EngineError::NoProfile {
+                stream,
+                device: config.device.clone(),
+                fault,
+            }),
             Err(fault) => {
                 tracing::debug!(%stream, %fault, "whether the device's pictures can become NV12 shows when it starts");
                 Ok(())
@@ -370,7 +380,13 @@ impl Engine {
                 why,
                 "use another device",
             ))),
-            Health::Ready | Health::Unknown | Health::Busy(_) => Ok(device),
+            // A network camera that does not answer now is waited for.
+            Health::Ready
+            | Health::Unknown
+            | Health::Busy(_)
+            | Health::Unreachable(_)
+            | Health::Reachable(_)
+            | Health::Unauthorized(_) => Ok(device),
         }
     }
 
@@ -640,13 +656,22 @@ impl Shared {
 }
 
 /// The devices whose own settings differ between two configurations.
-fn changed_sources(old: &Config, new: &Config) -> Vec<DeviceId> {
+fn changed_sources(old: &Config, new: &Config, known: &[Device]) -> Vec<DeviceId> {
     let changed = new.cameras.iter().filter(|(name, camera)| {
         old.cameras
             .get(*name)
             .is_some_and(|before| before.source != camera.source)
     });
-    changed.map(|(_, camera)| camera.device.clone()).collect()
+    let mut changed: Vec<_> = changed.map(|(_, camera)| camera.device.clone()).collect();
+    // Its log-in and trust go for every camera that only discovery knows.
+    if old.onvif != new.onvif {
+        let named = |id: &DeviceId| new.cameras.values().any(|camera| camera.device == *id);
+        let found = known
+            .iter()
+            .filter(|device| device.transport == Transport::Rtsp);
+        changed.extend(found.map(|d| d.id.clone()).filter(|id| !named(id)));
+    }
+    changed
 }
 
 #[cfg(test)]

@@ -47,6 +47,8 @@ fn config(args: &Configure) -> Result<v1::StreamConfig> {
         max_subscribers: args.max_subscribers.unwrap_or_default(),
         controls: args.controls.iter().cloned().collect(),
         on_violation: args.on_violation.map_or(0, |on| on_violation(on).into()),
+        profile: args.profile.clone().unwrap_or_default(),
+        set_encoder: args.set_encoder,
     })
 }
 

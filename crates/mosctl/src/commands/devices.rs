@@ -81,7 +81,18 @@ fn offers(devices: &[Device]) -> String {
     let mut text = String::new();
     for d in devices.iter().filter(|d| !d.capabilities.is_empty()) {
         text.push_str(&format!("\n{} offers\n", d.id));
-        for capability in &d.capabilities {
+        for profile in &d.profiles {
+            text.push_str(&format!("  profile {}\n", text::profile(profile)));
+            for settable in &profile.settable {
+                text.push_str(&format!(
+                    "    can be set to {}\n",
+                    text::capability(settable)
+                ));
+            }
+        }
+        // The profiles say the same, and more.
+        let plain = d.profiles.is_empty();
+        for capability in d.capabilities.iter().filter(|_| plain) {
             text.push_str(&format!("  {}\n", text::capability(capability)));
         }
         if !d.controls.is_empty() {
@@ -97,7 +108,7 @@ fn offers(devices: &[Device]) -> String {
 #[cfg(test)]
 mod tests {
     use mos_camera_api::v1::{
-        Capability, Control, ControlKind, DiscoveryProblem, Framerate, Size, Transport,
+        Capability, Control, ControlKind, DiscoveryProblem, Framerate, Profile, Size, Transport,
     };
 
     use super::*;
@@ -177,6 +188,45 @@ and has the controls
 
 Could not look for v4l2 cameras: no permission (join `video`)
 "
+        );
+    }
+
+    #[test]
+    fn profiles_are_listed_instead_of_what_they_come_to() {
+        let capability = || Capability {
+            format: "video/x-h264".into(),
+            sizes: vec![Size {
+                width: 640,
+                height: 360,
+            }],
+            ..Capability::default()
+        };
+        let profile = Profile {
+            token: "p1".into(),
+            name: "Main".into(),
+            format: "video/x-h264".into(),
+            size: capability().sizes.pop(),
+            framerate: Some(Framerate {
+                numerator: 25,
+                denominator: 1,
+            }),
+            settable: vec![capability()],
+        };
+        let camera = Device {
+            capabilities: vec![capability()],
+            profiles: vec![profile],
+            ..device("rtsp:urn:uuid:1", Health::Unauthorized, "wants a user")
+        };
+        let text = render(&ListDevicesResponse {
+            devices: vec![camera],
+            problems: Vec::new(),
+        });
+        assert!(text.contains("unauthorized: wants a user"), "{text}");
+        assert!(
+            text.ends_with(
+                "offers\n  profile p1 (Main): video/x-h264 640x360 at 25 fps\n    can be set to video/x-h264 640x360\n"
+            ),
+            "{text}"
         );
     }
 

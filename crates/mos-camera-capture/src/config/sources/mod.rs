@@ -1,9 +1,11 @@
 //! The transport tables of a camera, one file each.
 
+mod onvif;
 mod rtsp;
 mod test;
 mod v4l2;
 
+pub(super) use onvif::{Onvif, OnvifCamera};
 pub(super) use rtsp::Rtsp;
 pub(super) use test::Test;
 pub(super) use v4l2::V4l2;

@@ -31,10 +31,20 @@ pub(in crate::config) struct Rtsp {
 
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum RtpTransport {
+pub(super) enum RtpTransport {
     Auto,
     Tcp,
     Udp,
+}
+
+impl From<RtpTransport> for RtspTransport {
+    fn from(transport: RtpTransport) -> Self {
+        match transport {
+            RtpTransport::Auto => Self::Auto,
+            RtpTransport::Tcp => Self::Tcp,
+            RtpTransport::Udp => Self::Udp,
+        }
+    }
 }
 
 /// An RTSP URL without credentials.
@@ -65,7 +75,7 @@ impl TryFrom<String> for RtspUrl {
 }
 
 /// Jitter buffers, in milliseconds.
-const LATENCIES: (u64, u64) = (0, 10_000);
+pub(super) const LATENCIES: (u64, u64) = (0, 10_000);
 
 impl Rtsp {
     pub(in crate::config) fn resolve(
@@ -82,12 +92,7 @@ impl Rtsp {
             },
             source,
         )?;
-        let transport = match self.transport {
-            None => RtspTransport::default(),
-            Some(RtpTransport::Auto) => RtspTransport::Auto,
-            Some(RtpTransport::Tcp) => RtspTransport::Tcp,
-            Some(RtpTransport::Udp) => RtspTransport::Udp,
-        };
+        let transport = self.transport.map(Into::into).unwrap_or_default();
         let trust = trust(
             self.tls_ca_file.as_ref(),
             self.tls_fingerprint.as_ref(),
@@ -115,6 +120,7 @@ impl Rtsp {
             trust,
             latency,
             timeout,
+            ..RtspSource::new("")
         }))
     }
 }
