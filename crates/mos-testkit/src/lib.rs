@@ -6,6 +6,7 @@
 pub mod bus;
 pub mod certificates;
 pub mod events;
+pub mod onvif;
 pub mod paths;
 pub mod ports;
 pub mod process;
@@ -16,6 +17,7 @@ pub mod skip;
 pub use bus::TempBus;
 pub use certificates::{Authority, CertificateFiles, Dates};
 pub use events::{Events, TimedOut, wait_until};
+pub use onvif::OnvifCamera;
 pub use ports::{ClosedPort, SaturatedPort, SilentPort};
 pub use rtsp::{Auth, Codec, FrameTime, Protocols, RtspServer, RtspServerOptions};
 pub use scripted_rtsp::{Script, ScriptedRtsp};
