@@ -4,8 +4,10 @@
 #![cfg(feature = "development")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod discovery;
 mod encoder;
 mod logins;
 mod rig;
 mod spoiled;
 mod stream;
+mod wire;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use mos_camera_backends::{Backend as _, OnvifBackend, RtspBackend, onvif::Registry};
 use mos_camera_core::{
     Device, DeviceId, Health, OnvifPlace, OnvifSettings, OnvifSource, RtspSource, Secret,
-    Transport, Trust,
+    StreamConfig, Transport, Trust,
 };
 use mos_testkit::OnvifCamera;
 use serde_json::Value;
@@ -43,7 +43,16 @@ pub(crate) fn source(address: &str) -> OnvifSource {
 }
 
 impl Rig {
+    /// Without discovery, the camera `yard`.
     pub(crate) fn new(source: OnvifSource) -> Self {
+        let settings = OnvifSettings {
+            discovery: false,
+            ..OnvifSettings::default()
+        };
+        Self::with(settings, vec![("yard".to_owned(), source)])
+    }
+
+    pub(crate) fn with(settings: OnvifSettings, named: Vec<(String, OnvifSource)>) -> Self {
         mos_camera_backends::init().unwrap();
         let (sender, changed) = channel();
         let sender = Mutex::new(sender);
@@ -54,7 +63,7 @@ impl Rig {
             registry,
             changed: Mutex::new(changed),
         };
-        rig.configure(source);
+        rig.registry.configure(&settings, named);
         rig
     }
 
@@ -72,17 +81,50 @@ impl Rig {
         devices.into_iter().find(|d| d.id == yard()).unwrap()
     }
 
+    fn find(&self, id: &DeviceId) -> Option<Device> {
+        let devices = self.backend.discover_again().unwrap();
+        devices.into_iter().find(|device| device.id == *id)
+    }
+
+    pub(crate) fn lists(&self, id: &DeviceId) -> bool {
+        self.find(id).is_some()
+    }
+
     /// The device once it is as wanted.
     pub(crate) fn wait(&self, wanted: impl Fn(&Device) -> bool) -> Device {
+        self.wait_for(&yard(), wanted)
+    }
+
+    /// The device once it is there and as wanted; each look follows an event.
+    pub(crate) fn wait_for(&self, id: &DeviceId, wanted: impl Fn(&Device) -> bool) -> Device {
+        self.look_until(|| {
+            let found = self.find(id);
+            found.clone().filter(|device| wanted(device)).ok_or(found)
+        })
+    }
+
+    /// Asks for the devices until one is not among them any more.
+    pub(crate) fn wait_until_gone(&self, id: &DeviceId) {
+        self.look_until(|| {
+            // A camera that is silent is asked when somebody wants to know.
+            let asked = self.backend.source(id, &StreamConfig::new(id.clone()));
+            match self.find(id) {
+                None => Ok(()),
+                found => Err((asked, found)),
+            }
+        });
+    }
+
+    fn look_until<T, E: std::fmt::Debug>(&self, look: impl Fn() -> Result<T, E>) -> T {
         let until = Instant::now() + LIMIT;
         loop {
-            let device = self.device();
-            if wanted(&device) {
-                return device;
-            }
+            let seen = match look() {
+                Ok(found) => return found,
+                Err(seen) => seen,
+            };
             let left = until.saturating_duration_since(Instant::now());
             let changed = self.changed.lock().unwrap().recv_timeout(left);
-            assert!(changed.is_ok(), "it stays {device:?}");
+            assert!(changed.is_ok(), "it stays {seen:?}");
         }
     }
 
