@@ -20,7 +20,6 @@ use super::cameras::verdict;
 use super::conditions::Conditions;
 use crate::cargo::{self, Profile, cargo};
 use crate::error::Error;
-use crate::rig;
 use crate::ui::table;
 
 /// Arguments of `bench ip`.
@@ -145,12 +144,7 @@ struct Report {
 /// Measures and judges.
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let extent = Extent::of(args);
-    rig::build(extent.profile)?;
-    let mut command = cargo("build");
-    command.args(["--package", "mos-bench"]);
-    command.args((extent.profile == Profile::Release).then_some("--release"));
-    cargo::build("build the benchmark's subscriber", &mut command)?;
-
+    build(extent.profile)?;
     let (mut parts, mut failed) = (Vec::new(), Vec::new());
     for part in chosen(&args.parts) {
         match measure(part, &extent) {
@@ -179,6 +173,16 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     }
     let bars: Vec<_> = report.parts.into_iter().flat_map(|p| p.bars).collect();
     verdict(&bars)
+}
+
+/// Service, command line, plugin and the benchmark's own subscriber, in one call: two would build what they share twice.
+fn build(profile: Profile) -> Result<(), Error> {
+    let mut command = cargo("build");
+    command
+        .args(cargo::product_args())
+        .args(["--package", "mos-bench"]);
+    command.args((profile == Profile::Release).then_some("--release"));
+    cargo::build("build", &mut command).map(drop)
 }
 
 fn chosen(named: &[Part]) -> Vec<Part> {
