@@ -34,10 +34,8 @@ pub(super) struct Run {
     pub(super) asked: bool,
     /// Why none could be.
     pub(super) refusal: Option<Fault>,
-    /// Whether media came.
-    pub(super) packets: bool,
-    /// Whether its carrier was judged: what follows an error is its echo.
-    judged: bool,
+    /// What it showed first about its carrier: what follows an error is its echo.
+    pub(super) shown: Option<Shown>,
     /// Whether it was looked why there was no TLS.
     pub(super) diagnosed: bool,
     /// What was wrong with the peer's certificate, with details.
@@ -51,8 +49,7 @@ impl Run {
             carrier,
             asked: false,
             refusal: None,
-            packets: false,
-            judged: false,
+            shown: None,
             diagnosed: false,
             tls: None,
         }
@@ -83,9 +80,8 @@ impl Known {
 
     /// The session showed something about its carrier; the first thing that it shows is all that is learnt from it.
     pub(super) fn show(&mut self, shown: Shown) {
-        if !self.run.packets && !self.run.judged {
-            self.run.packets = shown == Shown::Packets;
-            self.run.judged = !self.run.packets;
+        if self.run.shown.is_none() {
+            self.run.shown = Some(shown);
             self.carriers.note(shown);
         }
     }

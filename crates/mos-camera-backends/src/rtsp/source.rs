@@ -241,7 +241,7 @@ impl Watcher {
             let mut known = self.camera.memory.lock();
             // It was stopped, or another one began.
             let stale = known.run.number != number || bin.current_state() != gst::State::Playing;
-            if stale || known.run.packets {
+            if stale || known.run.shown.is_some() {
                 return;
             }
             known.show(Shown::Silence);

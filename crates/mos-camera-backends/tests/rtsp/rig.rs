@@ -49,8 +49,5 @@ pub(crate) fn facts(running: &Running) -> SessionFacts {
 pub(crate) fn numbers(running: &Running, count: usize) -> Vec<u32> {
     let mut subscriber = running.subscribe();
     let number = |_| gstmos::counter::read_frame(&next(&mut subscriber)).unwrap();
-    (0..count)
-        .filter_map(number)
-        .map(|number| number as u32)
-        .collect()
+    (0..count).filter_map(number).collect()
 }
