@@ -31,7 +31,7 @@ struct Line {
 }
 
 /// Tells of frames until nobody reads any more.
-pub fn run(args: &FramesArgs) -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) fn run(args: &FramesArgs) -> Result<(), Box<dyn std::error::Error>> {
     let options = SubscriberOptions {
         name: "mos-bench".to_owned(),
         window: 8,
