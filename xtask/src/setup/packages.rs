@@ -74,6 +74,7 @@ const TEST: &[Package] = &[
         "libatomic1",
         "the pure-Python subscriber's compare-and-swap on shared memory",
     ),
+    package("ffmpeg", "a second opinion on the pictures of RTSP cameras"),
     package(
         "gstreamer1.0-plugins-ugly",
         "x264enc: the RTSP peer encodes with it",

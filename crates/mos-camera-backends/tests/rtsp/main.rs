@@ -10,5 +10,6 @@ mod conformance;
 mod keep_alive;
 mod malformed;
 mod rig;
+mod second_opinion;
 mod tls;
 mod tracks;
