@@ -12,6 +12,7 @@ use mos_camera_core::{Fault, FaultKind, RtspSource, SessionFacts, StreamConfig};
 
 use super::Camera;
 use super::choice::{self, Choice};
+use super::memory::Known;
 use super::tail::Tail;
 use super::tls;
 use super::url::{Url, is_tls};
@@ -32,8 +33,8 @@ pub(super) fn build(camera: &Camera, config: &StreamConfig) -> Result<Source, Fa
     })?;
     let plan = explain(camera, config).into_plan(&config.device)?;
     let session = make("rtspsrc")?;
-    let carrier = begin(camera);
-    set_up(&session, &camera.source, carrier);
+    let (carrier, patience) = begin(camera);
+    set_up(&session, &camera.source, carrier, patience);
     if is_tls(&camera.source.url) {
         tls::install(&session, &camera.id, &camera.source.trust, &camera.memory)?;
     }
@@ -63,15 +64,24 @@ pub(super) fn explain(camera: &Camera, config: &StreamConfig) -> Explanation {
     machine::explained(&choice::offer(codecs.into_iter()), Wish::from(config))
 }
 
-/// A new session begins, by the carrier that experience tells.
-fn begin(camera: &Camera) -> Carrier {
+/// A new session begins, by the carrier and with the patience that experience tells.
+fn begin(camera: &Camera) -> (Carrier, Duration) {
     let mut known = camera.memory.lock();
     known.begin();
-    known.run.carrier
+    (known.run.carrier, patience(camera, &known))
+}
+
+/// How long to wait for the first packet; only where another carrier may be tried it grows.
+fn patience(camera: &Camera, known: &Known) -> Duration {
+    if known.carriers.may_change() {
+        known.carriers.patience(camera.source.timeout)
+    } else {
+        camera.source.timeout
+    }
 }
 
 /// What the operator said goes in by properties only, never by a pipeline description.
-fn set_up(session: &gst::Element, source: &RtspSource, carrier: Carrier) {
+fn set_up(session: &gst::Element, source: &RtspSource, carrier: Carrier, patience: Duration) {
     let protocol = match carrier {
         Carrier::Tcp => "tcp",
         Carrier::Udp => "udp",
@@ -92,7 +102,7 @@ fn set_up(session: &gst::Element, source: &RtspSource, carrier: Carrier) {
         u32::try_from(source.latency.as_millis()).unwrap_or(u32::MAX),
     );
     session.set_property("tcp-timeout", micros(source.timeout));
-    session.set_property("timeout", micros(source.timeout));
+    session.set_property("timeout", micros(patience));
     // An old picture is worth nothing: what comes later than `latency` is dropped, and nothing is asked for again.
     session.set_property("drop-on-latency", true);
     session.set_property("do-retransmission", false);
@@ -212,51 +222,65 @@ impl Watcher {
     /// A session by TCP that is agreed on and then stays silent is given up where another carrier may do better; by UDP
     /// `rtspsrc` does the same by itself.
     fn await_packets(&self) {
-        let (number, patience) = {
+        let silence = {
             let known = self.camera.memory.lock();
             let waits =
                 known.run.asked && known.carriers.may_change() && known.run.carrier == Carrier::Tcp;
             if !waits {
                 return;
             }
-            (
-                known.run.number,
-                known.carriers.patience(self.camera.source.timeout),
-            )
+            Silence {
+                camera: self.camera.clone(),
+                bin: self.bin.clone(),
+                number: known.run.number,
+                patience: patience(&self.camera, &known),
+            }
         };
         let clock = gst::SystemClock::obtain();
-        let end = clock.time() + gst::ClockTime::try_from(patience).unwrap_or(gst::ClockTime::MAX);
-        let watcher = self.clone();
+        let patience = gst::ClockTime::try_from(silence.patience);
+        let end = clock.time() + patience.unwrap_or(gst::ClockTime::from_seconds(60));
         // If the clock refuses, the first-frame watchdog is left.
-        let _given_up = clock.new_single_shot_id(end).wait_async(move |_, _, _| {
-            watcher.end_of_patience(number, patience);
-        });
-    }
-
-    fn end_of_patience(&self, number: u64, patience: Duration) {
-        let Some(bin) = self.bin.upgrade() else {
-            return;
-        };
-        {
-            let mut known = self.camera.memory.lock();
-            // It was stopped, or another one began.
-            let stale = known.run.number != number || bin.current_state() != gst::State::Playing;
-            if stale || known.run.shown.is_some() {
-                return;
-            }
-            known.show(Shown::Silence);
-        }
-        self.post(&super::faults::silence(
-            &self.camera,
-            Carrier::Tcp,
-            patience,
-        ));
+        let _given_up = clock
+            .new_single_shot_id(end)
+            .wait_async(move |_, _, _| silence.is_over());
     }
 
     fn post(&self, fault: &Fault) {
         if let Some(bin) = self.bin.upgrade() {
             posted::post(&bin, fault);
         }
+    }
+}
+
+/// The wait for a first packet. It may outlive its source for a while, so it keeps nothing of it alive.
+struct Silence {
+    camera: Camera,
+    bin: gst::glib::WeakRef<gst::Bin>,
+    /// Of the session.
+    number: u64,
+    patience: Duration,
+}
+
+impl Silence {
+    /// If it lasts, the session is given up.
+    fn is_over(&self) {
+        let Some(bin) = self.bin.upgrade() else {
+            return;
+        };
+        {
+            let mut known = self.camera.memory.lock();
+            // It was stopped, or another one began.
+            let stale =
+                known.run.number != self.number || bin.current_state() != gst::State::Playing;
+            if stale || known.run.shown.is_some() {
+                return;
+            }
+            known.show(Shown::Silence);
+        }
+        posted::post(
+            &bin,
+            &super::faults::silence(&self.camera, Carrier::Tcp, self.patience),
+        );
     }
 }
 
@@ -288,12 +312,13 @@ mod tests {
             timeout: Duration::from_secs(3),
             ..RtspSource::new("rtsp://cam/live")
         };
-        set_up(&session, &source, Carrier::Udp);
+        set_up(&session, &source, Carrier::Udp, Duration::from_secs(6));
         assert_eq!(session.property::<String>("location"), "rtsp://cam/live");
         assert_eq!(session.property::<String>("user-id"), "u ! fakesink");
         assert_eq!(session.property::<String>("user-pw"), "p\" ! x");
         assert_eq!(session.property::<u32>("latency"), 70);
         assert_eq!(session.property::<u64>("tcp-timeout"), 3_000_000);
+        assert_eq!(session.property::<u64>("timeout"), 6_000_000);
         assert!(session.property::<bool>("drop-on-latency"));
     }
 
