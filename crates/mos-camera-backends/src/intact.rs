@@ -43,7 +43,7 @@ impl Corrupt {
             None => 0,
         };
         *logged = Some((now, all));
-        tracing::warn!(%device, dropped = all - before, last = %why, "broken pictures were dropped; check the camera's cable, and how many cameras share its USB bus");
+        tracing::warn!(%device, dropped = all - before, last = %why, "broken pictures were dropped; check the camera's cable or network, and how many cameras share it");
     }
 }
 

@@ -9,13 +9,15 @@ use std::sync::Arc;
 
 use conformance::{PATIENCE, Running};
 use mos_camera_backends::{Backend, RtspBackend, TestBackend};
-use mos_camera_core::{DeviceId, RtspSource, StreamConfig, TestSource};
+use mos_camera_core::{DeviceId, RtspSource, StreamConfig, TestSource, Trust};
 use mos_testkit::process::{open_fds, threads};
-use mos_testkit::{ClosedPort, RtspServer, wait_until};
+use mos_testkit::{Authority, ClosedPort, Codec, Dates, RtspServer, RtspServerOptions, wait_until};
 
 /// Runs before the count: caches and thread pools fill up.
 const WARM_UP: usize = 5;
 const RUNS: usize = 100;
+/// Where a run takes longer, for its handshake.
+const FEWER: usize = 40;
 
 fn streams(backend: &Arc<dyn Backend>, device: &DeviceId) {
     let running = Running::start(backend, &StreamConfig::new(device.clone())).unwrap();
@@ -27,10 +29,10 @@ fn fails(backend: &Arc<dyn Backend>, device: &DeviceId) {
     running.fault();
 }
 
-fn stays_flat(what: &str, mut run: impl FnMut()) {
+fn stays_flat(what: &str, runs: usize, mut run: impl FnMut()) {
     (0..WARM_UP).for_each(|_| run());
     let before = (open_fds().unwrap(), threads().unwrap());
-    (0..RUNS).for_each(|_| run());
+    (0..runs).for_each(|_| run());
     // Threads of GLib's pool end by themselves some seconds after their last work.
     let flat = wait_until("descriptors and threads as before", PATIENCE, || {
         let now = (open_fds().unwrap(), threads().unwrap());
@@ -39,7 +41,7 @@ fn stays_flat(what: &str, mut run: impl FnMut()) {
     flat.unwrap_or_else(|error| {
         let now = (open_fds().unwrap(), threads().unwrap());
         panic!(
-            "{what}: {error}; descriptors and threads {before:?} before, {now:?} after {RUNS} runs"
+            "{what}: {error}; descriptors and threads {before:?} before, {now:?} after {runs} runs"
         );
     });
 }
@@ -51,7 +53,7 @@ fn a_hundred_runs_leave_nothing_behind() {
         "front".to_owned(),
         TestSource::default(),
     )]));
-    stays_flat("test camera", || {
+    stays_flat("test camera", RUNS, || {
         streams(&test, &"test:front".parse().unwrap());
     });
 
@@ -68,10 +70,36 @@ fn a_hundred_runs_leave_nothing_behind() {
     };
     let cameras = vec![camera("door", server.port()), camera("gone", closed.port())];
     let rtsp: Arc<dyn Backend> = Arc::new(RtspBackend::new(cameras));
-    stays_flat("RTSP camera", || {
+    stays_flat("RTSP camera", RUNS, || {
         streams(&rtsp, &"rtsp:door".parse().unwrap());
     });
-    stays_flat("RTSP camera that refuses", || {
+    let authority = Authority::new().unwrap();
+    let issue = |name: &str, dates| authority.issue(name, &["127.0.0.1"], dates).unwrap();
+    let serve = |tls| {
+        RtspServer::start(&RtspServerOptions {
+            tls: Some(tls),
+            codec: Codec::Jpeg,
+            ..RtspServerOptions::default()
+        })
+    };
+    let good = serve(issue("good", Dates::Good)).unwrap();
+    let expired = serve(issue("expired", Dates::Expired)).unwrap();
+    let secure = |name: &str, server: &RtspServer| {
+        let source = RtspSource {
+            trust: Trust::CaFile(authority.root()),
+            ..RtspSource::new(server.url(0))
+        };
+        (name.to_owned(), source)
+    };
+    let cameras = vec![secure("good", &good), secure("expired", &expired)];
+    let secure: Arc<dyn Backend> = Arc::new(RtspBackend::new(cameras));
+    stays_flat("RTSPS camera", FEWER, || {
+        streams(&secure, &"rtsp:good".parse().unwrap());
+    });
+    stays_flat("RTSPS camera that is not believed", FEWER, || {
+        fails(&secure, &"rtsp:expired".parse().unwrap());
+    });
+    stays_flat("RTSP camera that refuses", RUNS, || {
         fails(&rtsp, &"rtsp:gone".parse().unwrap());
     });
 }
