@@ -6,11 +6,10 @@ mod common;
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mos_wire_faults::certificate;
+use mos_testkit::certificates::{Authority, Dates};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -204,13 +203,13 @@ fn what_it_does_not_know_it_refuses() {
 
 /// A handshake over `socket`, then a message each way.
 fn talk_in_tls(
-    folder: &Path,
+    authority: &Authority,
     socket: TcpStream,
     server: &mut TcpStream,
 ) -> Result<(), std::io::Error> {
     let mut roots = RootCertStore::empty();
-    let authority = CertificateDer::from_pem_file(certificate::authority(folder)).unwrap();
-    roots.add(authority).unwrap();
+    let root = CertificateDer::from_pem_file(authority.root()).unwrap();
+    roots.add(root).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -232,11 +231,14 @@ fn talk_in_tls(
 
 #[test]
 fn clients_in_tls_see_the_certificate_of_the_day() {
-    let folder = tempfile::tempdir().unwrap();
-    certificate::write(folder.path(), &["*.lab.test".to_owned()]).unwrap();
-    let certificates = format!("--certificates={}", folder.path().display());
+    let authority = Authority::new().unwrap();
+    for (name, dates) in [("good", Dates::Good), ("expired", Dates::Expired)] {
+        authority.issue(name, &["*.lab.test"], dates).unwrap();
+    }
+    let folder = authority.root().parent().unwrap().to_owned();
+    let certificates = format!("--certificates={}", folder.display());
     let mut good = Between::with(std::slice::from_ref(&certificates));
-    talk_in_tls(folder.path(), good.client, &mut good.server).unwrap();
+    talk_in_tls(&authority, good.client, &mut good.server).unwrap();
 
     let mut between = Between::with(&[certificates]);
     let port = between.client.peer_addr().unwrap();
@@ -244,6 +246,6 @@ fn clients_in_tls_see_the_certificate_of_the_day() {
     // The connection that is there was accepted before.
     let late = TcpStream::connect(port).unwrap();
     late.set_read_timeout(WAIT).unwrap();
-    let error = talk_in_tls(folder.path(), late, &mut between.server).unwrap_err();
+    let error = talk_in_tls(&authority, late, &mut between.server).unwrap_err();
     assert!(error.to_string().contains("expired"), "{error}");
 }

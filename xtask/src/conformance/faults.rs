@@ -55,15 +55,15 @@ pub(crate) enum Act {
     Rerate,
     /// The operator writes the right password down and has the service read it.
     CorrectPassword,
-    /// The operator resets the stream.
-    ResetStream,
 }
 
 /// What a camera sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Picture {
-    H264,
-    Jpeg,
+    /// H.264.
+    Usual,
+    /// Another codec.
+    Other,
 }
 
 /// How the camera is when its stream is started.
@@ -256,7 +256,7 @@ impl Fault {
             ),
             Self::Partition => after(s(30), &[Act::Shape(Shape::CUT)], &[CLEAN]),
             Self::AddressChange => after(s(0), &[Act::Move], &[]),
-            Self::ServerKilled => after(s(4), &[Act::Kill], &[Act::Serve(Picture::H264)]),
+            Self::ServerKilled => after(s(4), &[Act::Kill], &[Act::Serve(Picture::Usual)]),
             Self::ServerSilent => after(s(8), &[Act::Freeze], &[Act::Thaw]),
             Self::Reset => after(s(0), &[Act::ResetConnections], &[]),
             Self::SlowLoris => after(
@@ -275,11 +275,7 @@ impl Fault {
                 &[Act::Certificate("expired"), Act::ResetConnections],
                 &[Act::Certificate("good")],
             ),
-            Self::CodecChange => after(
-                s(8),
-                &[Act::Kill, Act::Serve(Picture::Jpeg)],
-                &[Act::Kill, Act::Serve(Picture::H264), Act::ResetStream],
-            ),
+            Self::CodecChange => after(s(0), &[Act::Kill, Act::Serve(Picture::Other)], &[]),
             Self::ResolutionChange => after(s(0), &[Act::Resize], &[]),
             Self::RateChange => after(s(0), &[Act::Rerate], &[]),
             Self::BrokenSps => misbehaves(
@@ -300,7 +296,6 @@ impl Fault {
             Self::SlowLoris => Some("power-cycle the camera"),
             Self::WrongPassword => Some("correct the password, reload"),
             Self::ExpiredCertificate => Some("renew the certificate"),
-            Self::CodecChange => Some("set the camera to H.264, reset the stream"),
             _ => None,
         }
     }
@@ -321,19 +316,15 @@ impl Fault {
             ) => (STAYS, s(10)),
             (Self::Partition, _) => (STALLS, s(30)),
             (Self::AddressChange | Self::ServerSilent, _) => (STALLS, s(20)),
-            (Self::ServerKilled | Self::Reset, RtspTcp | Rtsps)
+            (Self::ServerKilled | Self::Reset | Self::CodecChange, RtspTcp | Rtsps)
             | (Self::ExpiredCertificate, Rtsps) => (IS_TOLD, s(15)),
-            (Self::ServerKilled | Self::Reset, RtspUdp) => (EITHER, s(15)),
+            (Self::ServerKilled | Self::Reset | Self::CodecChange, RtspUdp) => (EITHER, s(15)),
             (Self::LongHeader, _) => (EITHER, s(25)),
             // Noise may pass for a parameter set, and frames come for a while.
             (Self::BrokenSps, _) => (COMES_AND_GOES, s(25)),
             // What came of a message is not let go by GStreamer's client before the rest is there or the connection ends.
             (Self::SlowLoris, _) => (
                 "streaming -> backoff -> starting -> backoff -> failed? -> starting -> streaming",
-                s(10),
-            ),
-            (Self::CodecChange, _) => (
-                "streaming -> stalled? -> (backoff -> starting)+ -> failed -> starting -> streaming",
                 s(10),
             ),
             (Self::ExpiredCertificate, RtspTcp | RtspUdp) => {
@@ -420,7 +411,6 @@ mod tests {
         for fault in Fault::ALL {
             let act = match fault.course().lift.last() {
                 Some(Act::CorrectPassword) => "reload",
-                Some(Act::ResetStream) => "reset the stream",
                 Some(Act::ResetConnections) => "power-cycle",
                 Some(Act::Certificate(_)) => "certificate",
                 _ => "",

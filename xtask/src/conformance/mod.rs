@@ -252,15 +252,15 @@ struct Beside {
 fn set_up(pairs: &[Pair]) -> Result<(Lab, Beside), Error> {
     let mut net = Net::new(PROFILE)?;
     net.join(NEIGHBOUR_NUMBER)?;
-    let mut server = transport::server(NEIGHBOUR_NUMBER, Picture::H264, false);
+    let mut server = transport::server(NEIGHBOUR_NUMBER, Picture::Usual, false);
     let server = Console::start(
         "the camera beside",
         "conformance/neighbour.log",
         &mut server,
     )?;
     let folder = service::folder()?;
-    transport::make_certificates(&cargo::program(PROFILE, "mos-certificates"), folder.path())?;
-    let text = configuration(&folder, pairs)?;
+    let authority = transport::authority()?;
+    let text = configuration(&folder, &authority.root(), pairs)?;
     let command = net::within(&net::service(), cargo::program(PROFILE, service::PROGRAM));
     let service = Service::launch(PROFILE, folder, &text, command, "conformance/service.log")?;
     let ctl = service.ctl();
@@ -281,6 +281,7 @@ fn set_up(pairs: &[Pair]) -> Result<(Lab, Beside), Error> {
         watch,
         ctl,
         service: Mutex::new(service),
+        authority,
         profile: PROFILE,
         net: Mutex::new(net),
     };
@@ -294,20 +295,18 @@ fn set_up(pairs: &[Pair]) -> Result<(Lab, Beside), Error> {
 }
 
 /// The service's configuration, and the passwords that it names.
-fn configuration(folder: &TempDir, pairs: &[Pair]) -> Result<String, Error> {
+fn configuration(folder: &TempDir, root: &Path, pairs: &[Pair]) -> Result<String, Error> {
     let write = |file: &Path, text: &str| fs::write(file, text).map_err(Error::path("write", file));
     let mut text = config::service(folder.path());
     let file = folder.path().join("neighbour.password");
     write(&file, PASSWORD)?;
     text += &transport::camera(NEIGHBOUR, true);
-    text += &Transport::RtspTcp.table(NEIGHBOUR, NEIGHBOUR_NUMBER, &file, folder.path());
+    text += &Transport::RtspTcp.table(NEIGHBOUR, NEIGHBOUR_NUMBER, &file, root);
     for pair in pairs {
         let (stream, file) = (pair.stream(), pair.password_file(folder.path()));
         write(&file, pair.first_password())?;
         text += &transport::camera(&stream, false);
-        text += &pair
-            .transport
-            .table(&stream, pair.number, &file, folder.path());
+        text += &pair.transport.table(&stream, pair.number, &file, root);
     }
     Ok(text)
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use mos_testkit::certificates::Authority;
 use rustix::process::Signal;
 
 use super::console::Console;
@@ -129,6 +130,8 @@ pub(crate) struct Lab {
     pub(crate) ctl: Ctl,
     /// The one service for all.
     pub(crate) service: Mutex<Service>,
+    /// Issued the cameras' certificates.
+    pub(crate) authority: Authority,
     /// The programs' build.
     pub(crate) profile: Profile,
     /// The last to go.
@@ -226,11 +229,11 @@ impl<'a> Trial<'a> {
             mark: 0,
             ended: None,
         };
-        trial.serve(Picture::H264)?;
+        trial.serve(Picture::Usual)?;
         if pair.needs_front() {
             let program = program(lab.profile, "mos-rtsp-faults");
-            let folder = lock(&lab.service).path().to_owned();
-            let folder = pair.transport.is_tls().then_some(folder.as_path());
+            let root = lab.authority.root();
+            let folder = root.parent().filter(|_| pair.transport.is_tls());
             let mut command = transport::front(pair.number, &program, pair.seed, folder);
             trial.front = Some(Console::start(
                 "mos-rtsp-faults",
@@ -397,7 +400,6 @@ impl<'a> Trial<'a> {
             Act::Misbehave(mode) => self.tell_front(&format!("mode {mode}")),
             Act::Certificate(which) => self.tell_front(&format!("certificate {which}")),
             Act::ResetConnections => self.tell_front("reset"),
-            Act::ResetStream => self.lab.ctl.run(&["reset", &self.stream]).map(drop),
             Act::CorrectPassword => {
                 let mut service = lock(&self.lab.service);
                 let file = self.pair.password_file(service.path());

@@ -4,10 +4,13 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
+use mos_testkit::certificates::{Authority, Dates};
+
+#[cfg(doc)]
+use super::faults::Act;
 use super::faults::Picture;
 use super::net;
 use crate::error::Error;
-use crate::exec::capture;
 use crate::rig::config::quoted;
 
 /// A way for a camera's picture to come to the service.
@@ -62,13 +65,13 @@ impl Transport {
         matches!(self, Self::Rtsps)
     }
 
-    /// What the service's configuration has for camera `number`; `folder` holds the certificates.
+    /// What the service's configuration has for camera `number`; `root` is the authority that issued its certificate.
     pub(crate) fn table(
         self,
         stream: &str,
         number: u16,
         password_file: &Path,
-        folder: &Path,
+        root: &Path,
     ) -> String {
         let name = quoted(stream);
         let (scheme, media) = match self {
@@ -83,7 +86,7 @@ impl Transport {
              transport = \"{media}\"\ntimeout_ms = 3000\n"
         );
         if self.is_tls() {
-            let authority = quoted(&folder.join("authority.pem").to_string_lossy());
+            let authority = quoted(&root.to_string_lossy());
             let _ = writeln!(text, "tls_ca_file = {authority}");
         }
         text
@@ -93,8 +96,8 @@ impl Transport {
 /// The real server, to be run in camera `number`'s namespace.
 pub(crate) fn server(number: u16, picture: Picture, behind: bool) -> Command {
     let codec = match picture {
-        Picture::H264 => "h264",
-        Picture::Jpeg => "jpeg",
+        Picture::Usual => "h264",
+        Picture::Other => "jpeg",
     };
     let (address, port) = if behind {
         ("127.0.0.1", BEHIND)
@@ -135,11 +138,16 @@ pub(crate) fn front(
     command
 }
 
-/// Makes the certificates of all cameras.
-pub(crate) fn make_certificates(program: &Path, folder: &Path) -> Result<(), Error> {
-    let mut command = Command::new(program);
-    command.arg(folder).arg(format!("*.{}", net::DOMAIN));
-    capture("making the certificates", &mut command).map(drop)
+/// An authority that has issued the certificates of all cameras, by the names that [`Act::Certificate`] has.
+pub(crate) fn authority() -> Result<Authority, Error> {
+    let make = || {
+        let authority = Authority::new()?;
+        let hosts = format!("*.{}", net::DOMAIN);
+        authority.issue("good", &[&hosts], Dates::Good)?;
+        authority.issue("expired", &[&hosts], Dates::Expired)?;
+        Ok(authority)
+    };
+    make().map_err(Error::io("cannot make certificates"))
 }
 
 /// The part of a camera's configuration that all transports share. The watchdogs are shorter than the service's defaults,

@@ -1,7 +1,7 @@
 //! Stands before an RTSP server and misbehaves on command.
 //!
 //! Commands: `mode MODE` (clean, slow-loris, long-header, broken-sps, backward-time); `reset`, which ends all connections
-//! by RST; `certificate good|expired`, for later connections. Media inside the connection and over UDP both go through it.
+//! by RST; `certificate NAME`, for later connections. Media inside the connection and over UDP both go through it.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Parser;
-use mos_wire_faults::certificate::{self, Validity};
+use mos_wire_faults::certificate;
 use mos_wire_faults::command;
 use mos_wire_faults::corrupt::Mode;
 use mos_wire_faults::leg::Leg;
@@ -31,7 +31,8 @@ struct Cli {
     /// The server
     #[arg(long)]
     server: SocketAddr,
-    /// Clients come in TLS, with the certificates of this folder (see mos-certificates); the server is spoken to without
+    /// Clients come in TLS, and see a certificate of this folder: NAME.pem with its NAME.key, at first `good`. The server is
+    /// spoken to without
     #[arg(long)]
     certificates: Option<PathBuf>,
     /// Decides everything that is left to chance
@@ -94,7 +95,7 @@ fn run(cli: &Cli) -> io::Result<()> {
         tls: Mutex::default(),
         sessions: Mutex::default(),
     });
-    shared.show(Validity::Good)?;
+    shared.show("good")?;
     let accepting = shared.clone();
     thread::spawn(move || {
         for client in listener.incoming().flatten() {
@@ -108,9 +109,7 @@ fn run(cli: &Cli) -> io::Result<()> {
 fn obey(shared: &Shared, line: &str) -> Result<(), String> {
     match line.split_whitespace().collect::<Vec<_>>().as_slice() {
         ["mode", mode] => *lock(&shared.mode) = mode.parse()?,
-        ["certificate", validity] => shared
-            .show(validity.parse()?)
-            .map_err(|error| error.to_string())?,
+        ["certificate", name] => shared.show(name).map_err(|error| error.to_string())?,
         ["reset"] => shared.reset().map_err(|error| error.to_string())?,
         _ => return Err(format!("no command `{line}`: mode, certificate, reset")),
     }
@@ -126,11 +125,11 @@ impl Shared {
         *lock(&self.mode)
     }
 
-    /// Has later connections see such a certificate, if they are in TLS.
-    fn show(&self, validity: Validity) -> io::Result<()> {
+    /// Has later connections see this certificate, if they are in TLS.
+    fn show(&self, name: &str) -> io::Result<()> {
         let folder = self.certificates.as_ref();
         *lock(&self.tls) = folder
-            .map(|folder| certificate::load(folder, validity))
+            .map(|folder| certificate::load(folder, name))
             .transpose()?;
         Ok(())
     }
