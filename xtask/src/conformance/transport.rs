@@ -39,6 +39,8 @@ const SIZE: &str = "320x240";
 /// The size that it changes to.
 const OTHER_SIZE: &str = "400x224";
 const RATE: u32 = 15;
+/// Frames from one key frame to the next: a picture that is lost costs half a second.
+const KEY_INT: u32 = 8;
 /// The rate that it changes to.
 const OTHER_RATE: u32 = 5;
 
@@ -109,7 +111,7 @@ pub(crate) fn server(number: u16, picture: Picture, behind: bool) -> Command {
         .arg(mos_testkit::paths::peer("rtsp_server.py"))
         .args([format!("--address={address}"), format!("--port={port}")])
         .args([format!("--codec={codec}"), format!("--size={SIZE}")])
-        .args([format!("--fps={RATE}"), format!("--key-int={RATE}")])
+        .args([format!("--fps={RATE}"), format!("--key-int={KEY_INT}")])
         .args(["--bitrate=256", "--pattern=smpte", "--auth=digest"])
         .args([
             format!("--resize-to={OTHER_SIZE}"),
