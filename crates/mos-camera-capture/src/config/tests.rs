@@ -3,11 +3,11 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use mos_camera_core::{OnViolation, RtspTransport, TestPattern, Transport};
+use mos_camera_core::{OnViolation, OnvifPlace, RtspTransport, TestPattern, Transport};
 use serde::de::{Deserialize, Deserializer, Visitor};
 
 use super::file::{CameraTable, File, Service};
-use super::sources::{Rtsp, Test, V4l2};
+use super::sources::{Onvif, OnvifCamera, Rtsp, Test, V4l2};
 use super::*;
 
 const DOCS: &str = include_str!("../../../../docs/configuration.md");
@@ -230,7 +230,7 @@ fn errors_name_line_column_and_key() {
             "[cameras.a.v4l2]\npath = '/dev/video0'\n[cameras.b.v4l2]\npath = '/dev/video0'",
             "",
             "cameras.b.v4l2",
-            "same node",
+            "same device",
         ),
         ("cameras = 5", "1:11", "cameras", "invalid type"),
         ("[service]\nthis is not TOML", "2:", "", "expected"),
@@ -357,7 +357,7 @@ fn what_the_example_has_commented_out_is_right_too() {
         .join("\n")
         .replace("/etc/mos-camera/door.password", secret.to_str().unwrap());
     let config = read(&text).unwrap();
-    assert_eq!(config.cameras.len(), 4, "{text}");
+    assert_eq!(config.cameras.len(), 5, "{text}");
     // What it shows of [service] are the defaults of an installed service.
     let ServiceConfig {
         control_socket,
@@ -385,14 +385,16 @@ fn every_key_is_documented_and_in_the_example() {
         ("[cameras.NAME]", keys::<CameraTable>()),
         ("[cameras.NAME.test]", keys::<Test>()),
         ("[cameras.NAME.rtsp]", keys::<Rtsp>()),
+        ("[onvif]", keys::<Onvif>()),
+        ("[cameras.NAME.onvif]", keys::<OnvifCamera>()),
         ("[cameras.NAME.v4l2]", keys::<V4l2>()),
     ];
     assert_eq!(
         keys::<File>(),
-        ["service", "cameras"],
+        ["service", "onvif", "cameras"],
         "a table that this test does not know"
     );
-    let transports = ["test", "rtsp", "v4l2"];
+    let transports = ["test", "rtsp", "onvif", "v4l2"];
     for (table, keys) in tables {
         let section = DOCS
             .split("\n## ")
@@ -400,7 +402,10 @@ fn every_key_is_documented_and_in_the_example() {
             .unwrap_or_else(|| panic!("no section on {table}"));
         for key in keys.into_iter().filter(|key| !transports.contains(key)) {
             assert!(
-                section.contains(&format!("| `{key}` |")),
+                section.contains(&format!("| `{key}` |"))
+                    || section.contains(&format!("| `{key}`, `"))
+                    || section.contains(&format!("`, `{key}` |"))
+                    || section.contains(&format!("`, `{key}`, `")),
                 "docs/configuration.md: {table} lacks a row for `{key}`"
             );
             assert!(
@@ -460,4 +465,72 @@ impl<'de> Deserializer<'de> for KeyCollector<'_> {
         bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct
         newtype_struct seq tuple tuple_struct map enum identifier ignored_any
     }
+}
+
+const ENDPOINT: &str = "urn:uuid:8F1E";
+
+#[test]
+fn onvif_cameras_are_read_by_address_or_endpoint() {
+    let config = read(&format!(
+        r#"
+        [onvif]
+        discovery = false
+        interfaces = ["eth1"]
+        user = "viewer"
+        plain_password = true
+        tls_insecure = true
+        [cameras.yard.onvif]
+        address = "192.0.2.12:8080"
+        profile = "sub"
+        set_encoder = true
+        timeout_ms = 700
+        [cameras.gate.onvif]
+        endpoint = "{ENDPOINT}"
+    "#
+    ))
+    .unwrap();
+    let onvif = &config.onvif;
+    assert!(!onvif.discovery && onvif.plain_password && onvif.trust.is_insecure());
+    assert_eq!(onvif.interfaces, ["eth1"]);
+    assert_eq!(camera(&config, "yard").device.as_str(), "rtsp:yard");
+    let SourceConfig::Onvif(yard) = camera(&config, "yard").source else {
+        panic!("{config:?}");
+    };
+    assert_eq!(yard.place, OnvifPlace::Url("192.0.2.12:8080".to_owned()));
+    assert_eq!(yard.profile.as_deref(), Some("sub"));
+    assert!(yard.set_encoder && !yard.plain_password);
+    assert_eq!(yard.rtsp.timeout, Duration::from_millis(700));
+    // The device is the one that discovery finds.
+    assert_eq!(
+        camera(&config, "gate").device.as_str(),
+        "rtsp:urn:uuid:8f1e"
+    );
+    assert!(read("[service]").unwrap().onvif.discovery);
+}
+
+#[test]
+fn onvif_cameras_without_a_place_or_with_a_password_in_it_are_refused() {
+    for (table, says) in [
+        ("user = \"u\"", "say where the camera is"),
+        ("address = \"a\"\nendpoint = \"urn:uuid:1\"", "not both"),
+        ("address = \"\"", "expected host"),
+        ("address = \"rtsp://s3cret/\"", "expected host"),
+        ("address = \"a/b\"", "expected host"),
+        ("address = \"http://u:s3cret@cam/\"", "do not belong"),
+        ("address = \"u:s3cret@cam\"", "do not belong"),
+        ("endpoint = \"a b\"", "endpoint reference"),
+        (
+            "address = \"a\"\npassword_env = \"HOME\"",
+            "without a `user`",
+        ),
+    ] {
+        let error = refused(&format!("[cameras.yard.onvif]\n{table}\n"));
+        assert!(error.contains(says), "{table}: {error}");
+        assert!(!error.contains("s3cret"), "{error}");
+    }
+    let twice = format!(
+        "[cameras.a.onvif]\nendpoint = \"{ENDPOINT}\"\n[cameras.b.onvif]\nendpoint = \"{}\"\n",
+        ENDPOINT.to_lowercase()
+    );
+    assert!(refused(&twice).contains("is the same device"));
 }
