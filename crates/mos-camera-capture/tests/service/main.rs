@@ -22,6 +22,7 @@ mod killed_and_restarted;
 mod logs;
 mod mosctl;
 mod no_permission;
+mod onvif_camera;
 mod reconfigure_running;
 mod reload;
 mod restart_restores;
