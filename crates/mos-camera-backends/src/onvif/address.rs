@@ -67,6 +67,10 @@ pub(super) fn host(url: &Url) -> Option<IpAddr> {
 
 /// The device service of a host, or of a host and its port, or at a URL.
 pub(super) fn default_url(host: &str) -> Option<Url> {
+    // `http:///x` is taken for the host `x`.
+    if host.is_empty() {
+        return None;
+    }
     if host.contains("://") {
         return parse_url(host).ok();
     }

@@ -11,6 +11,8 @@ mod discovery;
 mod faults;
 mod interview;
 mod login;
+#[cfg(test)]
+mod mutations;
 mod random;
 mod registry;
 mod soap;

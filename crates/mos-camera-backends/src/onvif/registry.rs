@@ -449,3 +449,35 @@ fn unknown(id: &DeviceId) -> Fault {
         "list the devices to see their ids",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(named: bool) -> Known {
+        let mut known = Known::default();
+        for n in 0..MOST {
+            let source = known.settings.source(&format!("urn:uuid:{n}"));
+            let mut camera = Camera::new(source.clone());
+            camera.named = named;
+            known.cameras.insert(source.device(""), camera);
+        }
+        known
+    }
+
+    #[test]
+    fn made_up_cameras_push_out_each_other_and_nobody_else() {
+        let mut crowd = known(false);
+        let named = DeviceId::new(Transport::Rtsp, "urn:uuid:7");
+        if let Some(camera) = crowd.cameras.get_mut(&named) {
+            camera.named = true;
+        }
+        for _ in 0..MOST - 1 {
+            assert!(crowd.make_room());
+            let source = crowd.settings.source("urn:uuid:new");
+            crowd.cameras.insert(source.device(""), Camera::new(source));
+            assert!(crowd.cameras.len() <= MOST && crowd.cameras.contains_key(&named));
+        }
+        assert!(!known(true).make_room());
+    }
+}

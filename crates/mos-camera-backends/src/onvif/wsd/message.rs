@@ -67,7 +67,8 @@ pub(in crate::onvif) fn read(bytes: &[u8]) -> Result<Told, SoapError> {
     Ok(match body.name.as_str() {
         "ProbeMatches" => here(body.all("ProbeMatch")),
         "ResolveMatches" => here(body.all("ResolveMatch")),
-        "Hello" => here(std::iter::once(&body)),
+        // Some cameras leave out what goes around a match.
+        "Hello" | "ProbeMatch" => here(std::iter::once(&body)),
         "Bye" => endpoint(&body).map_or(Told::Nothing, Told::Gone),
         _ => Told::Nothing,
     })
@@ -228,6 +229,10 @@ mod tests {
         };
         let url = "http://10.0.0.2/onvif/device_service";
         for (text, expected) in [
+            (
+                message("ProbeMatch", &camera(ID, nvt, "", url)),
+                here("", &[url]),
+            ),
             (
                 matches(&camera(ID, nvt, scope, url)),
                 here("Yard Cam C1", &[url]),
