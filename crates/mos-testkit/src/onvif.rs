@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::paths;
 use crate::rtsp::PYTHON;
 
+const PEER: &str = "onvif_camera.py";
 /// Longest wait for anything that the peer tells.
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -25,19 +26,20 @@ pub struct OnvifCamera {
 impl OnvifCamera {
     /// Starts one with the peer's command line options.
     pub fn start(options: &[&str]) -> io::Result<Self> {
-        Self::start_by(Command::new(PYTHON), options)
+        Self::start_by(Command::new(PYTHON), PEER, options)
     }
 
     /// The same in a network namespace.
     pub fn start_in(namespace: &str, options: &[&str]) -> io::Result<Self> {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", namespace, PYTHON]);
-        Self::start_by(command, options)
+        Self::start_by(command, PEER, options)
     }
 
-    fn start_by(mut command: Command, options: &[&str]) -> io::Result<Self> {
+    /// Another peer, by the command that runs Python: it has to tell its port as this one does.
+    pub fn start_by(mut command: Command, peer: &str, options: &[&str]) -> io::Result<Self> {
         let mut process = command
-            .arg(paths::peer("onvif_camera.py"))
+            .arg(paths::peer(peer))
             .args(options)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

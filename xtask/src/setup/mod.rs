@@ -2,6 +2,7 @@
 
 mod apt;
 mod grpcurl;
+mod ipycam;
 mod packages;
 mod python;
 
@@ -44,6 +45,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     ensure(groups)?;
     if groups.contains(&Group::Test) {
         ui::say(format!("grpcurl: {}", grpcurl::ensure()?.display()));
+        ui::say(format!("ipycam: {}", ipycam::ensure()?.display()));
         ui::say(format!("maturin: {}/bin", python::ensure()?.display()));
     }
     ui::say("everything is there");
@@ -66,6 +68,11 @@ pub(crate) fn ensure(groups: &[Group]) -> Result<(), Error> {
 /// grpcurl, a gRPC client that nobody here wrote, for the tests of the control service.
 pub(crate) fn grpcurl() -> Result<PathBuf, Error> {
     grpcurl::ensure()
+}
+
+/// The Python that has ipycam, for the tests of ONVIF.
+pub(crate) fn ipycam() -> Result<PathBuf, Error> {
+    ipycam::ensure()
 }
 
 /// The folder of the environment that the Python package is built and tried with.

@@ -88,6 +88,10 @@ const TEST: &[Package] = &[
         "GStreamer's RTSP server, the camera at the other end",
     ),
     package(
+        "ffmpeg",
+        "ipycam, the ONVIF camera of the tests, encodes with it",
+    ),
+    package(
         "iproute2",
         "network namespaces, and netem where the kernel has it, for the faults of network cameras",
     ),

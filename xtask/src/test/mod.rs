@@ -102,6 +102,7 @@ fn all_steps(args: &Args, report: &mut Report) -> Result<(), Error> {
         "tests",
         tests
             .env("MOS_GRPCURL", grpcurl)
+            .env("MOS_IPYCAM_PYTHON", setup::ipycam()?)
             .env("MOS_SKIP_REPORT", &skips),
         &skips,
     )?;

@@ -6,6 +6,7 @@
 
 mod discovery;
 mod encoder;
+mod ipycam;
 mod logins;
 mod rig;
 mod spoiled;

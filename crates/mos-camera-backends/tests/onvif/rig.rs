@@ -16,7 +16,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 pub(crate) struct Rig {
     pub(crate) backend: OnvifBackend,
-    registry: Arc<Registry>,
+    pub(crate) registry: Arc<Registry>,
     changed: Mutex<Receiver<()>>,
 }
 

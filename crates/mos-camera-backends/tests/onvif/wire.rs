@@ -53,6 +53,7 @@ impl Wire {
             && self.inside(&["link", "set", "cam", "up"])
             && self.inside(&["link", "set", "lo", "up"])
             && self.address("add", 2)
+            && self.inside(&["route", "add", "224.0.0.0/4", "dev", "cam"])
             && ip(&["link", "set", here, "up"])
     }
 
