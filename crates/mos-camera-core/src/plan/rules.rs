@@ -175,6 +175,7 @@ pub const RAW: [&str; 12] = [
 const NV12: &[&str] = &["NV12"];
 const H264: &[&str] = &["video/x-h264"];
 const H265: &[&str] = &["video/x-h265"];
+const VP8: &[&str] = &["video/x-vp8"];
 const JPEG: &[&str] = &["image/jpeg"];
 
 /// A row of the built-in table.
@@ -368,6 +369,42 @@ const TABLE: &[Row] = &[
         H265,
         &["h265parse", AVDEC_H265, "videoconvert"],
         "gstreamer1.0-libav",
+        "As h264-libav",
+    ),
+    hardware(
+        "vp8-v4l2-stateless",
+        VP8,
+        &["v4l2slvp8dec"],
+        0,
+        "As h264-v4l2-stateless",
+    ),
+    hardware(
+        "vp8-v4l2-qualcomm",
+        VP8,
+        &["v4l2vp8dec capture-io-mode=dmabuf", "qtivtransform"],
+        1,
+        UBWC,
+    ),
+    Row {
+        unless: &["qtivtransform"],
+        ..hardware(
+            "vp8-v4l2",
+            VP8,
+            &["v4l2vp8dec capture-io-mode=dmabuf"],
+            0,
+            STATEFUL,
+        )
+    },
+    Row {
+        devices: VPU,
+        ..hardware("vp8-imx-vpu", VP8, &["vpudec"], 0, "As h264-imx-vpu")
+    },
+    hardware("vp8-va", VP8, &["vavp8dec", "vapostproc"], 1, "As h264-va"),
+    software(
+        "vp8-libvpx",
+        VP8,
+        &["vp8dec", "videoconvert"],
+        "gstreamer1.0-plugins-good",
         "As h264-libav",
     ),
     hardware(

@@ -68,11 +68,11 @@ fn explained(formats: &[Offered], wish: Wish, machine: &Machine, build: Build) -
 }
 
 /// Every element that a rule names.
-const EVERYTHING: &str = "h264parse h265parse jpegparse v4l2slh264dec v4l2slh265dec v4l2h264dec v4l2h265dec qtivtransform vpudec \
-    vah264dec vah265dec vapostproc avdec_h264 avdec_h265 openh264dec jpegdec v4l2jpegdec vajpegdec v4l2convert \
+const EVERYTHING: &str = "h264parse h265parse jpegparse v4l2slh264dec v4l2slh265dec v4l2slvp8dec v4l2h264dec v4l2h265dec v4l2vp8dec \
+    qtivtransform vpudec vah264dec vah265dec vavp8dec vapostproc vp8dec avdec_h264 avdec_h265 openh264dec jpegdec v4l2jpegdec vajpegdec v4l2convert \
     imxvideoconvert_ocl videoconvert videoconvertscale";
 
-const SOFTWARE: &str = "h264parse h265parse jpegparse avdec_h264 avdec_h265 openh264dec jpegdec videoconvert videoconvertscale";
+const SOFTWARE: &str = "h264parse h265parse jpegparse avdec_h264 avdec_h265 openh264dec vp8dec jpegdec videoconvert videoconvertscale";
 
 use Build::{Development, Production};
 use Handover::{Drawn, Exported, Gbm, Labelled, Process};
@@ -92,6 +92,7 @@ fn rows() -> Vec<Row<'static>> {
     let jpeg = || vec![vga("image/jpeg")];
     let h264 = || vec![vga("video/x-h264")];
     let h265 = || vec![vga("video/x-h265")];
+    let vp8 = || vec![vga("video/x-vp8")];
     let yuy2 = || vec![vga("YUY2")];
     let nv12 = |handover| vec![from(handover, "NV12")];
     let hard = |rule, copies| Some((rule, DRIVER, (0, copies), false));
@@ -192,6 +193,19 @@ fn rows() -> Vec<Row<'static>> {
             hard("h265-va", 1),
         ),
         (h265(), SOFTWARE, Development, soft("h265-libav")),
+        // VP8: no parser, for its frames begin where its packets do.
+        (vp8(), EVERYTHING, Production, hard("vp8-v4l2-stateless", 0)),
+        (
+            vp8(),
+            "v4l2vp8dec qtivtransform",
+            Production,
+            hard("vp8-v4l2-qualcomm", 1),
+        ),
+        (vp8(), "v4l2vp8dec vp8dec", Production, hard("vp8-v4l2", 0)),
+        (vp8(), "vpudec", Production, hard("vp8-imx-vpu", 0)),
+        (vp8(), "vavp8dec vapostproc", Production, hard("vp8-va", 1)),
+        (vp8(), SOFTWARE, Development, soft("vp8-libvpx")),
+        (vp8(), SOFTWARE, Production, None),
         // Motion JPEG.
         (jpeg(), EVERYTHING, Development, hard("jpeg-v4l2", 1)),
         (
@@ -244,7 +258,7 @@ fn rows() -> Vec<Row<'static>> {
             Some(("convert-v4l2", DRIVER, (1, 1), true)),
         ),
         // Nothing knows the format.
-        (vec![vga("video/x-vp8")], EVERYTHING, Development, None),
+        (vec![vga("video/x-av1")], EVERYTHING, Development, None),
         (vec![], EVERYTHING, Development, None),
     ]
 }
@@ -490,7 +504,7 @@ fn each_alternative_has_its_reason() {
         offered("YUY2", Exported, &[((640, 480), 30), ((1280, 720), 10)]),
         offered("image/jpeg", Exported, &[((1280, 720), 30)]),
         offered("NV12", Exported, &[((320, 240), 30)]),
-        offered("video/x-vp8", Exported, &[((1280, 720), 30)]),
+        offered("video/x-av1", Exported, &[((1280, 720), 30)]),
         offered("UYVY", Exported, &[((1280, 720), 30)]),
         offered("I420", Process, &[((1280, 720), 30)]),
     ];
@@ -532,7 +546,7 @@ fn each_alternative_has_its_reason() {
             "NOT_IN_SIZE: the camera does not give it in 1280x720, only in 320x240",
         ),
         (
-            "video/x-vp8",
+            "video/x-av1",
             "",
             "NO_RULE: nothing is known that turns it into NV12",
         ),
@@ -705,7 +719,7 @@ fn without_a_plan_the_error_names_what_is_missing() {
         ),
         (
             no_plan(
-                &[vga("video/x-vp8"), vga("video/x-vp9")],
+                &[vga("video/x-av1"), vga("video/x-vp9")],
                 none,
                 EVERYTHING,
                 Development,
@@ -713,7 +727,7 @@ fn without_a_plan_the_error_names_what_is_missing() {
             (Obstacle::NoRule, "NO_PLAN"),
             FaultKind::Unsupported,
             &[
-                "v4l2:cam gives no format that can be turned into NV12; it offers video/x-vp8, video/x-vp9",
+                "v4l2:cam gives no format that can be turned into NV12; it offers video/x-av1, video/x-vp9",
             ],
         ),
         (
