@@ -1,12 +1,14 @@
 //! The one trait that every transport implements.
 
 use std::fmt;
+use std::sync::Arc;
 
 use gstmos::origins::Origins;
 use mos_camera_core::plan::Explanation;
 use mos_camera_core::{ControlValues, Device, DeviceId, Fault, FaultKind, StreamConfig, Transport};
 
 use crate::built::Built;
+use crate::call::Call;
 use crate::intact::Corrupt;
 use crate::session::{Late, Session};
 
@@ -66,4 +68,6 @@ pub struct Source {
     pub session: Session,
     /// Of a network camera: when its frames were captured and arrived.
     pub origins: Option<Origins>,
+    /// What it does beside its elements, if anything.
+    pub call: Option<Arc<dyn Call>>,
 }

@@ -31,10 +31,10 @@ fn missing(factory: &str) -> Fault {
 /// The Debian package of an element.
 fn package(factory: &str) -> Option<&'static str> {
     Some(match factory {
-        "rtspsrc" | "rtph264depay" | "rtph265depay" | "rtpjpegdepay" | "v4l2src" | "jpegdec" => {
-            "gstreamer1.0-plugins-good"
-        }
-        "h264parse" | "h265parse" => "gstreamer1.0-plugins-bad",
+        "rtspsrc" | "rtph264depay" | "rtph265depay" | "rtpjpegdepay" | "rtpvp8depay"
+        | "v4l2src" | "jpegdec" => "gstreamer1.0-plugins-good",
+        "nicesrc" => "gstreamer1.0-nice",
+        "h264parse" | "h265parse" | "webrtcbin" => "gstreamer1.0-plugins-bad",
         "videotestsrc" | "videoconvert" => "gstreamer1.0-plugins-base",
         _ => return None,
     })
@@ -112,6 +112,7 @@ fn source(bin: gst::Bin, elements: &[gst::Element], plan: Plan) -> Source {
         late: Late::default(),
         session: Session::default(),
         origins: None,
+        call: None,
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub mod backend;
 mod built;
+pub mod call;
 mod elements;
 mod guard;
 pub mod http;
@@ -23,9 +24,11 @@ mod stamps;
 #[cfg(feature = "development")]
 pub mod test;
 pub mod v4l2;
+pub mod whep;
 
 pub use backend::{Backend, Source};
 pub use built::Built;
+pub use call::Call;
 pub use intact::Corrupt;
 pub use onvif::OnvifBackend;
 pub use pipeline::{BusSettings, CapturePipeline, PipelineEvent, Stats};
@@ -34,6 +37,7 @@ pub use session::{Late, Session};
 #[cfg(feature = "development")]
 pub use test::TestBackend;
 pub use v4l2::{Registry, V4l2Backend};
+pub use whep::WhepBackend;
 
 use std::sync::LazyLock;
 

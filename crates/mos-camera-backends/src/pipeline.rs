@@ -16,6 +16,7 @@ use mos_frame::memory::MemoryId;
 
 use crate::backend::{Backend, Source};
 use crate::built::Built;
+use crate::call::Call;
 use crate::elements::make;
 use crate::intact::Corrupt;
 use crate::session::{Late, Session};
@@ -51,6 +52,7 @@ pub struct CapturePipeline {
     corrupt: Corrupt,
     late: Late,
     session: Session,
+    call: Option<Arc<dyn Call>>,
 }
 
 /// What graphs show.
@@ -107,6 +109,7 @@ impl CapturePipeline {
             corrupt: source.corrupt,
             late: source.late,
             session: source.session,
+            call: source.call,
         })
     }
 
@@ -118,8 +121,14 @@ impl CapturePipeline {
     /// Starts it, again if it was stopped. Returns at once; failure comes as an event, like any later one.
     pub fn start(&self) {
         self.watch.begin();
+        if let Some(Err(fault)) = self.call.as_ref().map(|call| call.begin()) {
+            self.watch.failed(fault);
+            return;
+        }
         if self.pipeline.set_state(gst::State::Playing).is_err() {
             self.watch.failed_to_start();
+        } else if let Some(call) = &self.call {
+            call.begun();
         }
     }
 
@@ -128,8 +137,14 @@ impl CapturePipeline {
     /// Blocks for as long as the device or peer needs to close, mostly some milliseconds.
     pub fn stop(&self) {
         self.watch.end();
+        if let Some(call) = &self.call {
+            call.hang_up();
+        }
         // Going down to NULL can't fail (GstElement's documentation).
         let _down = self.pipeline.set_state(gst::State::Null);
+        if let Some(call) = &self.call {
+            call.ended();
+        }
     }
 
     /// What it did so far.

@@ -7,7 +7,12 @@ use mos_camera_core::{Fault, FaultKind};
 const DETAILS: &str = gstmos::fault::DETAILS;
 
 /// Kinds that a source bin posts, with their names there; others are internal.
-const KINDS: [(&str, FaultKind); 4] = [
+const KINDS: [(&str, FaultKind); 9] = [
+    ("unreachable", FaultKind::Unreachable),
+    ("unauthorized", FaultKind::Unauthorized),
+    ("certificate", FaultKind::Certificate),
+    ("disconnected", FaultKind::Disconnected),
+    ("busy", FaultKind::Busy),
     ("not-found", FaultKind::NotFound),
     ("unsupported", FaultKind::Unsupported),
     ("missing", FaultKind::Missing),
@@ -58,5 +63,28 @@ fn kind(text: &str) -> Option<FaultKind> {
             .iter()
             .find(|(name, _)| *name == text)
             .map(|(_, kind)| *kind),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_posted_is_read_back() {
+        gst::init().unwrap();
+        for (_, kind) in KINDS {
+            let pipeline = gst::Pipeline::new();
+            let bin = gst::Bin::new();
+            pipeline.add(&bin).unwrap();
+            let fault = Fault::new(kind, "what", "hint");
+            post(&bin, &fault);
+            let bus = pipeline.bus().unwrap();
+            let message = bus.pop_filtered(&[gst::MessageType::Error]).unwrap();
+            let gst::MessageView::Error(error) = message.view() else {
+                panic!("{message:?}");
+            };
+            assert_eq!(read(error), Some(fault));
+        }
     }
 }

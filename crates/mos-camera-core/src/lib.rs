@@ -10,6 +10,7 @@ pub mod carrier;
 pub mod control;
 pub mod device;
 pub mod fault;
+pub mod ice;
 pub mod jpeg;
 pub mod lifecycle;
 pub mod onvif;
@@ -27,6 +28,7 @@ pub use budget::Budget;
 pub use control::{Control, ControlKind, ControlValues, MenuItem};
 pub use device::{Capability, Device, DeviceId, Health, Range, Rates, Sizes, Transport};
 pub use fault::{Fault, FaultKind};
+pub use ice::{IceAddress, IceKind, IceServer};
 pub use lifecycle::{Action, Lifecycle};
 pub use onvif::{OnvifPlace, OnvifSettings, OnvifSource};
 pub use plan::{ConfigError, validate};
@@ -34,6 +36,7 @@ pub use profile::Profile;
 pub use session::SessionFacts;
 pub use source::{
     RtspSource, RtspTransport, Secret, SourceConfig, TestPattern, TestSource, V4l2Source,
+    WhepSource,
 };
 pub use stream::{Framerate, OnViolation, StreamConfig, StreamName};
 pub use tls::{Fingerprint, TlsProblem, Trust};

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::ice::IceServer;
 use crate::onvif::OnvifSource;
 use crate::tls::Trust;
 
@@ -40,6 +41,8 @@ pub enum SourceConfig {
     Onvif(OnvifSource),
     /// A V4L2 capture node.
     V4l2(V4l2Source),
+    /// A WebRTC stream.
+    Whep(WhepSource),
 }
 
 /// Generated pictures to choose from.
@@ -115,19 +118,76 @@ impl RtspSource {
     }
 }
 
+/// A URL as a debug print shows it: without its query.
+fn shown(url: &str) -> String {
+    match url.find(['?', '#']) {
+        Some(end) => format!("{}***", &url[..=end]),
+        None => url.to_owned(),
+    }
+}
+
 impl fmt::Debug for RtspSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = match self.url.find(['?', '#']) {
-            Some(end) => format!("{}***", &self.url[..=end]),
-            None => self.url.clone(),
-        };
         f.debug_struct("RtspSource")
-            .field("url", &shown)
+            .field("url", &shown(&self.url))
             .field("user", &self.user)
             .field("password", &self.password)
             .field("transport", &self.transport)
             .field("track", &self.track)
             .field("trust", &self.trust)
+            .field("latency", &self.latency)
+            .field("timeout", &self.timeout)
+            .finish()
+    }
+}
+
+/// A WebRTC stream that a server hands out by WHEP (draft-ietf-wish-whep). A debug print leaves out the URL's query.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WhepSource {
+    /// The WHEP endpoint: `http://` or `https://`, without credentials.
+    pub url: String,
+    /// Bearer token (RFC 6750).
+    pub token: Option<Secret>,
+    /// Whom to believe at the other end of an `https://` URL.
+    pub trust: Trust,
+    /// STUN and TURN servers. No other is asked, but those that the WHEP server names if `link_servers` allows it.
+    pub ice_servers: Vec<IceServer>,
+    /// Whether STUN and TURN servers are used that the WHEP server names in `Link` headers.
+    pub link_servers: bool,
+    /// Jitter buffer; what is lost is asked for again within it, and late packets are dropped rather than queued.
+    pub latency: Duration,
+    /// Longest wait for each answer of the server, and for the media's connection.
+    pub timeout: Duration,
+}
+
+impl WhepSource {
+    /// Default of [`Self::latency`].
+    pub const LATENCY: Duration = Duration::from_millis(100);
+    /// Default of [`Self::timeout`].
+    pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// The defaults for a URL.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            token: None,
+            trust: Trust::default(),
+            ice_servers: Vec::new(),
+            link_servers: true,
+            latency: Self::LATENCY,
+            timeout: Self::TIMEOUT,
+        }
+    }
+}
+
+impl fmt::Debug for WhepSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WhepSource")
+            .field("url", &shown(&self.url))
+            .field("token", &self.token)
+            .field("trust", &self.trust)
+            .field("ice_servers", &self.ice_servers)
+            .field("link_servers", &self.link_servers)
             .field("latency", &self.latency)
             .field("timeout", &self.timeout)
             .finish()
@@ -161,5 +221,14 @@ mod tests {
             "{text}"
         );
         assert_eq!(source.password.unwrap().reveal(), "hunter2");
+        let source = WhepSource {
+            token: Some(Secret::new("hunter2")),
+            ..WhepSource::new("https://host/whep?key=hunter2")
+        };
+        let text = format!("{:?}", SourceConfig::Whep(source));
+        assert!(
+            text.contains("https://host/whep?***") && !text.contains("hunter2"),
+            "{text}"
+        );
     }
 }

@@ -91,6 +91,11 @@ impl Watch {
         *self.run() = Run::Down;
     }
 
+    /// The run can't begin.
+    pub(super) fn failed(&self, fault: Fault) {
+        self.finish(|_| PipelineEvent::Fault(fault));
+    }
+
     /// The pipeline did not start. Mostly an element has said why already.
     pub(super) fn failed_to_start(&self) {
         let (message, hint) = (
@@ -102,7 +107,7 @@ impl Watch {
             format!("{}: {message}", self.device),
             hint,
         );
-        self.finish(|_| PipelineEvent::Fault(fault));
+        self.failed(fault);
     }
 
     fn gave_up(&self, code: &str, text: &str) -> Fault {

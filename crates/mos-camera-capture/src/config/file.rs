@@ -15,7 +15,7 @@ use toml::Spanned;
 
 use super::error::Source;
 use super::secret::Places;
-use super::sources::{Onvif, OnvifCamera, Rtsp, Test, V4l2};
+use super::sources::{Onvif, OnvifCamera, Rtsp, Test, V4l2, Whep};
 use super::values::{TIMEOUTS, absolute, even, millis};
 use super::{Camera, Config, ConfigError, FileStream, LogFormat, ServiceConfig};
 
@@ -55,6 +55,7 @@ pub(super) struct CameraTable {
     rtsp: Option<Spanned<Rtsp>>,
     onvif: Option<Spanned<OnvifCamera>>,
     v4l2: Option<Spanned<V4l2>>,
+    whep: Option<Spanned<Whep>>,
     stream: Option<bool>,
     start: Option<bool>,
     width: Option<Spanned<u32>>,
@@ -215,6 +216,7 @@ fn device_id(name: &StreamName, source: &SourceConfig) -> DeviceId {
         SourceConfig::Rtsp(_) => DeviceId::new(Transport::Rtsp, name.as_str()),
         SourceConfig::Onvif(source) => source.device(name.as_str()),
         SourceConfig::V4l2(_) => DeviceId::new(Transport::V4l2, name.as_str()),
+        SourceConfig::Whep(_) => DeviceId::new(Transport::Whep, name.as_str()),
     }
 }
 
@@ -225,20 +227,34 @@ impl CameraTable {
         span: &Range<usize>,
         source: &Source<'_>,
     ) -> Result<SourceConfig, ConfigError> {
-        match (self.test.take(), self.rtsp.take(), self.onvif.take(), self.v4l2.take()) {
-            (Some(test), None, None, None) => Ok(test.into_inner().resolve()),
-            (None, Some(rtsp), None, None) => rtsp.into_inner().resolve(source),
-            (None, None, Some(onvif), None) => {
+        let given = (
+            self.test.take(),
+            self.rtsp.take(),
+            self.onvif.take(),
+            self.v4l2.take(),
+            self.whep.take(),
+        );
+        match given {
+            (Some(test), None, None, None, None) => Ok(test.into_inner().resolve()),
+            (None, Some(rtsp), None, None, None) => rtsp.into_inner().resolve(source),
+            (None, None, Some(onvif), None, None) => {
                 let span = onvif.span();
                 onvif.into_inner().resolve(&span, source)
             }
-            (None, None, None, Some(v4l2)) => v4l2.into_inner().resolve(source),
-            (None, None, None, None) => Err(source.invalid(
+            (None, None, None, Some(v4l2), None) => v4l2.into_inner().resolve(source),
+            (None, None, None, None, Some(whep)) => whep.into_inner().resolve(source),
+            (None, None, None, None, None) => Err(source.invalid(
                 span,
-                "the camera has no transport; add one of the tables `test`, `rtsp`, `onvif`, `v4l2` below it, for example `[cameras.NAME.rtsp]`",
+                "the camera has no transport; add one of the tables `test`, `rtsp`, `onvif`, `v4l2`, `whep` below it, for example `[cameras.NAME.rtsp]`",
             )),
-            (test, rtsp, onvif, v4l2) => {
-                let spans = [test.map(|t| t.span()), rtsp.map(|t| t.span()), onvif.map(|t| t.span()), v4l2.map(|t| t.span())];
+            (test, rtsp, onvif, v4l2, whep) => {
+                let spans = [
+                    test.map(|t| t.span()),
+                    rtsp.map(|t| t.span()),
+                    onvif.map(|t| t.span()),
+                    v4l2.map(|t| t.span()),
+                    whep.map(|t| t.span()),
+                ];
                 let last = spans.into_iter().flatten().max_by_key(|s| s.start).unwrap_or(span.clone());
                 Err(source.invalid(&last, "the camera has more than one transport; a camera is reached over exactly one"))
             }

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use mos_camera_backends::{Backend, OnvifBackend, Registry, RtspBackend, V4l2Backend, onvif};
+use mos_camera_backends::{
+    Backend, OnvifBackend, Registry, RtspBackend, V4l2Backend, WhepBackend, onvif,
+};
 use mos_camera_core::plan::Explanation;
 use mos_camera_core::{
     ControlValues, Device, DeviceId, Fault, FaultKind, Health, SourceConfig, StreamConfig,
@@ -398,6 +400,7 @@ fn hangs(transport: Transport) -> Fault {
 fn backends(config: &Config, registry: &Arc<Registry>, onvif: &Arc<onvif::Registry>) -> Backends {
     let (mut test, mut rtsp, mut v4l2) = (Vec::new(), Vec::new(), Vec::new());
     let mut named = Vec::new();
+    let mut whep = Vec::new();
     let mut taken = Vec::new();
     for (name, camera) in &config.cameras {
         let name = name.to_string();
@@ -409,15 +412,17 @@ fn backends(config: &Config, registry: &Arc<Registry>, onvif: &Arc<onvif::Regist
                 taken.push(source.path.clone());
                 v4l2.push((name, source));
             }
+            SourceConfig::Whep(source) => whep.push((name, source)),
         }
     }
     onvif.configure(&config.onvif, named);
     let rtsp = RtspBackend::new(rtsp);
-    let all: [Option<Arc<dyn Backend>>; 4] = [
+    let all: [Option<Arc<dyn Backend>>; 5] = [
         test_backend(test),
         Some(Arc::new(OnvifBackend::new(rtsp, Arc::clone(onvif)))),
         Some(Arc::new(V4l2Backend::new(v4l2, Arc::clone(registry)))),
         Some(Arc::new(V4l2Backend::usb(Arc::clone(registry), taken))),
+        Some(Arc::new(WhepBackend::new(whep))),
     ];
     all.into_iter()
         .flatten()

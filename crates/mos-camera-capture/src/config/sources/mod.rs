@@ -4,8 +4,10 @@ mod onvif;
 mod rtsp;
 mod test;
 mod v4l2;
+mod whep;
 
 pub(super) use onvif::{Onvif, OnvifCamera};
 pub(super) use rtsp::Rtsp;
 pub(super) use test::Test;
 pub(super) use v4l2::V4l2;
+pub(super) use whep::Whep;

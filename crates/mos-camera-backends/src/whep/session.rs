@@ -1,0 +1,115 @@
+//! Does what the signalling decides: sends its requests, hands its answers to `webrtcbin`, tells its faults.
+
+use std::pin::Pin;
+use std::time::Instant;
+
+use mos_camera_core::Fault;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::Camera;
+use super::peer::{Ears, Peer};
+use super::signalling::{Endpoint, Input, Link, Machine, Memory, Output};
+use crate::http::{Answer, Client, HttpError};
+use crate::session::Session;
+
+/// The hands of one session.
+pub(super) struct Driver {
+    pub(super) camera: Camera,
+    pub(super) client: Client,
+    pub(super) peer: Peer,
+    pub(super) facts: Session,
+    /// Where a fault goes; the first is the last.
+    pub(super) fail: Box<dyn Fn(&Fault) + Send + Sync>,
+}
+
+type Exchange = Pin<Box<dyn Future<Output = Result<Answer, HttpError>> + Send>>;
+
+impl Driver {
+    /// Runs a session from its start to its end.
+    pub(super) async fn run(
+        self,
+        endpoint: Endpoint,
+        memory: Memory,
+        mut heard: UnboundedReceiver<Input>,
+        ears: impl Ears,
+    ) {
+        let mut machine = Machine::new(endpoint, memory);
+        let mut flight: Option<Exchange> = None;
+        let mut offer = String::new();
+        let mut input = Input::Start;
+        loop {
+            self.note(&input);
+            if let Input::Offer(text) = &input {
+                offer.clone_from(text);
+            }
+            for output in machine.handle(input, Instant::now()) {
+                let problem = match output {
+                    Output::Send(request) => {
+                        let client = self.client.clone();
+                        flight = Some(Box::pin(async move { client.send(request).await }));
+                        Ok(())
+                    }
+                    Output::Gather(servers) => self.peer.gather(&offer, &servers),
+                    Output::Apply(answer) => self.peer.apply(&answer.text, &ears),
+                    Output::Fail(fault) => {
+                        (self.fail)(&fault);
+                        Ok(())
+                    }
+                    Output::Over => {
+                        self.camera.remember(machine.memory().clone());
+                        return;
+                    }
+                };
+                if let Err(why) = problem {
+                    ears(Input::Refused(why));
+                }
+            }
+            // A fault may lead to the next session before this one's `DELETE` is answered.
+            self.camera.remember(machine.memory().clone());
+            input = next(&mut heard, &mut flight, machine.deadline()).await;
+        }
+    }
+
+    /// Tells the status how far the session is.
+    fn note(&self, input: &Input) {
+        let Input::Link(link) = input else {
+            return;
+        };
+        let state = match link {
+            Link::Up => "connected",
+            Link::NoPath => "no path",
+            Link::NoDtls => "DTLS failed",
+            Link::Lost => "lost",
+        };
+        self.facts.update(|facts| facts.tell("state", state));
+    }
+}
+
+/// What happens next.
+async fn next(
+    heard: &mut UnboundedReceiver<Input>,
+    flight: &mut Option<Exchange>,
+    deadline: Option<Instant>,
+) -> Input {
+    let answer = async {
+        match flight {
+            Some(exchange) => exchange.await,
+            None => std::future::pending().await,
+        }
+    };
+    let time = async {
+        match deadline {
+            Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+            None => std::future::pending().await,
+        }
+    };
+    let input = tokio::select! {
+        input = heard.recv() => input.unwrap_or(Input::Stop),
+        answer = answer => Input::Answer(answer),
+        () = time => Input::Time,
+    };
+    if matches!(input, Input::Answer(_)) {
+        *flight = None;
+    }
+    input
+}

@@ -1,0 +1,107 @@
+//! The elements of a WebRTC stream: `webrtcbin ! <depayloader> ! <decoder to NV12>`.
+
+use std::sync::Arc;
+
+use mos_camera_core::plan::{Explanation, Wish, validate};
+use mos_camera_core::{Fault, FaultKind, Secret, SessionFacts, StreamConfig};
+
+use super::Camera;
+use super::call::WhepCall;
+use super::decoder::{Decoder, front};
+use super::peer::Peer;
+use super::signalling::Endpoint;
+use super::{codecs, identity};
+use crate::backend::Source;
+use crate::elements::{make, make_steps, source_bin};
+use crate::guard;
+use crate::http::{Client, Settings, parse_url};
+use crate::session::Session;
+
+/// Largest answer of a server, in bytes: descriptions have some thousands.
+const LARGEST_ANSWER: usize = 64 * 1024;
+
+/// Builds the source, for the codec that costs least; the session's own takes its place if it is another.
+pub(super) fn build(camera: &Camera, config: &StreamConfig) -> Result<Source, Fault> {
+    let url = parse_url(&camera.source.url).map_err(|error| error.fault(&camera.id, "its URL"))?;
+    validate(config, &[]).map_err(|error| {
+        Fault::new(
+            FaultKind::Unsupported,
+            error.to_string(),
+            "change the stream's configuration",
+        )
+    })?;
+    // The plan of the cheapest codec, or why there is none at all.
+    let plan = explain(config).into_plan(&config.device)?;
+    let decodable = codecs::decodable(Wish::from(config));
+    let offered: Vec<_> = decodable.iter().map(|(codec, _)| *codec).collect();
+    let Some((first, _)) = decodable.iter().find(|(_, other)| other.rule == plan.rule) else {
+        return Err(Fault::new(
+            FaultKind::Internal,
+            format!("{}: no codec goes with the plan {}", camera.id, plan.rule),
+            "report this",
+        ));
+    };
+    let identity = identity::identity()?;
+    let client = Client::new(&Settings {
+        trust: camera.source.trust.clone(),
+        timeout: camera.source.timeout,
+        max_answer: LARGEST_ANSWER,
+    })
+    .map_err(|error| error.fault(&camera.id, "its URL"))?;
+    make("nicesrc")?;
+    let webrtc = Peer::element(camera.source.latency)?;
+    let elements: Vec<_> = [webrtc, front(*first)?]
+        .into_iter()
+        .chain(make_steps(&plan)?)
+        .collect();
+    let session = Session::new(SessionFacts {
+        protocol: "WebRTC (WHEP)".to_owned(),
+        security: security(camera, url.scheme()),
+        insecure: camera.source.trust.is_insecure(),
+        ..SessionFacts::default()
+    });
+    let mut source = source_bin(&config.device, &elements, plan)?;
+    let decoder = Decoder::new(&source, *first, decodable.clone(), &elements[1..], &session);
+    source.session = session.clone();
+    source.call = Some(Arc::new(WhepCall::new(
+        camera.clone(),
+        Endpoint {
+            device: camera.id.to_string(),
+            url,
+            authorization: camera.source.token.as_ref().map(bearer),
+            token: camera.source.token.clone(),
+            ice_servers: camera.source.ice_servers.clone(),
+            link_servers: camera.source.link_servers,
+            timeout: camera.source.timeout,
+            codecs: offered.iter().map(|codec| codec.encoding).collect(),
+            certificate: identity.fingerprint,
+        },
+        client,
+        codecs::caps(&offered),
+        &identity.pem,
+        decoder,
+        &source.bin,
+        session,
+    )));
+    guard::install(&source, config);
+    Ok(source)
+}
+
+/// Which codec it will be is the server's choice.
+pub(super) fn explain(config: &StreamConfig) -> Explanation {
+    codecs::explain_all(Wish::from(config))
+}
+
+/// RFC 6750, section 2.1.
+fn bearer(token: &Secret) -> Secret {
+    Secret::new(format!("Bearer {}", token.reveal()))
+}
+
+/// How signalling and media are protected: the media's keys are worth what vouches for the signalling.
+fn security(camera: &Camera, scheme: &str) -> String {
+    if scheme == "https" {
+        format!("{}; media by DTLS-SRTP", camera.source.trust.describe())
+    } else {
+        "plain signalling; media by DTLS-SRTP, with a peer that nobody vouches for".to_owned()
+    }
+}
