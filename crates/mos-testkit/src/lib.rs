@@ -13,6 +13,7 @@ pub mod process;
 pub mod rtsp;
 pub mod scripted_rtsp;
 pub mod skip;
+pub mod whep;
 
 pub use bus::TempBus;
 pub use certificates::{Authority, CertificateFiles, Dates};
@@ -21,3 +22,4 @@ pub use onvif::OnvifCamera;
 pub use ports::{ClosedPort, SaturatedPort, SilentPort};
 pub use rtsp::{Auth, Codec, FrameTime, Protocols, RtspServer, RtspServerOptions};
 pub use scripted_rtsp::{Script, ScriptedRtsp};
+pub use whep::WhepServer;

@@ -5,6 +5,7 @@ mod grpcurl;
 mod ipycam;
 mod packages;
 mod python;
+mod whep;
 
 use std::path::PathBuf;
 
@@ -47,6 +48,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         ui::say(format!("grpcurl: {}", grpcurl::ensure()?.display()));
         ui::say(format!("ipycam: {}", ipycam::ensure()?.display()));
         ui::say(format!("maturin: {}/bin", python::ensure()?.display()));
+        ui::say(format!("aiortc: {}", whep::ensure()?.display()));
     }
     ui::say("everything is there");
     Ok(())
@@ -78,6 +80,11 @@ pub(crate) fn ipycam() -> Result<PathBuf, Error> {
 /// The folder of the environment that the Python package is built and tried with.
 pub(crate) fn python() -> Result<PathBuf, Error> {
     python::ensure()
+}
+
+/// A Python interpreter with aiortc, the WHEP server of the tests.
+pub(crate) fn aiortc() -> Result<PathBuf, Error> {
+    whep::ensure()
 }
 
 fn check(groups: &[Group]) -> Result<(), Error> {

@@ -36,6 +36,10 @@ const BUILD: &[Package] = &[
         "GStreamer's video and allocator headers",
     ),
     package(
+        "libgstreamer-plugins-bad1.0-dev",
+        "GStreamer's WebRTC headers",
+    ),
+    package(
         "libudev-dev",
         "udev's headers, for cameras that are plugged in",
     ),
@@ -56,8 +60,9 @@ const RUN: &[Package] = &[
     ),
     package(
         "gstreamer1.0-plugins-bad",
-        "h264parse, h265parse, hardware decoders; x265enc of the RTSP peer",
+        "h264parse, h265parse, webrtcbin, hardware decoders; x265enc of the RTSP peer",
     ),
+    package("gstreamer1.0-nice", "ICE, for WebRTC streams"),
     package(
         "gstreamer1.0-libav",
         "software H.264 and H.265 decoders of a development build",
@@ -101,7 +106,7 @@ const TEST: &[Package] = &[
     ),
     package(
         "python3-venv",
-        "holds grpcurl, a gRPC client that is not ours",
+        "holds grpcurl and aiortc, a gRPC client and a WHEP server that are not ours",
     ),
 ];
 

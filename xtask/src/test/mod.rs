@@ -67,7 +67,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
 }
 
 fn all_steps(args: &Args, report: &mut Report) -> Result<(), Error> {
-    let grpcurl = prepare(args)?;
+    let peers = prepare(args)?;
     let skips = paths::artifacts().join("test/skipped.txt");
     exec::create(&skips)?;
     let steps = 7 + 7 * u32::from(args.filter.is_none()) + u32::from(args.without_lab().is_none());
@@ -101,8 +101,9 @@ fn all_steps(args: &Args, report: &mut Report) -> Result<(), Error> {
     runner.tests(
         "tests",
         tests
-            .env("MOS_GRPCURL", grpcurl)
-            .env("MOS_IPYCAM_PYTHON", setup::ipycam()?)
+            .env("MOS_GRPCURL", &peers.grpcurl)
+            .env("MOS_WHEP_PYTHON", &peers.aiortc)
+            .env("MOS_IPYCAM_PYTHON", &peers.ipycam)
             .env("MOS_SKIP_REPORT", &skips),
         &skips,
     )?;
@@ -165,8 +166,17 @@ fn python_package(runner: &mut Runner<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// All that the steps need; answers where grpcurl is.
-fn prepare(args: &Args) -> Result<PathBuf, Error> {
+/// Peers from `PyPI`.
+struct Peers {
+    grpcurl: PathBuf,
+    /// A Python interpreter that has it.
+    aiortc: PathBuf,
+    /// Likewise.
+    ipycam: PathBuf,
+}
+
+/// All that the steps need; answers where the peers are.
+fn prepare(args: &Args) -> Result<Peers, Error> {
     if !args.no_setup {
         let lab = args.without_lab().is_none().then_some(Group::Lab);
         let groups: Vec<_> = [Group::Build, Group::Run, Group::Test, Group::Bench]
@@ -175,9 +185,13 @@ fn prepare(args: &Args) -> Result<PathBuf, Error> {
             .collect();
         setup::ensure(&groups)?;
     }
-    let grpcurl = setup::grpcurl()?;
+    let peers = Peers {
+        grpcurl: setup::grpcurl()?,
+        aiortc: setup::aiortc()?,
+        ipycam: setup::ipycam()?,
+    };
     ui::say("set-up is complete");
-    Ok(grpcurl)
+    Ok(peers)
 }
 
 fn production_args() -> Vec<String> {

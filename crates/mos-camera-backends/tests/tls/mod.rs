@@ -34,7 +34,7 @@ impl Authority {
     pub(crate) fn issue(&self, names: &[&str], years: (i32, i32)) -> Identity {
         let key = KeyPair::generate().unwrap();
         let certificate = params(names, years).signed_by(&key, &self.0).unwrap();
-        Identity::new(certificate.der().to_vec(), &key)
+        Identity::new(&certificate, &key)
     }
 }
 
@@ -43,14 +43,27 @@ impl Authority {
 pub(crate) struct Identity {
     pub(crate) der: Vec<u8>,
     key: Vec<u8>,
+    /// Certificate and key.
+    pem: (String, String),
 }
 
 impl Identity {
-    fn new(der: Vec<u8>, key: &KeyPair) -> Self {
+    fn new(certificate: &rcgen::Certificate, key: &KeyPair) -> Self {
         Self {
-            der,
+            der: certificate.der().to_vec(),
             key: key.serialize_der(),
+            pem: (certificate.pem(), key.serialize_pem()),
         }
+    }
+
+    /// Its certificate as PEM.
+    pub(crate) fn pem(&self) -> String {
+        self.pem.0.clone()
+    }
+
+    /// Its key as PEM.
+    pub(crate) fn key_pem(&self) -> String {
+        self.pem.1.clone()
     }
 
     /// One that the server made for itself, as cameras do.
@@ -60,7 +73,7 @@ impl Identity {
         if authority {
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         }
-        Self::new(params.self_signed(&key).unwrap().der().to_vec(), &key)
+        Self::new(&params.self_signed(&key).unwrap(), &key)
     }
 
     fn config(&self, versions: &[&'static SupportedProtocolVersion]) -> Arc<ServerConfig> {
