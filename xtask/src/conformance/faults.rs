@@ -302,7 +302,7 @@ impl Fault {
 
     /// What has to come of it over a transport.
     pub(crate) const fn over(self, transport: Transport) -> Cell {
-        use Transport::{RtspTcp, RtspUdp, Rtsps};
+        use Transport::{Onvif, RtspTcp, RtspUdp, Rtsps};
         let (states, within) = match (self, transport) {
             (
                 Self::Loss
@@ -316,7 +316,7 @@ impl Fault {
             ) => (STAYS, s(10)),
             (Self::Partition, _) => (STALLS, s(30)),
             (Self::AddressChange | Self::ServerSilent, _) => (STALLS, s(20)),
-            (Self::ServerKilled | Self::Reset | Self::CodecChange, RtspTcp | Rtsps)
+            (Self::ServerKilled | Self::Reset | Self::CodecChange, RtspTcp | Rtsps | Onvif)
             | (Self::ExpiredCertificate, Rtsps) => (IS_TOLD, s(15)),
             (Self::ServerKilled | Self::Reset | Self::CodecChange, RtspUdp) => (EITHER, s(15)),
             (Self::LongHeader, _) => (EITHER, s(25)),
@@ -329,6 +329,9 @@ impl Fault {
             ),
             (Self::ExpiredCertificate, RtspTcp | RtspUdp) => {
                 return Cell::NotApplicable("there is no certificate without TLS");
+            }
+            (Self::ExpiredCertificate, Onvif) => {
+                return Cell::NotApplicable("the table's ONVIF cameras are asked without TLS");
             }
             (Self::WrongPassword, _) => (
                 "configured -> starting -> unauthorized -> starting -> streaming",

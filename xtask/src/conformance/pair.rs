@@ -209,6 +209,8 @@ struct Trial<'a> {
     subscriber: Option<Subscriber>,
     front: Option<Console>,
     server: Option<Console>,
+    /// What leads to the server, if the transport has such.
+    device: Option<Console>,
     /// Where the states begin that count.
     mark: usize,
     /// When the fault was over.
@@ -226,6 +228,7 @@ impl<'a> Trial<'a> {
             subscriber: None,
             front: None,
             server: None,
+            device: None,
             mark: 0,
             ended: None,
         };
@@ -256,6 +259,11 @@ impl<'a> Trial<'a> {
             &self.log("server"),
             &mut command,
         )?);
+        if self.pair.transport == Transport::Onvif {
+            let mut command = transport::onvif_device(self.pair.number);
+            let log = self.log("device");
+            self.device = Some(Console::start("the ONVIF device", &log, &mut command)?);
+        }
         Ok(())
     }
 
@@ -387,14 +395,17 @@ impl<'a> Trial<'a> {
             Act::Shape(shape) => self.lab.net().shape(number, shape, self.pair.seed),
             Act::Move => self.lab.net().move_camera(number),
             Act::Kill => {
-                if let Some(mut server) = self.server.take() {
-                    server.running().stop(Signal::KILL, GRACE)?;
+                for mut program in [self.server.take(), self.device.take()]
+                    .into_iter()
+                    .flatten()
+                {
+                    program.running().stop(Signal::KILL, GRACE)?;
                 }
                 Ok(())
             }
             Act::Serve(picture) => self.serve(picture),
-            Act::Freeze => signal(self.front.as_mut().or(self.server.as_mut()), Signal::STOP),
-            Act::Thaw => signal(self.front.as_mut().or(self.server.as_mut()), Signal::CONT),
+            Act::Freeze => self.signal_all(Signal::STOP),
+            Act::Thaw => self.signal_all(Signal::CONT),
             Act::Resize => signal(self.server.as_mut(), Signal::USR1),
             Act::Rerate => signal(self.server.as_mut(), Signal::USR2),
             Act::Misbehave(mode) => self.tell_front(&format!("mode {mode}")),
@@ -407,6 +418,13 @@ impl<'a> Trial<'a> {
                 service.reload()
             }
         }
+    }
+
+    fn signal_all(&mut self, which: Signal) -> Result<(), Error> {
+        let programs = [&mut self.front, &mut self.server, &mut self.device];
+        programs
+            .into_iter()
+            .try_for_each(|program| signal(program.as_mut(), which))
     }
 
     fn tell_front(&mut self, command: &str) -> Result<(), Error> {

@@ -22,6 +22,8 @@ pub(crate) enum Transport {
     RtspUdp,
     /// Media inside the RTSP connection, which is in TLS.
     Rtsps,
+    /// Media inside an RTSP connection that ONVIF is asked for.
+    Onvif,
 }
 
 /// The user of every camera.
@@ -46,7 +48,7 @@ const OTHER_RATE: u32 = 5;
 
 impl Transport {
     /// All of them, in the table's order.
-    pub(crate) const ALL: [Self; 3] = [Self::RtspTcp, Self::RtspUdp, Self::Rtsps];
+    pub(crate) const ALL: [Self; 4] = [Self::RtspTcp, Self::RtspUdp, Self::Rtsps, Self::Onvif];
 
     /// Its name in the table and for `--transport`.
     pub(crate) const fn name(self) -> &'static str {
@@ -54,6 +56,7 @@ impl Transport {
             Self::RtspTcp => "rtsp-tcp",
             Self::RtspUdp => "rtsp-udp",
             Self::Rtsps => "rtsps",
+            Self::Onvif => "onvif",
         }
     }
 
@@ -75,16 +78,18 @@ impl Transport {
         password_file: &Path,
         root: &Path,
     ) -> String {
-        let name = quoted(stream);
-        let (scheme, media) = match self {
-            Self::RtspTcp => ("rtsp", "tcp"),
-            Self::RtspUdp => ("rtsp", "udp"),
-            Self::Rtsps => ("rtsps", "tcp"),
-        };
-        let url = quoted(&format!("{scheme}://{}:{PORT}/cam0", net::host(number)));
+        let (name, host) = (quoted(stream), net::host(number));
         let file = quoted(&password_file.to_string_lossy());
+        let (kind, place, media) = match self {
+            Self::RtspTcp => ("rtsp", rtsp_url("rtsp", number), "tcp"),
+            Self::RtspUdp => ("rtsp", rtsp_url("rtsp", number), "udp"),
+            Self::Rtsps => ("rtsp", rtsp_url("rtsps", number), "tcp"),
+            Self::Onvif => ("onvif", host, "tcp"),
+        };
+        let key = if kind == "onvif" { "address" } else { "url" };
+        let place = quoted(&place);
         let mut text = format!(
-            "[cameras.{name}.rtsp]\nurl = {url}\nuser = \"{USER}\"\npassword_file = {file}\n\
+            "[cameras.{name}.{kind}]\n{key} = {place}\nuser = \"{USER}\"\npassword_file = {file}\n\
              transport = \"{media}\"\ntimeout_ms = 3000\n"
         );
         if self.is_tls() {
@@ -93,6 +98,21 @@ impl Transport {
         }
         text
     }
+}
+
+fn rtsp_url(scheme: &str, number: u16) -> String {
+    format!("{scheme}://{}:{PORT}/cam0", net::host(number))
+}
+
+/// The ONVIF device of camera `number`, to be run in its namespace; it leads to the camera's RTSP server.
+pub(crate) fn onvif_device(number: u16) -> Command {
+    let mut command = net::within(&net::camera(number), mos_testkit::rtsp::PYTHON);
+    command
+        .arg(mos_testkit::paths::peer("onvif_camera.py"))
+        .args(["--host=0.0.0.0", "--port=80"])
+        .args([format!("--user={USER}"), format!("--password={PASSWORD}")])
+        .arg(format!("--rtsp={}", rtsp_url("rtsp", number)));
+    command
 }
 
 /// The real server, to be run in camera `number`'s namespace.
