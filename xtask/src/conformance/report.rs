@@ -266,7 +266,7 @@ prints the table for programs. A short part runs in `./x test`. It needs root, a
 *Expected* and *seen* are the states of the stream in order, from before the fault: `+` is one or more, `?` one or none, `x N` how often. *Recovered
 after* counts from the end of the fault to the state `streaming`, with frames at a subscriber from then on; 0 if the stream was never lost, or
 was back before the fault was over. The cameras' watchdogs are set to 10 s for the first frame and 3 s for later ones, answers have 3 s. Waits between
-attempts grow from half a second to half a minute (see `Lifecycle of a stream` in [ARCHITECTURE.md](../ARCHITECTURE.md)), so that a fault that lasts longer takes longer
+attempts grow from half a second to 20 s (see `Lifecycle of a stream` in [ARCHITECTURE.md](../ARCHITECTURE.md)), so that a fault that lasts longer takes longer
 to recover from.
 ";
 
