@@ -120,7 +120,10 @@ fn link(elements: &[gst::Element]) -> Option<gst::Bin> {
     let bin = gst::Bin::new();
     bin.add_many(elements).ok()?;
     for pair in elements.windows(2) {
-        pair[0].link(&pair[1]).ok()?;
+        // A source with dynamic pads (webrtcbin) has none yet; its backend links it when they appear.
+        if pair[0].static_pad("src").is_some() {
+            pair[0].link(&pair[1]).ok()?;
+        }
     }
     Some(bin)
 }
