@@ -14,6 +14,10 @@ use crate::http::{Url, shown};
 
 /// A camera.
 #[derive(Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "facts that are independent of each other"
+)]
 pub(super) struct Camera {
     /// How it is reached and logged in to.
     pub(super) source: OnvifSource,

@@ -75,7 +75,7 @@ pub(super) fn everything(talk: &mut Talk) -> Result<Said, TalkError> {
     match talk.ask_device(&get_information(), Login::AsBefore) {
         Ok(answer) => said.model = Info::of(&answer).unwrap_or_default().model,
         Err(error) => {
-            tracing::debug!(camera = %talk.device(), %error, "the camera does not say what it is")
+            tracing::debug!(camera = %talk.device(), %error, "the camera does not say what it is");
         }
     }
     let service = said.service.clone();

@@ -128,7 +128,9 @@ proptest! {
         changes in proptest::collection::vec(change(), 0..6),
     ) {
         let mut bytes = RECORDED[which].as_bytes().to_vec();
-        changes.iter().for_each(|change| apply(&mut bytes, change));
+        for change in &changes {
+            apply(&mut bytes, change);
+        }
         read_all(&bytes);
     }
 }

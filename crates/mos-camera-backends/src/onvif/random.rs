@@ -19,9 +19,14 @@ pub(super) fn bytes<const N: usize>() -> [u8; N] {
 
 /// Hexadecimal digits of as many random bytes.
 pub(super) fn hex<const N: usize>() -> String {
-    bytes::<N>()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
+    digits(&bytes::<N>())
+}
+
+/// Bytes as hexadecimal digits, in lower case.
+pub(super) fn digits(bytes: &[u8]) -> String {
+    let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    nibbles
+        .filter_map(|nibble| char::from_digit(nibble.into(), 16))
         .collect()
 }
 
@@ -30,12 +35,7 @@ pub(super) fn uuid() -> String {
     let mut bytes = bytes::<16>();
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex = |range: std::ops::Range<usize>| -> String {
-        bytes[range]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
-    };
+    let hex = |range: std::ops::Range<usize>| digits(&bytes[range]);
     format!(
         "urn:uuid:{}-{}-{}-{}-{}",
         hex(0..4),
@@ -54,6 +54,7 @@ mod tests {
     fn no_two_are_the_same() {
         assert_ne!(uuid(), uuid());
         assert_ne!(hex::<8>(), hex::<8>());
+        assert_eq!(digits(&[0x0a, 0xff, 0x10]), "0aff10");
         assert_eq!(uuid().len(), "urn:uuid:".len() + 36);
     }
 }

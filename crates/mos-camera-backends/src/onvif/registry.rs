@@ -173,7 +173,9 @@ impl Registry {
         let listening = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(listener) = &listening.listener {
             listener.probe();
-            hosts.into_iter().for_each(|host| listener.probe_host(host));
+            for host in hosts {
+                listener.probe_host(host);
+            }
         }
     }
 }

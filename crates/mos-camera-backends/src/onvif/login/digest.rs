@@ -4,6 +4,8 @@ use md5::Md5;
 use mos_camera_core::Secret;
 use sha2::{Digest as _, Sha256};
 
+use super::super::random::digits;
+
 /// What a server asks for in `WWW-Authenticate: Digest ...`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::onvif) struct Challenge {
@@ -87,12 +89,11 @@ impl Iterator for Parameters<'_> {
         let (key, rest) = self.0.split_once('=')?;
         let key = key.trim_matches([' ', '\t', ',']).to_owned();
         let rest = rest.trim_start();
-        let (value, rest) = match rest.strip_prefix('"') {
-            Some(quoted) => unquote(quoted)?,
-            None => {
-                let end = rest.find(',').unwrap_or(rest.len());
-                (rest[..end].trim().to_owned(), &rest[end..])
-            }
+        let (value, rest) = if let Some(quoted) = rest.strip_prefix('\"') {
+            unquote(quoted)?
+        } else {
+            let end = rest.find(',').unwrap_or(rest.len());
+            (rest[..end].trim().to_owned(), &rest[end..])
         };
         self.0 = rest;
         Some((key, value))
@@ -146,10 +147,10 @@ pub(in crate::onvif) fn answer(
         Algorithm::Sha256 => text.push_str(", algorithm=SHA-256"),
     }
     if let Some(opaque) = &challenge.opaque {
-        text.push_str(&format!(", opaque={}", quoted(opaque)));
+        text = text + ", opaque=" + &quoted(opaque);
     }
     if challenge.auth {
-        text.push_str(&format!(", qop=auth, nc={count}, cnonce=\"{cnonce}\""));
+        text = text + ", qop=auth, nc=" + &count + ", cnonce=" + &quoted(cnonce);
     }
     text
 }
@@ -168,10 +169,9 @@ fn quoted(text: &str) -> String {
 }
 
 fn hash(algorithm: Algorithm, text: &str) -> String {
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     match algorithm {
-        Algorithm::Implied | Algorithm::Md5 => hex(&Md5::digest(text)),
-        Algorithm::Sha256 => hex(&Sha256::digest(text)),
+        Algorithm::Implied | Algorithm::Md5 => digits(&Md5::digest(text)),
+        Algorithm::Sha256 => digits(&Sha256::digest(text)),
     }
 }
 

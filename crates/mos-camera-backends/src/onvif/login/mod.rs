@@ -176,6 +176,8 @@ mod tests {
 
     #[test]
     fn each_way_is_tried_once_and_then_no_more() {
+        use Way as W;
+
         let (none, digest, all) = (
             Allowed {
                 credentials: false,
@@ -190,7 +192,6 @@ mod tests {
                 plain: true,
             },
         );
-        use Way as W;
         for (allowed, worked, replies, expected) in [
             // Cameras that ask for nothing.
             (none, None, &[OK][..], "-"),

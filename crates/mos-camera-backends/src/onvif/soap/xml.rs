@@ -92,13 +92,13 @@ impl Node {
     /// Writes the element as `name`, each element with its own declaration of its namespace.
     pub(in crate::onvif) fn write(&self, out: &mut String) {
         let (name, namespace) = (&self.name, escape(&self.namespace));
-        out.push_str(&if self.namespace.is_empty() {
-            format!("<{name}")
+        if self.namespace.is_empty() {
+            put(out, &["<", name]);
         } else {
-            format!("<n:{name} xmlns:n=\"{namespace}\"")
-        });
+            put(out, &["<n:", name, " xmlns:n=\"", &namespace, "\""]);
+        }
         for (key, value) in &self.attributes {
-            out.push_str(&format!(" {key}=\"{}\"", escape(value)));
+            put(out, &[" ", key, "=\"", &escape(value), "\""]);
         }
         out.push('>');
         if self.children.is_empty() {
@@ -106,8 +106,12 @@ impl Node {
         }
         self.children.iter().for_each(|child| child.write(out));
         let prefix = if self.namespace.is_empty() { "" } else { "n:" };
-        out.push_str(&format!("</{prefix}{name}>"));
+        put(out, &["</", prefix, name, ">"]);
     }
+}
+
+fn put(out: &mut String, parts: &[&str]) {
+    out.extend(parts.iter().copied());
 }
 
 /// Text as it may stand in an element or attribute. Control characters, which XML 1.0 can't hold at all, are left out.
