@@ -106,7 +106,7 @@ fn it_is_found_logged_in_to_followed_and_streamed() {
     )
     .unwrap();
     pipeline.start();
-    let first = events.wait_for("first frame", Duration::from_secs(60), |event| {
+    let first = events.wait_for("first frame", Duration::from_mins(1), |event| {
         Some(event.clone())
     });
     let first = first.unwrap();

@@ -99,7 +99,8 @@ impl Rig {
     pub(crate) fn wait_for(&self, id: &DeviceId, wanted: impl Fn(&Device) -> bool) -> Device {
         self.look_until(|| {
             let found = self.find(id);
-            found.clone().filter(|device| wanted(device)).ok_or(found)
+            let seen = format!("{found:?}");
+            found.filter(|device| wanted(device)).ok_or(seen)
         })
     }
 
@@ -110,12 +111,12 @@ impl Rig {
             let asked = self.backend.source(id, &StreamConfig::new(id.clone()));
             match self.find(id) {
                 None => Ok(()),
-                found => Err((asked, found)),
+                found => Err(format!("{asked:?}, {found:?}")),
             }
         });
     }
 
-    fn look_until<T, E: std::fmt::Debug>(&self, look: impl Fn() -> Result<T, E>) -> T {
+    fn look_until<T>(&self, look: impl Fn() -> Result<T, String>) -> T {
         let until = Instant::now() + LIMIT;
         loop {
             let seen = match look() {
@@ -124,7 +125,7 @@ impl Rig {
             };
             let left = until.saturating_duration_since(Instant::now());
             let changed = self.changed.lock().unwrap().recv_timeout(left);
-            assert!(changed.is_ok(), "it stays {seen:?}");
+            assert!(changed.is_ok(), "it stays {seen}");
         }
     }
 
