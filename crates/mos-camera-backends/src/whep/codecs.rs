@@ -76,10 +76,11 @@ pub(super) fn by_encoding(encoding: &str) -> Option<Codec> {
         .find(|codec| codec.encoding.eq_ignore_ascii_case(encoding))
 }
 
-/// What this machine makes of all codecs together; a session's codec is the server's choice among those that are offered.
-pub(super) fn explain_all(wish: Wish) -> Explanation {
+/// What this machine makes of the codec that is known, or of all together.
+pub(super) fn explain(known: Option<Codec>, wish: Wish) -> Explanation {
     let formats = ALL
-        .iter()
+        .into_iter()
+        .filter(|codec| known.is_none_or(|known| known == *codec))
         .flat_map(|codec| plan::Offer::unknown(codec.format).formats);
     let offer = plan::Offer {
         formats: formats.collect(),

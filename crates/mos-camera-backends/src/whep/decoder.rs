@@ -7,6 +7,7 @@ use gst::prelude::*;
 use mos_camera_core::plan::Plan;
 use mos_camera_core::{Fault, FaultKind};
 
+use super::Camera;
 use super::codecs::{Codec, by_encoding};
 use crate::backend::Source;
 use crate::built::Built;
@@ -18,6 +19,7 @@ use crate::session::Session;
 #[derive(Debug)]
 pub(super) struct Decoder {
     bin: gst::glib::WeakRef<gst::Bin>,
+    camera: Camera,
     decodable: Vec<(Codec, Plan)>,
     now: Mutex<Now>,
     built: Built,
@@ -47,6 +49,7 @@ impl Decoder {
     /// The decoder of a source that was built for `codec`, of these elements.
     pub(super) fn new(
         source: &Source,
+        camera: Camera,
         codec: Codec,
         decodable: Vec<(Codec, Plan)>,
         elements: &[gst::Element],
@@ -54,6 +57,7 @@ impl Decoder {
     ) -> Arc<Self> {
         Arc::new(Self {
             bin: source.bin.downgrade(),
+            camera,
             decodable,
             now: Mutex::new(Now {
                 codec,
@@ -102,6 +106,7 @@ impl Decoder {
         if now.codec != codec {
             self.exchange(&bin, &mut now, codec)?;
         }
+        *self.camera.codec() = Some(codec);
         self.session
             .update(|facts| codec.name.clone_into(&mut facts.codec));
         let sink = now

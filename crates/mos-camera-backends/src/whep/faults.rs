@@ -51,6 +51,7 @@ mod tests {
             id: DeviceId::new(Transport::Whep, "door"),
             source: WhepSource::new("https://host/whep?key=s3cret"),
             memory: std::sync::Arc::default(),
+            codec: std::sync::Arc::default(),
         };
         for (element, kind) in [
             ("dtlsdec", FaultKind::Disconnected),

@@ -15,12 +15,13 @@ mod session;
 mod signalling;
 mod source;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mos_camera_core::plan::Explanation;
 use mos_camera_core::{Device, DeviceId, Fault, StreamConfig, Transport, WhepSource};
 
 use crate::backend::{Backend, Source};
+use codecs::Codec;
 use signalling::Memory;
 
 /// WebRTC streams by name.
@@ -35,6 +36,8 @@ struct Camera {
     id: DeviceId,
     source: WhepSource,
     memory: Arc<Mutex<Memory>>,
+    /// The codec of its newest session: the next one will have it, too.
+    codec: Arc<Mutex<Option<Codec>>>,
 }
 
 impl Camera {
@@ -43,6 +46,10 @@ impl Camera {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    fn codec(&self) -> MutexGuard<'_, Option<Codec>> {
+        self.codec.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn remember(&self, memory: Memory) {
@@ -57,6 +64,7 @@ impl WhepBackend {
             id: DeviceId::new(Transport::Whep, &name),
             source,
             memory: Arc::default(),
+            codec: Arc::default(),
         };
         Self {
             cameras: cameras.into_iter().map(camera).collect(),
@@ -74,8 +82,8 @@ impl Backend for WhepBackend {
     }
 
     fn explain(&self, device: &DeviceId, config: &StreamConfig) -> Result<Explanation, Fault> {
-        discovery::find(&self.cameras, device)?;
-        Ok(source::explain(config))
+        let camera = discovery::find(&self.cameras, device)?;
+        Ok(source::explain(camera, config))
     }
 
     fn source(&self, device: &DeviceId, config: &StreamConfig) -> Result<Source, Fault> {
@@ -94,6 +102,7 @@ impl Backend for WhepBackend {
     fn reset(&self, device: &DeviceId) -> Result<(), Fault> {
         let camera = discovery::find(&self.cameras, device)?;
         camera.remember(Memory::default());
+        *camera.codec() = None;
         Ok(())
     }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use mos_camera_core::plan::{Explanation, Wish, validate};
+use gst::prelude::*;
+use mos_camera_core::plan::{Explanation, Plan, Wish, validate};
 use mos_camera_core::{Fault, FaultKind, Secret, SessionFacts, StreamConfig};
 
 use super::Camera;
@@ -31,7 +32,7 @@ pub(super) fn build(camera: &Camera, config: &StreamConfig) -> Result<Source, Fa
         )
     })?;
     // The plan of the cheapest codec, or why there is none at all.
-    let plan = explain(config).into_plan(&config.device)?;
+    let plan = explain(camera, config).into_plan(&config.device)?;
     let decodable = codecs::decodable(Wish::from(config));
     let offered: Vec<_> = decodable.iter().map(|(codec, _)| *codec).collect();
     let Some((first, _)) = decodable.iter().find(|(_, other)| other.rule == plan.rule) else {
@@ -50,7 +51,7 @@ pub(super) fn build(camera: &Camera, config: &StreamConfig) -> Result<Source, Fa
     .map_err(|error| error.fault(&camera.id, "its URL"))?;
     make("nicesrc")?;
     let webrtc = Peer::element(camera.source.latency)?;
-    let elements: Vec<_> = [webrtc, front(*first)?]
+    let elements: Vec<_> = [front(*first)?]
         .into_iter()
         .chain(make_steps(&plan)?)
         .collect();
@@ -60,8 +61,17 @@ pub(super) fn build(camera: &Camera, config: &StreamConfig) -> Result<Source, Fa
         insecure: camera.source.trust.is_insecure(),
         ..SessionFacts::default()
     });
-    let mut source = source_bin(&config.device, &elements, plan)?;
-    let decoder = Decoder::new(&source, *first, decodable.clone(), &elements[1..], &session);
+    let mut source = source_bin(&config.device, &elements, plan.clone())?;
+    // It gets its pads in its session, and is linked then.
+    put_in_front(&source, &webrtc, plan)?;
+    let decoder = Decoder::new(
+        &source,
+        camera.clone(),
+        *first,
+        decodable.clone(),
+        &elements,
+        &session,
+    );
     source.session = session.clone();
     source.call = Some(Arc::new(WhepCall::new(
         camera.clone(),
@@ -87,9 +97,23 @@ pub(super) fn build(camera: &Camera, config: &StreamConfig) -> Result<Source, Fa
     Ok(source)
 }
 
-/// Which codec it will be is the server's choice.
-pub(super) fn explain(config: &StreamConfig) -> Explanation {
-    codecs::explain_all(Wish::from(config))
+fn put_in_front(source: &Source, webrtc: &gst::Element, plan: Plan) -> Result<(), Fault> {
+    source.bin.add(webrtc).map_err(|error| {
+        Fault::new(
+            FaultKind::Internal,
+            format!("can't put webrtcbin into its bin: {error}"),
+            "report this",
+        )
+    })?;
+    let mut chain = source.built.chain();
+    chain.insert(0, "webrtcbin".to_owned());
+    source.built.replace(chain, plan);
+    Ok(())
+}
+
+/// Which codec it will be is the server's choice; it is known only from a session before.
+pub(super) fn explain(camera: &Camera, config: &StreamConfig) -> Explanation {
+    codecs::explain(*camera.codec(), Wish::from(config))
 }
 
 /// RFC 6750, section 2.1.

@@ -7,7 +7,7 @@ use mos_camera_core::{OnViolation, OnvifPlace, RtspTransport, TestPattern, Trans
 use serde::de::{Deserialize, Deserializer, Visitor};
 
 use super::file::{CameraTable, File, Service};
-use super::sources::{Onvif, OnvifCamera, Rtsp, Test, V4l2};
+use super::sources::{Onvif, OnvifCamera, Rtsp, Test, V4l2, Whep};
 use super::*;
 
 const DOCS: &str = include_str!("../../../../docs/configuration.md");
@@ -388,13 +388,14 @@ fn every_key_is_documented_and_in_the_example() {
         ("[onvif]", keys::<Onvif>()),
         ("[cameras.NAME.onvif]", keys::<OnvifCamera>()),
         ("[cameras.NAME.v4l2]", keys::<V4l2>()),
+        ("[cameras.NAME.whep]", keys::<Whep>()),
     ];
     assert_eq!(
         keys::<File>(),
         ["service", "onvif", "cameras"],
         "a table that this test does not know"
     );
-    let transports = ["test", "rtsp", "onvif", "v4l2"];
+    let transports = ["test", "rtsp", "onvif", "v4l2", "whep"];
     for (table, keys) in tables {
         let section = DOCS
             .split("\n## ")
@@ -533,4 +534,80 @@ fn onvif_cameras_without_a_place_or_with_a_password_in_it_are_refused() {
         ENDPOINT.to_lowercase()
     );
     assert!(refused(&twice).contains("is the same device"));
+}
+
+#[test]
+fn whep_streams_are_read_with_their_servers() {
+    let config = read(
+        "[cameras.lobby.whep]
+        url = 'https://media.example/whep/lobby?x=1'
+        token_env = 'PATH'
+        stun_servers = ['stun:stun.example']
+        turn_servers = [{ url = 'turn:turn.example?transport=tcp', user = 'u', password_env = 'PATH' }]
+        link_servers = false
+        latency_ms = 0",
+    )
+    .unwrap();
+    let camera = camera(&config, "lobby");
+    assert_eq!(camera.device.as_str(), "whep:lobby");
+    let SourceConfig::Whep(whep) = camera.source else {
+        panic!("{:?}", camera.source);
+    };
+    assert_eq!(whep.latency, Duration::ZERO);
+    assert!(!whep.link_servers && whep.token.is_some());
+    let servers: Vec<_> = whep
+        .ice_servers
+        .iter()
+        .map(|server| format!("{} {}", server.address, server.login.is_some()))
+        .collect();
+    assert_eq!(
+        servers,
+        [
+            "stun:stun.example:3478 false",
+            "turn:turn.example:3478?transport=tcp true"
+        ]
+    );
+}
+
+#[test]
+fn whep_keys_that_are_wrong_are_told_without_what_may_be_secret() {
+    let whep = |rest: &str| format!("[cameras.a.whep]\nurl = 'https://h/w'\n{rest}");
+    for (text, expected) in [
+        (
+            "[cameras.a.whep]\nurl = 'https://u:hunter2@h/w'".to_owned(),
+            "token_file",
+        ),
+        (
+            "[cameras.a.whep]\nurl = 'rtsp://hunter2/w'".to_owned(),
+            "https://host",
+        ),
+        (whep("token = 'hunter2'"), "token_file"),
+        (whep("token_file = '/no/such/secret'"), "/no/such/secret"),
+        (whep("token_env = 'a'\ntoken_file = 'b'"), "not several"),
+        (
+            whep("stun_servers = ['stun:a', 'stun:b']"),
+            "one STUN server",
+        ),
+        (whep("stun_servers = ['turn:a']"), "STUN server"),
+        (
+            whep("turn_servers = [{ url = 'stun:a', user = 'u', password_env = 'PATH' }]"),
+            "TURN server",
+        ),
+        (
+            whep("turn_servers = [{ url = 'turn:hunter2@a', user = 'u', password_env = 'PATH' }]"),
+            "turn:host",
+        ),
+        (
+            whep("turn_servers = [{ url = 'turn:a', user = 'u' }]"),
+            "password_file",
+        ),
+        (
+            whep("tls_insecure = true\ntls_fingerprint = 'x'"),
+            "not several",
+        ),
+    ] {
+        let error = read(&text).unwrap_err().to_string();
+        assert!(error.contains(expected), "{text}: {error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
 }
