@@ -43,7 +43,7 @@ pub(super) fn measure(extent: &Extent) -> Result<Findings, Error> {
     let ctl = service.ctl();
     wait_for_all(&ctl, &mut service, 1)?;
     let viewer = Viewer::start(extent.profile, &ctl, STREAM, false)?;
-    let slow = Subscriber::start(&ctl, STREAM, "slow", &["--work-ms", "200"])?;
+    let mut slow = Subscriber::start(&ctl, STREAM, "slow", &["--work-ms", "200"])?;
 
     let time = extent.time(40, 600);
     let mut step = Step::begin(format!("latency for {} s", time.as_secs()));
@@ -54,6 +54,7 @@ pub(super) fn measure(extent: &Extent) -> Result<Findings, Error> {
         wire.note(&proxy.take());
         frames.extend(viewer.take()?);
     }
+    slow.interrupt()?;
     let slow = slow.finish(Duration::from_secs(10))?;
     step.end("done");
     service.stop()?;
