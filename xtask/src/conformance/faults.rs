@@ -123,14 +123,16 @@ const CLEAN: Act = Act::Shape(Shape::CLEAN);
 
 /// Nothing is noticed but in the picture.
 const STAYS: &str = "streaming";
-/// The service notices by itself that frames stopped.
-const STALLS: &str = "streaming -> stalled -> (backoff -> starting)+ -> streaming";
+/// The service notices by itself that frames stopped. Where the old session takes longer to end than the wait before the
+/// next attempt, there is no wait to be seen.
+const STALLS: &str =
+    "streaming -> stalled -> backoff? -> starting -> (backoff -> starting)* -> streaming";
 /// The service is told, by the connection.
 const IS_TOLD: &str = "streaming -> (backoff -> starting)+ -> streaming";
 /// It is lost and comes back as often as it likes, so long as it comes back in the end.
 const COMES_AND_GOES: &str = "streaming -> (stalled? -> (backoff -> starting)+ -> streaming)+";
 /// Either, by chance of what comes first.
-const EITHER: &str = "streaming -> stalled? -> (backoff -> starting)+ -> streaming";
+const EITHER: &str = "streaming -> (stalled -> backoff? | backoff) -> starting -> (backoff -> starting)* -> streaming";
 
 impl Fault {
     /// All of them, in the table's order.
@@ -190,7 +192,9 @@ impl Fault {
             Self::AddressChange => "the camera gets another address; its name says so at once",
             Self::ServerKilled => "the server is killed and started again after 4 s",
             Self::ServerSilent => "the server stands still for 8 s, its sockets open",
-            Self::Reset => "the connection ends by RST",
+            Self::Reset => {
+                "the connection ends by RST; WHEP's media go by another way, so its server is killed and started again"
+            }
             Self::SlowLoris => {
                 "after an RST every answer comes at a byte a second, until the camera is power-cycled after 24 s"
             }
@@ -302,8 +306,24 @@ impl Fault {
 
     /// What has to come of it over a transport.
     pub(crate) const fn over(self, transport: Transport) -> Cell {
-        use Transport::{Onvif, RtspTcp, RtspUdp, Rtsps};
+        use Transport::{Onvif, RtspTcp, RtspUdp, Rtsps, Whep};
         let (states, within) = match (self, transport) {
+            (Self::BrokenSps | Self::BackwardTime, Whep) => {
+                return Cell::NotApplicable(
+                    "media are encrypted by the server: nobody else can change them",
+                );
+            }
+            (Self::RateChange, Whep) => {
+                return Cell::NotApplicable("the server, aiortc, has one rate");
+            }
+            (
+                Self::SlowLoris
+                | Self::ServerKilled
+                | Self::Reset
+                | Self::CodecChange
+                | Self::ExpiredCertificate,
+                Whep,
+            ) => (EITHER, s(25)),
             (
                 Self::Loss
                 | Self::Delay

@@ -97,6 +97,7 @@ impl Args {
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     if !args.no_setup {
         setup::ensure(&[Group::Run, Group::Test])?;
+        setup::aiortc()?;
     }
     if let Some(why) = net::missing() {
         return Err(Error::NotMet(format!("the table can't be had here: {why}")));

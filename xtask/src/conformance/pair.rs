@@ -253,7 +253,13 @@ impl<'a> Trial<'a> {
 
     fn serve(&mut self, picture: Picture) -> Result<(), Error> {
         let behind = self.pair.needs_front();
-        let mut command = transport::server(self.pair.number, picture, behind);
+        let mut command = match self.pair.transport {
+            Transport::Whep => {
+                let resizes = self.pair.fault == Fault::ResolutionChange;
+                transport::whep_server(self.pair.number, picture, resizes)?
+            }
+            _ => transport::server(self.pair.number, picture, behind),
+        };
         self.server = Some(Console::start(
             "the camera's server",
             &self.log("server"),
@@ -406,6 +412,11 @@ impl<'a> Trial<'a> {
             Act::Serve(picture) => self.serve(picture),
             Act::Freeze => self.signal_all(Signal::STOP),
             Act::Thaw => self.signal_all(Signal::CONT),
+            // Its media don't go by the connection, and it changes its size by itself.
+            Act::ResetConnections if self.pair.transport == Transport::Whep => {
+                self.acts(&[Act::Kill, Act::Serve(Picture::Usual)])
+            }
+            Act::Resize if self.pair.transport == Transport::Whep => Ok(()),
             Act::Resize => signal(self.server.as_mut(), Signal::USR1),
             Act::Rerate => signal(self.server.as_mut(), Signal::USR2),
             Act::Misbehave(mode) => self.tell_front(&format!("mode {mode}")),

@@ -24,6 +24,8 @@ pub(crate) enum Transport {
     Rtsps,
     /// Media inside an RTSP connection that ONVIF is asked for.
     Onvif,
+    /// WebRTC, agreed on by WHEP over HTTPS.
+    Whep,
 }
 
 /// The user of every camera.
@@ -41,6 +43,8 @@ const SIZE: &str = "320x240";
 /// The size that it changes to.
 const OTHER_SIZE: &str = "400x224";
 const RATE: u32 = 15;
+/// Seconds of a session before a WHEP server changes its size: after the stream counted as well once, before it does again.
+const WHEP_RESIZES_AFTER: u32 = 6;
 /// Frames from one key frame to the next: a picture that is lost costs half a second.
 const KEY_INT: u32 = 8;
 /// The rate that it changes to.
@@ -48,7 +52,13 @@ const OTHER_RATE: u32 = 5;
 
 impl Transport {
     /// All of them, in the table's order.
-    pub(crate) const ALL: [Self; 4] = [Self::RtspTcp, Self::RtspUdp, Self::Rtsps, Self::Onvif];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::RtspTcp,
+        Self::RtspUdp,
+        Self::Rtsps,
+        Self::Onvif,
+        Self::Whep,
+    ];
 
     /// Its name in the table and for `--transport`.
     pub(crate) const fn name(self) -> &'static str {
@@ -57,6 +67,7 @@ impl Transport {
             Self::RtspUdp => "rtsp-udp",
             Self::Rtsps => "rtsps",
             Self::Onvif => "onvif",
+            Self::Whep => "whep",
         }
     }
 
@@ -67,7 +78,7 @@ impl Transport {
 
     /// Whether clients come in TLS, which is what the server in front does.
     pub(crate) const fn is_tls(self) -> bool {
-        matches!(self, Self::Rtsps)
+        matches!(self, Self::Rtsps | Self::Whep)
     }
 
     /// What the service's configuration has for camera `number`; `root` is the authority that issued its certificate.
@@ -80,18 +91,24 @@ impl Transport {
     ) -> String {
         let (name, host) = (quoted(stream), net::host(number));
         let file = quoted(&password_file.to_string_lossy());
-        let (kind, place, media) = match self {
-            Self::RtspTcp => ("rtsp", rtsp_url("rtsp", number), "tcp"),
-            Self::RtspUdp => ("rtsp", rtsp_url("rtsp", number), "udp"),
-            Self::Rtsps => ("rtsp", rtsp_url("rtsps", number), "tcp"),
-            Self::Onvif => ("onvif", host, "tcp"),
+        let (kind, key, place) = match self {
+            Self::RtspTcp | Self::RtspUdp => ("rtsp", "url", rtsp_url("rtsp", number)),
+            Self::Rtsps => ("rtsp", "url", rtsp_url("rtsps", number)),
+            Self::Onvif => ("onvif", "address", host),
+            Self::Whep => ("whep", "url", format!("https://{host}:{PORT}/whep")),
         };
-        let key = if kind == "onvif" { "address" } else { "url" };
+        let login = match self {
+            Self::Whep => format!("token_file = {file}"),
+            _ => format!("user = \"{USER}\"\npassword_file = {file}"),
+        };
         let place = quoted(&place);
-        let mut text = format!(
-            "[cameras.{name}.{kind}]\n{key} = {place}\nuser = \"{USER}\"\npassword_file = {file}\n\
-             transport = \"{media}\"\ntimeout_ms = 3000\n"
-        );
+        let mut text =
+            format!("[cameras.{name}.{kind}]\n{key} = {place}\n{login}\ntimeout_ms = 3000\n");
+        match self {
+            Self::Whep => {}
+            Self::RtspUdp => text += "transport = \"udp\"\n",
+            Self::RtspTcp | Self::Rtsps | Self::Onvif => text += "transport = \"tcp\"\n",
+        }
         if self.is_tls() {
             let authority = quoted(&root.to_string_lossy());
             let _ = writeln!(text, "tls_ca_file = {authority}");
@@ -140,6 +157,32 @@ pub(crate) fn server(number: u16, picture: Picture, behind: bool) -> Command {
         .arg(format!("--user={USER}"))
         .env("RTSP_PASSWORD", PASSWORD);
     command
+}
+
+/// The WHEP server, aiortc, to be run in camera `number`'s namespace behind the one that speaks TLS. Its picture changes its
+/// size by itself, some seconds after a session began, if `resizes`.
+pub(crate) fn whep_server(number: u16, picture: Picture, resizes: bool) -> Result<Command, Error> {
+    let python = mos_testkit::whep::python().ok_or_else(|| {
+        Error::NotMet("no Python with aiortc: run it without --no-setup once".to_owned())
+    })?;
+    let codec = match picture {
+        Picture::Usual => "H264",
+        Picture::Other => "VP8",
+    };
+    let mut command = net::within(&net::camera(number), python);
+    command
+        .arg(mos_testkit::paths::peer("whep_server.py"))
+        .args([format!("--port={BEHIND}"), format!("--codec={codec}")])
+        .args([format!("--size={SIZE}"), format!("--fps={RATE}")])
+        .env("WHEP_TOKEN", PASSWORD);
+    if resizes {
+        let after = WHEP_RESIZES_AFTER * RATE;
+        command.args([
+            format!("--resize-to={OTHER_SIZE}"),
+            format!("--resize-after={after}"),
+        ]);
+    }
+    Ok(command)
 }
 
 /// The server that misbehaves, to be run in camera `number`'s namespace in front of the real one; in TLS with the
