@@ -243,9 +243,10 @@ impl Engine {
         }
         let device = self.find_device(&config.device).await?;
         // Which of its profiles a network camera is to give, if any, its backend finds out with the plan.
-        let offered = match device.profiles.is_empty() {
-            true => device.capabilities.as_slice(),
-            false => &[],
+        let offered = if device.profiles.is_empty() {
+            device.capabilities.as_slice()
+        } else {
+            &[]
         };
         plan::validate(&config, offered)
             .and_then(|()| plan::validate_controls(&config, &device.controls))

@@ -120,7 +120,6 @@ impl Rtsp {
             trust,
             latency,
             timeout,
-            ..RtspSource::new("")
         }))
     }
 }
