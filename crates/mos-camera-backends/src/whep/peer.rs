@@ -150,9 +150,8 @@ fn refusal(reply: Result<Option<&gst::StructureRef>, gst::PromiseError>) -> Opti
             let error = reply.get::<glib::Error>("error").ok()?;
             Some(error.message().to_owned())
         }
-        Ok(None) => None,
-        // The element is going down: nobody wants to know.
-        Err(_) => None,
+        // No promise is kept while the element goes down: nobody wants to know.
+        Ok(None) | Err(_) => None,
     }
 }
 

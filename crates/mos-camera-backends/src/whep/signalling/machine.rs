@@ -81,7 +81,7 @@ pub(in crate::whep) enum Input {
 #[derive(Debug, Clone)]
 pub(in crate::whep) enum Output {
     /// Send this, and tell its answer. Never while another is on its way.
-    Send(Request),
+    Send(Box<Request>),
     /// Take these servers, and look for candidates.
     Gather(Vec<IceServer>),
     /// Take this answer; the codecs are in the server's order.
@@ -232,7 +232,7 @@ impl Machine {
         }
         self.flight = Some(Flight::Options);
         let url = self.endpoint.url.clone();
-        vec![Output::Send(self.request(Method::OPTIONS, url))]
+        vec![Output::Send(Box::new(self.request(Method::OPTIONS, url)))]
     }
 
     fn on_offer(&mut self, text: &str, now: Instant) -> Vec<Output> {
@@ -278,7 +278,7 @@ impl Machine {
             .headers
             .insert(header::ACCEPT, HeaderValue::from_static("application/sdp"));
         request.body = body.into_bytes();
-        vec![Output::Send(request)]
+        vec![Output::Send(Box::new(request))]
     }
 
     fn on_answer(
@@ -301,7 +301,7 @@ impl Machine {
                     again,
                 },
                 answer,
-            ) => self.on_patch(answer, (candidates, complete), again, now),
+            ) => self.on_patch(&answer, (candidates, complete), again, now),
             // Whatever the server says: nothing can be done about it.
             (Flight::Delete, _) => self.over(),
         }
@@ -407,18 +407,18 @@ impl Machine {
             complete: self.gathered,
             again,
         });
-        vec![Output::Send(request)]
+        vec![Output::Send(Box::new(request))]
     }
 
     fn on_patch(
         &mut self,
-        answer: Result<Answer, HttpError>,
+        answer: &Result<Answer, HttpError>,
         told: (usize, bool),
         again: bool,
         now: Instant,
     ) -> Vec<Output> {
         let status = answer.as_ref().map_or(0, |answer| answer.status);
-        if let (Ok(answer), Some(resource)) = (&answer, &mut self.resource)
+        if let (Ok(answer), Some(resource)) = (answer, &mut self.resource)
             && let Some(etag) = answer.headers.get(header::ETAG)
         {
             resource.etag = Some(etag.clone());
@@ -536,7 +536,9 @@ impl Machine {
             return self.over();
         };
         self.flight = Some(Flight::Delete);
-        vec![Output::Send(self.request(Method::DELETE, resource.url))]
+        vec![Output::Send(Box::new(
+            self.request(Method::DELETE, resource.url),
+        ))]
     }
 
     fn over(&mut self) -> Vec<Output> {
