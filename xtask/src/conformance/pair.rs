@@ -162,6 +162,7 @@ pub(crate) fn run(lab: &Lab, pair: &Pair) -> Result<Outcome, Error> {
     // A pipeline that can't be stopped is a fault of the service, too.
     let stopped = lab.ctl.run(&["stop", &pair.stream()]);
     let wrong = wrong.or_else(|| stopped.err().map(|error| error.to_string()));
+    lab.net().leave(pair.number)?;
     let ended = trial.ended.unwrap_or_else(Instant::now);
     let up = entries.iter().rfind(|entry| entry.state == "streaming");
     Ok(Outcome {
