@@ -71,7 +71,7 @@ impl Peer {
         element.emit_by_name::<()>("create-offer", &[&None::<gst::Structure>, &promise]);
     }
 
-    /// Takes STUN and TURN servers and begins to look for candidates for the offer that was made.
+    /// Takes STUN and TURN servers, STUN's by number, and begins to look for candidates for the offer that was made.
     pub(super) fn gather(&self, offer: &str, servers: &[IceServer]) -> Result<(), String> {
         let Some(element) = self.0.upgrade() else {
             return Ok(());
@@ -225,7 +225,11 @@ fn description(kind: WebRTCSDPType, text: &str) -> Result<WebRTCSessionDescripti
 fn add_server(element: &gst::Element, server: &IceServer) {
     let address = &server.address;
     if address.kind == IceKind::Stun {
-        element.set_property("stun-server", format!("stun://{}", address.authority()));
+        // Not by `webrtcbin`'s property: what is set there this late, version 1.22 does not hand on.
+        if let Some(agent) = agent(element) {
+            agent.set_property("stun-server", &address.host);
+            agent.set_property("stun-server-port", u32::from(address.port));
+        }
         return;
     }
     let Some((user, password)) = &server.login else {

@@ -1,9 +1,9 @@
 //! Does what the signalling decides: sends its requests, hands its answers to `webrtcbin`, tells its faults.
 
 use std::pin::Pin;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use mos_camera_core::Fault;
+use mos_camera_core::{Fault, IceKind, IceServer};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::Camera;
@@ -49,7 +49,10 @@ impl Driver {
                         flight = Some(Box::pin(async move { client.send(request).await }));
                         Ok(())
                     }
-                    Output::Gather(servers) => self.peer.gather(&offer, &servers),
+                    Output::Gather(servers) => {
+                        let servers = by_number(servers).await;
+                        self.peer.gather(&offer, &servers)
+                    }
                     Output::Apply(answer) => self.peer.apply(&answer.text, &ears),
                     Output::Fail(fault) => {
                         (self.fail)(&fault);
@@ -83,6 +86,31 @@ impl Driver {
         };
         self.facts.update(|facts| facts.tell("state", state));
     }
+}
+
+/// Longest look for the address of a STUN server.
+const LOOKUP: Duration = Duration::from_secs(2);
+
+/// Servers with the STUN servers' names looked up; one that is not found is left out.
+async fn by_number(servers: Vec<IceServer>) -> Vec<IceServer> {
+    let mut found = Vec::with_capacity(servers.len());
+    for mut server in servers {
+        let address = &mut server.address;
+        if address.kind == IceKind::Stun {
+            let lookup = tokio::net::lookup_host((address.host.as_str(), address.port));
+            let first = match tokio::time::timeout(LOOKUP, lookup).await {
+                Ok(Ok(mut all)) => all.next(),
+                _ => None,
+            };
+            let Some(first) = first else {
+                tracing::warn!(server = %address, "the STUN server's name is not found");
+                continue;
+            };
+            address.host = first.ip().to_string();
+        }
+        found.push(server);
+    }
+    found
 }
 
 /// What happens next.

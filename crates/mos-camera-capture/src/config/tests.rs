@@ -355,9 +355,10 @@ fn what_the_example_has_commented_out_is_right_too() {
     fs::write(&secret, "x").unwrap();
     let text = uncommented
         .join("\n")
-        .replace("/etc/mos-camera/door.password", secret.to_str().unwrap());
+        .replace("/etc/mos-camera/door.password", secret.to_str().unwrap())
+        .replace("/etc/mos-camera/lobby.token", secret.to_str().unwrap());
     let config = read(&text).unwrap();
-    assert_eq!(config.cameras.len(), 5, "{text}");
+    assert_eq!(config.cameras.len(), 6, "{text}");
     // What it shows of [service] are the defaults of an installed service.
     let ServiceConfig {
         control_socket,
