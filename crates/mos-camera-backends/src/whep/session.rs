@@ -46,7 +46,7 @@ impl Driver {
                 let problem = match output {
                     Output::Send(request) => {
                         let client = self.client.clone();
-                        flight = Some(Box::pin(async move { client.send(request).await }));
+                        flight = Some(Box::pin(async move { client.send(*request).await }));
                         Ok(())
                     }
                     Output::Gather(servers) => {
