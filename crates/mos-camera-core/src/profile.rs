@@ -287,8 +287,8 @@ mod tests {
 
     #[test]
     fn the_profile_that_was_meant_is_found() {
-        let (all, h264): (fn(&str) -> bool, fn(&str) -> bool) =
-            (|_| true, |format| format == "video/x-h264");
+        let all: fn(&str) -> bool = |_| true;
+        let h264: fn(&str) -> bool = |format| format == "video/x-h264";
         let small = Some((320, 180));
         for (decodes, wish, expected) in [
             (all, wish(None, None, None, false), "4k"),
