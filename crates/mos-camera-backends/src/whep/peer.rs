@@ -150,7 +150,7 @@ fn refusal(reply: Result<Option<&gst::StructureRef>, gst::PromiseError>) -> Opti
             let error = reply.get::<glib::Error>("error").ok()?;
             Some(error.message().to_owned())
         }
-        // No promise is kept while the element goes down: nobody wants to know.
+        // Done, or the element is going down and nobody wants to know.
         Ok(None) | Err(_) => None,
     }
 }
