@@ -160,7 +160,7 @@ pub(crate) struct Add {
     /// RTSP camera at this URL (rtsp:// or rtsps://), without user and password
     #[arg(long, value_name = "URL", group = "transport")]
     pub(crate) rtsp: Option<String>,
-    /// ONVIF camera at this host[:port], or the URL of its device service
+    /// ONVIF camera at this host or host:port, or the URL of its device service
     #[arg(long, value_name = "ADDRESS", group = "transport")]
     pub(crate) onvif: Option<String>,
     /// WebRTC stream at this WHEP endpoint

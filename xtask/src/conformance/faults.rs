@@ -323,7 +323,8 @@ impl Fault {
                 | Self::CodecChange
                 | Self::ExpiredCertificate,
                 Whep,
-            ) => (EITHER, s(25)),
+            )
+            | (Self::LongHeader, _) => (EITHER, s(25)),
             (
                 Self::Loss
                 | Self::Delay
@@ -339,7 +340,6 @@ impl Fault {
             (Self::ServerKilled | Self::Reset | Self::CodecChange, RtspTcp | Rtsps | Onvif)
             | (Self::ExpiredCertificate, Rtsps) => (IS_TOLD, s(15)),
             (Self::ServerKilled | Self::Reset | Self::CodecChange, RtspUdp) => (EITHER, s(15)),
-            (Self::LongHeader, _) => (EITHER, s(25)),
             // Noise may pass for a parameter set, and frames come for a while.
             (Self::BrokenSps, _) => (COMES_AND_GOES, s(25)),
             // What came of a message is not let go by GStreamer's client before the rest is there or the connection ends.

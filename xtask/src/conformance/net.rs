@@ -134,12 +134,6 @@ impl Net {
         self.hosts.set(number, &address(number, 2))
     }
 
-    /// Takes camera `number`'s wire away: an interface more or less for each camera that was ever there is nothing that a
-    /// service has to live with (libnice aborts the process that finds more than 64 addresses).
-    pub(crate) fn leave(&mut self, number: u16) -> Result<(), Error> {
-        ip(&["-n", &service(), "link", "del", &format!("c{number}")])
-    }
-
     /// Has the wire of camera `number` treat packets so, by the chance of `seed`.
     pub(crate) fn shape(&mut self, number: u16, shape: Shape, seed: u64) -> Result<(), Error> {
         match self.shaper {
@@ -178,6 +172,12 @@ impl Net {
         }
         self.hosts.set(number, &new)
     }
+}
+
+/// Takes camera `number`'s wire away: an interface more or less for each camera that was ever there is nothing that a
+/// service has to live with (libnice aborts the process that finds more than 64 addresses).
+pub(crate) fn leave(number: u16) -> Result<(), Error> {
+    ip(&["-n", &service(), "link", "del", &format!("c{number}")])
 }
 
 /// `PROGRAM`, to be run in a namespace.

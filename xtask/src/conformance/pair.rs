@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use super::console::Console;
 use super::faults::{Act, Beginning, Cell, Course, Expectation, Fault, Picture};
-use super::net::Net;
+use super::net::{self, Net};
 use super::sequence::{Pattern, State};
 use super::transport::{self, PASSWORD, Transport};
 use crate::cargo::{Profile, program};
@@ -162,7 +162,7 @@ pub(crate) fn run(lab: &Lab, pair: &Pair) -> Result<Outcome, Error> {
     // A pipeline that can't be stopped is a fault of the service, too.
     let stopped = lab.ctl.run(&["stop", &pair.stream()]);
     let wrong = wrong.or_else(|| stopped.err().map(|error| error.to_string()));
-    lab.net().leave(pair.number)?;
+    net::leave(pair.number)?;
     let ended = trial.ended.unwrap_or_else(Instant::now);
     let up = entries.iter().rfind(|entry| entry.state == "streaming");
     Ok(Outcome {

@@ -79,7 +79,6 @@ const TEST: &[Package] = &[
         "libatomic1",
         "the pure-Python subscriber's compare-and-swap on shared memory",
     ),
-    package("ffmpeg", "a second opinion on the pictures of RTSP cameras"),
     package(
         "gstreamer1.0-plugins-ugly",
         "x264enc: the RTSP peer encodes with it",
@@ -94,7 +93,7 @@ const TEST: &[Package] = &[
     ),
     package(
         "ffmpeg",
-        "ipycam, the ONVIF camera of the tests, encodes with it",
+        "a second opinion on the pictures of RTSP cameras; ipycam encodes with it",
     ),
     package(
         "iproute2",

@@ -1,7 +1,7 @@
 //! Network cameras that speak ONVIF: found by WS-Discovery or named by a table, asked for their profiles, and streamed by RTSP.
 //!
 //! A camera is its endpoint reference, whatever its address is today: a stream goes on at the new address. Its log-in is tried
-//! as [`login`] says. What it answers is read by [`soap`] and [`calls`], which are pure; [`wsd`] listens; [`registry`] knows
+//! as `login` says. What it answers is read by `soap` and `calls`, which are pure; `wsd` listens; `registry` knows
 //! all cameras and has them asked on threads of its own.
 
 mod address;

@@ -59,7 +59,7 @@ fn a_camera_is_the_same_wherever_it_is() {
     }
     let wire = Wire::name();
     // The network comes later than the service: that it does is an event too.
-    let rig = Rig::with(settings(&wire), Vec::new());
+    let rig = Rig::with(&settings(&wire), Vec::new());
     rig.backend.discover().unwrap();
     assert!(wire.make());
     // It answers probes only.
@@ -99,7 +99,7 @@ fn cameras_are_found_over_ipv6() {
     }
     let wire = Wire::name();
     assert!(wire.make());
-    let rig = Rig::with(settings(&wire), Vec::new());
+    let rig = Rig::with(&settings(&wire), Vec::new());
     let _peer = camera(&wire, 2, true, &[]);
     rig.backend.discover().unwrap();
     let device = rig.wait_for(&id(), |device| device.health == Health::Ready);
@@ -122,7 +122,7 @@ fn a_table_by_endpoint_and_discovery_are_one_device() {
     let mut named = source("");
     named.place = mos_camera_core::OnvifPlace::Endpoint(ENDPOINT.to_owned());
     let rig = Rig::with(
-        OnvifSettings {
+        &OnvifSettings {
             user: None,
             password: None,
             ..settings(&wire)
@@ -151,7 +151,7 @@ fn a_table_by_address_hides_what_discovery_finds_there() {
     assert!(wire.make());
     let _peer = camera(&wire, 2, false, &[]);
     let named = source(&format!("{}:8080", wire.v4(2)));
-    let rig = Rig::with(settings(&wire), vec![("yard".to_owned(), named)]);
+    let rig = Rig::with(&settings(&wire), vec![("yard".to_owned(), named)]);
     rig.backend.discover().unwrap();
     rig.wait_for(&super::rig::yard(), |device| device.health == Health::Ready);
     assert_eq!(rig.backend.discover_again().unwrap().len(), 1);

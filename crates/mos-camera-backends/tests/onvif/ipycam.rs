@@ -60,7 +60,7 @@ fn it_is_found_logged_in_to_followed_and_streamed() {
     assert!(wire.make());
     let peer = camera(&python, &wire, 2);
     // The password is wrong at first.
-    let rig = Rig::with(settings(&wire, "wrong"), Vec::new());
+    let rig = Rig::with(&settings(&wire, "wrong"), Vec::new());
     rig.backend.discover().unwrap();
     rig.wait_for(&id(), |device| {
         matches!(device.health, Health::Unauthorized(_))

@@ -49,10 +49,10 @@ impl Rig {
             discovery: false,
             ..OnvifSettings::default()
         };
-        Self::with(settings, vec![("yard".to_owned(), source)])
+        Self::with(&settings, vec![("yard".to_owned(), source)])
     }
 
-    pub(crate) fn with(settings: OnvifSettings, named: Vec<(String, OnvifSource)>) -> Self {
+    pub(crate) fn with(settings: &OnvifSettings, named: Vec<(String, OnvifSource)>) -> Self {
         mos_camera_backends::init().unwrap();
         let (sender, changed) = channel();
         let sender = Mutex::new(sender);
@@ -63,7 +63,7 @@ impl Rig {
             registry,
             changed: Mutex::new(changed),
         };
-        rig.registry.configure(&settings, named);
+        rig.registry.configure(settings, named);
         rig
     }
 

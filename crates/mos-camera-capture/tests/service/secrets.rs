@@ -107,11 +107,11 @@ async fn secrets_by_file_variable_credential_and_name_are_shown_nowhere() {
         home
     };
     let told = tokio::time::timeout(PATIENCE, async {
-        let mut told = String::new();
+        let mut told = Vec::new();
         while let Ok(Some(event)) = events.message().await {
-            told.push_str(&format!("{event:?}\n"));
+            told.push(event);
         }
-        told
+        format!("{told:?}")
     });
     seen.push(("events", told.await.unwrap()));
     seen.push(("state file", fs::read_to_string(home.state_file()).unwrap()));
