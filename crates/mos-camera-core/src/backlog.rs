@@ -202,8 +202,10 @@ mod tests {
 
     #[test]
     fn flushing_begins_anew() {
-        let mut backlog = Backlog::default();
-        backlog.pace = ms(200);
+        let mut backlog = Backlog {
+            pace: ms(200),
+            ..Backlog::default()
+        };
         assert!(backlog.admit(ms(0), true) && backlog.admit(ms(1), false));
         assert!(!backlog.admit(ms(2), false) || !backlog.admit(ms(3), false));
         backlog.clear();
