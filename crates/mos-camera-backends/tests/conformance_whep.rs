@@ -410,3 +410,41 @@ fn sessions_leave_nothing_behind() {
     );
     drop(server);
 }
+
+/// Set for the test's own process within the namespace.
+const INSIDE: &str = "MOS_TEST_MANY_ADDRESSES";
+
+/// Eighty addresses beside loopback, then the program that is named.
+const CROWD: &str = "ip link set lo up && ip link add many0 type veth peer name many1 && ip link set many0 up && ip link set many1 up \
+    && for n in $(seq 80); do ip addr add 10.9.0.$n/32 dev many0; done && exec \"$@\"";
+
+#[test]
+fn a_machine_with_more_addresses_than_libnice_can_count_refuses_the_stream_and_lives() {
+    let test = "a_machine_with_more_addresses_than_libnice_can_count_refuses_the_stream_and_lives";
+    if no_peer(test) {
+        return;
+    }
+    if std::env::var_os(INSIDE).is_some() {
+        let server = WhepServer::aiortc(&[], None).unwrap();
+        let running = Running::start(&backend(of(&server)), &config()).unwrap();
+        let fault = running.fault();
+        assert!(fault.message.contains("network addresses"), "{fault}");
+        return;
+    }
+    let namespace = |words: &[&str]| {
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--net", "sh", "-c", CROWD, "sh"]).args(words);
+        command.env(INSIDE, "1");
+        command
+    };
+    if !namespace(&["true"]).status().is_ok_and(|s| s.success()) {
+        let why = "needs root, and a kernel with network namespaces and veth";
+        skip::skip(test, why).unwrap();
+        return;
+    }
+    let me = std::env::current_exe().unwrap();
+    let mut inside = namespace(&[me.to_str().unwrap(), "--exact", test]);
+    // libnice would end this process by an assertion, and the service with all its cameras.
+    let output = inside.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}

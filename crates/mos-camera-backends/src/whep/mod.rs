@@ -4,6 +4,7 @@
 //! what it says. A session that failed is not mended by an ICE restart, which `webrtcbin` of GStreamer 1.22 can't offer: the
 //! stream's lifecycle opens a new one.
 
+mod addresses;
 mod call;
 mod codecs;
 mod decoder;

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use mos_camera_core::{Fault, IceKind, IceServer};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::Camera;
 use super::peer::{Ears, Peer};
 use super::signalling::{Endpoint, Input, Link, Machine, Memory, Output};
+use super::{Camera, addresses};
 use crate::http::{Answer, Client, HttpError};
 use crate::session::Session;
 
@@ -51,7 +51,7 @@ impl Driver {
                     }
                     Output::Gather(servers) => {
                         let servers = by_number(servers).await;
-                        self.peer.gather(&offer, &servers)
+                        addresses::check().and_then(|()| self.peer.gather(&offer, &servers))
                     }
                     Output::Apply(answer) => self.peer.apply(&answer.text, &ears),
                     Output::Fail(fault) => {
