@@ -448,3 +448,26 @@ fn a_machine_with_more_addresses_than_libnice_can_count_refuses_the_stream_and_l
     let output = inside.output().unwrap();
     assert!(output.status.success(), "{output:?}");
 }
+
+#[test]
+fn a_browser_s_pictures_arrive_in_order() {
+    for codec in ["vp8", "h264"] {
+        let Some(server) = WhepServer::browser(codec).unwrap() else {
+            skip::skip("a_browser_s_pictures_arrive_in_order", "no chromium").unwrap();
+            return;
+        };
+        let running = Running::start(&backend(of(&server)), &config()).unwrap();
+        running.first_frame();
+        let mut subscriber = running.subscribe();
+        let mut numbers = Vec::new();
+        let deadline = Instant::now() + PATIENCE;
+        // The first pictures may be too coarse to read.
+        while numbers.len() < 20 && Instant::now() < deadline {
+            numbers.extend(gstmos::counter::read_frame(&next(&mut subscriber)).unwrap());
+        }
+        assert_eq!(numbers.len(), 20, "{codec}: {numbers:?}");
+        assert!(numbers.is_sorted_by(|a, b| a < b), "{codec}: {numbers:?}");
+        drop(running);
+        server.wait_for("deleted ", PATIENCE).unwrap();
+    }
+}

@@ -65,6 +65,20 @@ impl WhepServer {
         Self::start(command)
     }
 
+    /// Starts a browser that sends in this codec (`h264`, `vp8`); None where there is no browser.
+    pub fn browser(codec: &str) -> io::Result<Option<Self>> {
+        let there = |folder: PathBuf| folder.join("chromium").exists();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        if !std::env::split_paths(&path).any(there) {
+            return Ok(None);
+        }
+        let mut command = Command::new(crate::rtsp::PYTHON);
+        command
+            .arg(paths::peer("browser_whep.py"))
+            .arg(format!("--codec={codec}"));
+        Self::start(command).map(Some)
+    }
+
     /// Starts a server and waits until it can be reached.
     pub fn start(mut command: Command) -> io::Result<Self> {
         let mut child = command

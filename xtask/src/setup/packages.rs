@@ -96,6 +96,10 @@ const TEST: &[Package] = &[
         "a second opinion on the pictures of RTSP cameras; ipycam encodes with it",
     ),
     package(
+        "chromium",
+        "a browser as the sender of WebRTC streams, in one test",
+    ),
+    package(
         "iproute2",
         "network namespaces, and netem where the kernel has it, for the faults of network cameras",
     ),
