@@ -351,7 +351,7 @@ impl Shared {
             return;
         };
         // It is somewhere else by now, or logged in to otherwise: what was said there is worth nothing.
-        if camera.place.as_ref() != Some(talk.device()) {
+        if camera.place.as_ref() != Some(talk.device()) || camera.source != *talk.source() {
             return;
         }
         let before = camera.device(id);
@@ -454,6 +454,9 @@ fn unknown(id: &DeviceId) -> Fault {
 
 #[cfg(test)]
 mod tests {
+    use mos_camera_core::{Health, RtspSource, Secret};
+
+    use super::super::talk::Memory;
     use super::*;
 
     fn known(named: bool) -> Known {
@@ -465,6 +468,43 @@ mod tests {
             known.cameras.insert(source.device(""), camera);
         }
         known
+    }
+
+    /// A camera that is being asked with a password that is corrected meanwhile is not refused for ever.
+    #[test]
+    fn an_answer_to_another_log_in_is_worth_nothing() {
+        let shared = Arc::new(Shared {
+            known: Mutex::default(),
+            changed: Box::new(|| ()),
+        });
+        let id = DeviceId::new(Transport::Rtsp, "yard");
+        let source = |password: &str| OnvifSource {
+            place: OnvifPlace::Url("http://127.0.0.1:9/onvif".to_owned()),
+            rtsp: RtspSource {
+                user: Some("viewer".to_owned()),
+                password: Some(Secret::new(password)),
+                ..OnvifSettings::default().source("").rtsp
+            },
+            ..OnvifSettings::default().source("")
+        };
+        let camera = Camera::new(source("wrong"));
+        let place = camera.place.clone().unwrap();
+        let begun = Talk::new(place.clone(), &camera.source, camera.memory).unwrap();
+        shared.known().cameras.insert(id.clone(), camera);
+        let denied = Err(TalkError::Denied { plain_left: false });
+        let health = || shared.known().cameras[&id].device(&id).health;
+
+        shared
+            .known()
+            .cameras
+            .get_mut(&id)
+            .unwrap()
+            .configure(source("right"));
+        shared.learn(&id, &begun, &denied);
+        assert_eq!(health(), Health::Unknown);
+        let begun = Talk::new(place, &source("right"), Memory::default()).unwrap();
+        shared.learn(&id, &begun, &denied);
+        assert!(matches!(health(), Health::Unauthorized(_)));
     }
 
     #[test]

@@ -79,8 +79,8 @@ pub(super) struct Talk {
     client: Client,
     /// Its device service.
     device: Url,
-    user: Option<String>,
-    password: Option<Secret>,
+    /// How it was to be reached and logged in to when this began.
+    source: OnvifSource,
     plain: bool,
     /// The newest challenge for HTTP digest, and how often it was used.
     challenge: Option<(Challenge, u32)>,
@@ -105,12 +105,16 @@ impl Talk {
         Ok(Self {
             client,
             device,
-            user: source.rtsp.user.clone(),
-            password: source.rtsp.password.clone(),
+            source: source.clone(),
             plain: source.plain_password || protected,
             challenge: None,
             memory,
         })
+    }
+
+    /// How the camera was to be reached and logged in to when this began.
+    pub(super) const fn source(&self) -> &OnvifSource {
+        &self.source
     }
 
     /// The device service's URL.
@@ -198,7 +202,7 @@ impl Talk {
 
     fn allowed(&self) -> Allowed {
         Allowed {
-            credentials: self.user.is_some() && self.password.is_some(),
+            credentials: self.source.rtsp.user.is_some() && self.source.rtsp.password.is_some(),
             plain: self.plain,
         }
     }
@@ -260,7 +264,10 @@ impl Talk {
         if way != Way::HttpDigest {
             return None;
         }
-        let (user, password) = (self.user.as_ref()?, self.password.as_ref()?);
+        let (user, password) = (
+            self.source.rtsp.user.as_ref()?,
+            self.source.rtsp.password.as_ref()?,
+        );
         let (challenge, count) = self.challenge.as_mut()?;
         *count += 1;
         let uri = match url.query() {
@@ -279,7 +286,8 @@ impl Talk {
             Way::TokenDigest => false,
             Way::TokenText => true,
         };
-        let (Some(user), Some(password)) = (&self.user, &self.password) else {
+        let (Some(user), Some(password)) = (&self.source.rtsp.user, &self.source.rtsp.password)
+        else {
             return String::new();
         };
         let now = self
