@@ -53,6 +53,10 @@ fn the_control_service_has_its_six_methods() {
     );
     assert_eq!(methods("CaptureEventService"), ["WatchEvents"]);
     assert_eq!(methods("CaptureInspectService"), ["ExplainDevice"]);
+    assert_eq!(
+        methods("CaptureSourceService"),
+        ["AddCamera", "RemoveCamera"]
+    );
 }
 
 /// Path of a method in a file's source info: services (6), index, methods (2), index (descriptor.proto).
