@@ -223,9 +223,9 @@ mod tests {
     #[test]
     fn a_camera_without_a_usable_format_is_told_with_what_it_offers() {
         let config = wish(None, None);
-        let explanation = planned("video/x-vp8,width=640,height=480,framerate=30/1", &config);
+        let explanation = planned("video/x-vp9,width=640,height=480,framerate=30/1", &config);
         let fault = Fault::from(explanation.into_plan(&config.device).unwrap_err());
         assert_eq!(fault.kind, FaultKind::Unsupported);
-        assert!(fault.message.contains("video/x-vp8"), "{fault}");
+        assert!(fault.message.contains("video/x-vp9"), "{fault}");
     }
 }
