@@ -5,6 +5,7 @@ mod grpcurl;
 mod ipycam;
 mod packages;
 mod python;
+mod venv;
 mod whep;
 
 use std::path::PathBuf;
