@@ -26,6 +26,8 @@ pub(super) fn absolute(
 
 /// Watchdogs, in milliseconds: 100 ms to 10 min, as in the control service.
 pub(super) const TIMEOUTS: (u64, u64) = (100, 600_000);
+/// Jitter buffers, in milliseconds.
+pub(super) const LATENCIES: (u64, u64) = (0, 10_000);
 
 pub(super) fn millis(
     given: Option<&Spanned<u64>>,

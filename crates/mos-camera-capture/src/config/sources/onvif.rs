@@ -7,11 +7,11 @@ use mos_camera_core::{OnvifPlace, OnvifSettings, OnvifSource, RtspSource, Source
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::rtsp::{LATENCIES, RtpTransport};
+use super::rtsp::RtpTransport;
 use crate::config::ConfigError;
 use crate::config::error::Source;
 use crate::config::secret::{Reference, password};
-use crate::config::values::{TIMEOUTS, millis, trust};
+use crate::config::values::{LATENCIES, TIMEOUTS, millis, trust};
 
 /// `[onvif]`.
 #[derive(Debug, Default, Deserialize)]

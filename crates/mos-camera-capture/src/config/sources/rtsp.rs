@@ -9,7 +9,7 @@ use toml::Spanned;
 use crate::config::ConfigError;
 use crate::config::error::Source;
 use crate::config::secret::{Reference, password};
-use crate::config::values::{TIMEOUTS, millis, trust};
+use crate::config::values::{LATENCIES, TIMEOUTS, millis, trust};
 
 /// `[cameras.NAME.rtsp]`.
 #[derive(Debug, Deserialize)]
@@ -73,9 +73,6 @@ impl TryFrom<String> for RtspUrl {
         }
     }
 }
-
-/// Jitter buffers, in milliseconds.
-pub(super) const LATENCIES: (u64, u64) = (0, 10_000);
 
 impl Rtsp {
     pub(in crate::config) fn resolve(

@@ -9,7 +9,7 @@ use toml::Spanned;
 use crate::config::ConfigError;
 use crate::config::error::Source;
 use crate::config::secret::Reference;
-use crate::config::values::{TIMEOUTS, millis, trust};
+use crate::config::values::{LATENCIES, TIMEOUTS, millis, trust};
 
 /// `[cameras.NAME.whep]`.
 #[derive(Debug, Deserialize)]
@@ -66,9 +66,6 @@ impl TryFrom<String> for WhepUrl {
         }
     }
 }
-
-/// Jitter buffers, in milliseconds.
-const LATENCIES: (u64, u64) = (0, 10_000);
 
 impl Whep {
     pub(in crate::config) fn resolve(
