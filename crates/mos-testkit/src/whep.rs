@@ -1,20 +1,23 @@
 //! A WHEP server in a process of its own: `tests/peers/whep_server.py`, which is aiortc, or any program that tells what
 //! happens in the same way: `ready PORT` first, then a line for each event.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, Write};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 
+use crate::lines::Lines;
 use crate::paths;
 
 /// The environment variable that names a Python interpreter with aiortc.
 pub const PYTHON: &str = "MOS_WHEP_PYTHON";
+
+/// The environment variable that names the program of `tests/peers/whepserversink`, which `./x test` builds.
+pub const WHEPSERVERSINK: &str = "MOS_WHEPSERVERSINK";
 
 /// A Python interpreter with aiortc: `$MOS_WHEP_PYTHON`, or the one that `cargo xtask test` has made. None if there is none, and
 /// then `./x test` makes it.
@@ -35,14 +38,9 @@ pub fn python() -> Option<PathBuf> {
 pub struct WhepServer {
     child: Child,
     stdin: Mutex<ChildStdin>,
-    lines: Mutex<Lines>,
+    lines: Lines,
     port: u16,
-}
-
-#[derive(Debug)]
-struct Lines {
-    new: Receiver<String>,
-    all: Vec<String>,
+    path: &'static str,
 }
 
 /// How long the server may take to come up; Python is slow on a cold machine.
@@ -63,6 +61,18 @@ impl WhepServer {
             .args(arguments)
             .envs(token.map(|token| ("WHEP_TOKEN", token)));
         Self::start(command)
+    }
+
+    /// Starts GStreamer's own server with these arguments; None where it was not built.
+    pub fn whepserversink(arguments: &[&str]) -> io::Result<Option<Self>> {
+        let Some(program) = std::env::var_os(WHEPSERVERSINK) else {
+            return Ok(None);
+        };
+        let mut command = Command::new(program);
+        command.args(arguments);
+        let mut server = Self::start(command)?;
+        server.path = "/whep/endpoint";
+        Ok(Some(server))
     }
 
     /// Starts a browser that sends in this codec (`h264`, `vp8`); None where there is no browser.
@@ -91,22 +101,12 @@ impl WhepServer {
         let (Some(stdin), Some(stdout)) = (stdin, stdout) else {
             return Err(io::Error::other("no pipes to the server"));
         };
-        let (sender, new) = channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
-        });
         let mut server = Self {
             child,
             stdin: Mutex::new(stdin),
-            lines: Mutex::new(Lines {
-                new,
-                all: Vec::new(),
-            }),
+            lines: Lines::of("WHEP server", stdout),
             port: 0,
+            path: "/whep",
         };
         let ready = server.wait_for("ready ", STARTUP)?;
         server.port = ready
@@ -124,48 +124,18 @@ impl WhepServer {
 
     /// Its WHEP endpoint, without TLS.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/whep", self.port)
+        format!("http://127.0.0.1:{}{}", self.port, self.path)
     }
 
     /// Waits for a line that begins so, also one that came before.
     pub fn wait_for(&self, prefix: &str, patience: Duration) -> io::Result<String> {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let deadline = Instant::now() + patience;
-        let mut looked_at = 0;
-        loop {
-            if let Some(line) = lines.all[looked_at..]
-                .iter()
-                .find(|line| line.starts_with(prefix))
-            {
-                return Ok(line.clone());
-            }
-            looked_at = lines.all.len();
-            let left = deadline.saturating_duration_since(Instant::now());
-            match lines.new.recv_timeout(left) {
-                Ok(line) => lines.all.push(line),
-                Err(error) => {
-                    let ended = error == RecvTimeoutError::Disconnected;
-                    let what = if ended {
-                        "ended"
-                    } else {
-                        "did not say it in time"
-                    };
-                    let text = format!(
-                        "`{prefix}`: the WHEP server {what}; it said {:?}",
-                        lines.all
-                    );
-                    return Err(io::Error::other(text));
-                }
-            }
-        }
+        let begins = |line: &str| line.starts_with(prefix);
+        self.lines.wait_for(prefix, patience, begins)
     }
 
     /// The lines so far.
     pub fn lines(&self) -> Vec<String> {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let new: Vec<String> = lines.new.try_iter().collect();
-        lines.all.extend(new);
-        lines.all.clone()
+        self.lines.all()
     }
 
     /// Ends all sessions, as a server does that is stopped.
