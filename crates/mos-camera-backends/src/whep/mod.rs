@@ -15,6 +15,7 @@ mod peer;
 mod session;
 mod signalling;
 mod source;
+mod turn;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -1,14 +1,15 @@
 //! Does what the signalling decides: sends its requests, hands its answers to `webrtcbin`, tells its faults.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use mos_camera_core::{Fault, IceKind, IceServer};
+use mos_camera_core::{Fault, IceAddress, IceServer};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::peer::{Ears, Peer};
-use super::signalling::{Endpoint, Input, Link, Machine, Memory, Output};
-use super::{Camera, addresses};
+use super::signalling::{Endpoint, Input, Link, Machine, Memory, Output, Verdict};
+use super::{Camera, addresses, turn};
 use crate::http::{Answer, Client, HttpError};
 use crate::session::Session;
 
@@ -34,7 +35,7 @@ impl Driver {
         ears: impl Ears,
     ) {
         let mut machine = Machine::new(endpoint, memory);
-        let mut flight: Option<Exchange> = None;
+        let mut flight = Flights::default();
         let mut offer = String::new();
         let mut input = Input::Start;
         loop {
@@ -46,7 +47,12 @@ impl Driver {
                 let problem = match output {
                     Output::Send(request) => {
                         let client = self.client.clone();
-                        flight = Some(Box::pin(async move { client.send(*request).await }));
+                        flight.exchange =
+                            Some(Box::pin(async move { client.send(*request).await }));
+                        Ok(())
+                    }
+                    Output::Ask(servers) => {
+                        flight.question = Some(Box::pin(ask(servers)));
                         Ok(())
                     }
                     Output::Gather(servers) => {
@@ -88,40 +94,73 @@ impl Driver {
     }
 }
 
-/// Longest look for the address of a STUN server.
+/// Longest look for the address of a STUN or TURN server.
 const LOOKUP: Duration = Duration::from_secs(2);
 
-/// Servers with the STUN servers' names looked up; one that is not found is left out.
+/// Where a STUN or TURN server is; none if its name is not found.
+pub(super) async fn address(address: &IceAddress) -> Option<SocketAddr> {
+    let lookup = tokio::net::lookup_host((address.host.as_str(), address.port));
+    match tokio::time::timeout(LOOKUP, lookup).await {
+        Ok(Ok(mut all)) => all.next(),
+        _ => None,
+    }
+}
+
+/// Servers with their names looked up, which libnice does not do everywhere; one that is not found is left out.
 async fn by_number(servers: Vec<IceServer>) -> Vec<IceServer> {
     let mut found = Vec::with_capacity(servers.len());
     for mut server in servers {
-        let address = &mut server.address;
-        if address.kind == IceKind::Stun {
-            let lookup = tokio::net::lookup_host((address.host.as_str(), address.port));
-            let first = match tokio::time::timeout(LOOKUP, lookup).await {
-                Ok(Ok(mut all)) => all.next(),
-                _ => None,
-            };
-            let Some(first) = first else {
-                tracing::warn!(server = %address, "the STUN server's name is not found");
-                continue;
-            };
-            address.host = first.ip().to_string();
+        match address(&server.address).await {
+            Some(at) => {
+                server.address.host = at.ip().to_string();
+                found.push(server);
+            }
+            None => {
+                tracing::warn!(server = %server.address, "the server's name is not found");
+            }
         }
-        found.push(server);
     }
     found
+}
+
+/// What TURN servers say to a relay, all at once.
+async fn ask(servers: Vec<IceServer>) -> Vec<(IceAddress, Verdict)> {
+    let mut all = tokio::task::JoinSet::new();
+    for (number, server) in servers.into_iter().enumerate() {
+        all.spawn(async move { (number, turn::ask(&server).await, server.address) });
+    }
+    let mut answers = all.join_all().await;
+    answers.sort_by_key(|(number, _, _)| *number);
+    answers
+        .into_iter()
+        .map(|(_, verdict, address)| (address, verdict))
+        .collect()
+}
+
+type Question = Pin<Box<dyn Future<Output = Vec<(IceAddress, Verdict)>> + Send>>;
+
+/// What is waited for, beside the media's connection.
+#[derive(Default)]
+struct Flights {
+    exchange: Option<Exchange>,
+    question: Option<Question>,
 }
 
 /// What happens next.
 async fn next(
     heard: &mut UnboundedReceiver<Input>,
-    flight: &mut Option<Exchange>,
+    flight: &mut Flights,
     deadline: Option<Instant>,
 ) -> Input {
     let answer = async {
-        match flight {
+        match &mut flight.exchange {
             Some(exchange) => exchange.await,
+            None => std::future::pending().await,
+        }
+    };
+    let verdicts = async {
+        match &mut flight.question {
+            Some(question) => question.await,
             None => std::future::pending().await,
         }
     };
@@ -134,10 +173,13 @@ async fn next(
     let input = tokio::select! {
         input = heard.recv() => input.unwrap_or(Input::Stop),
         answer = answer => Input::Answer(answer),
+        verdicts = verdicts => Input::Relays(verdicts),
         () = time => Input::Time,
     };
-    if matches!(input, Input::Answer(_)) {
-        *flight = None;
+    match input {
+        Input::Answer(_) => flight.exchange = None,
+        Input::Relays(_) => flight.question = None,
+        _ => {}
     }
     input
 }

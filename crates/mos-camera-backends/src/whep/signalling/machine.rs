@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use mos_camera_core::{Fault, FaultKind, Fingerprint, IceServer, Secret};
+use mos_camera_core::{Fault, FaultKind, Fingerprint, IceAddress, IceServer, Secret};
 
+use super::relays::{self, Verdict};
 use super::{link, refusal, sdp};
 use crate::http::header::{HeaderName, HeaderValue};
 use crate::http::{Answer, HttpError, Method, Request, Url, header, shown};
@@ -37,6 +38,8 @@ pub(in crate::whep) struct Memory {
     pub(in crate::whep) no_trickle: bool,
     /// STUN and TURN servers that it named when it was too late to use them.
     pub(in crate::whep) servers: Vec<IceServer>,
+    /// A session with it had a path for its media.
+    pub(in crate::whep) connected: bool,
     /// It wants to be left alone until then.
     pub(in crate::whep) not_before: Option<Instant>,
 }
@@ -71,6 +74,8 @@ pub(in crate::whep) enum Input {
     Refused(String),
     /// The media's connection changed.
     Link(Link),
+    /// What the TURN servers say that were asked.
+    Relays(Vec<(IceAddress, Verdict)>),
     /// The session is not wanted any more.
     Stop,
     /// The deadline is over.
@@ -86,6 +91,8 @@ pub(in crate::whep) enum Output {
     Gather(Vec<IceServer>),
     /// Take this answer; the codecs are in the server's order.
     Apply(sdp::Answer),
+    /// Ask these TURN servers whether they relay, and tell what they say.
+    Ask(Vec<IceServer>),
     /// Tell this fault; the session is over but for its `DELETE`.
     Fail(Fault),
     /// The end: nothing more comes.
@@ -94,6 +101,8 @@ pub(in crate::whep) enum Output {
 
 /// Longest wait for candidates before the offer goes out, if others can follow.
 const HOLD: Duration = Duration::from_millis(300);
+/// Longest wait for what TURN servers say.
+const ASKING: Duration = Duration::from_secs(6);
 /// Longest wait for an end that the server takes note of.
 const PARTING: Duration = Duration::from_secs(2);
 
@@ -125,6 +134,8 @@ enum Phase {
     Connecting,
     /// Media can flow.
     Up,
+    /// No path was found; it is asked why there was no relay.
+    Asking,
     /// Only the server still has to be told.
     Leaving,
     Over,
@@ -207,6 +218,11 @@ impl Machine {
             },
             Input::Refused(why) => self.on_refused(&why, now),
             Input::Link(link) => self.on_link(link, now),
+            Input::Relays(verdicts) if self.phase == Phase::Asking => {
+                let fault = self.no_path(&verdicts);
+                self.fail(fault, now)
+            }
+            Input::Relays(_) => Vec::new(),
             Input::Stop => self.leave(now),
             Input::Time => self.on_time(now),
         }
@@ -249,7 +265,7 @@ impl Machine {
         else {
             return Vec::new();
         };
-        let servers = servers.clone();
+        let servers = relays::usable(servers);
         self.phase = Phase::Gathering;
         let longest = if self.memory.no_trickle {
             self.endpoint.timeout
@@ -463,10 +479,12 @@ impl Machine {
                 self.phase = Phase::Up;
                 self.deadline = None;
                 self.memory.servers.clear();
+                self.memory.connected = true;
                 Vec::new()
             }
-            (Phase::Connecting | Phase::Up, Link::NoPath) => {
-                let fault = self.no_path();
+            (Phase::Connecting, Link::NoPath) => self.on_no_path(now),
+            (Phase::Up, Link::NoPath) => {
+                let fault = self.no_path(&[]);
                 self.fail(fault, now)
             }
             (Phase::Connecting | Phase::Up, Link::NoDtls) => {
@@ -496,8 +514,9 @@ impl Machine {
         self.deadline = None;
         match self.phase {
             Phase::Gathering => self.post(),
-            Phase::Connecting => {
-                let fault = self.no_path();
+            Phase::Connecting => self.on_no_path(now),
+            Phase::Asking => {
+                let fault = self.no_path(&[]);
                 self.fail(fault, now)
             }
             // The exchange with the server has a time-out of its own.
@@ -587,19 +606,45 @@ impl Machine {
         )
     }
 
-    fn no_path(&self) -> Fault {
+    /// Where TURN servers were named and none gave a relay, they are asked why, since nobody else says so.
+    fn on_no_path(&mut self, now: Instant) -> Vec<Output> {
         let servers = self.servers.as_deref().unwrap_or_default();
+        let asked: Vec<_> = servers
+            .iter()
+            .filter(|server| server.address.kind.relays())
+            .cloned()
+            .collect();
+        if asked.is_empty() || self.candidates.iter().any(|line| relays::is_relay(line)) {
+            let fault = self.no_path(&[]);
+            return self.fail(fault, now);
+        }
+        self.phase = Phase::Asking;
+        self.deadline = Some(now + ASKING);
+        vec![Output::Ask(asked)]
+    }
+
+    fn no_path(&self, verdicts: &[(IceAddress, Verdict)]) -> Fault {
+        let servers = self.servers.as_deref().unwrap_or_default();
+        let (ours, secs) = (self.candidates.len(), self.endpoint.timeout.as_secs());
+        let what = format!(
+            "the server answers, but no path for the media was found within {secs} s (own candidates: {ours})"
+        );
+        if let Some(finding) = relays::finding(verdicts, &self.endpoint.ice_servers) {
+            let what = format!("{what}, and {}", finding.what);
+            // Without a relay it went before, and may go again: nobody should have to come and correct what is not needed.
+            let kind = if self.memory.connected {
+                FaultKind::Unreachable
+            } else {
+                finding.kind
+            };
+            return self.fault(kind, &what, finding.hint);
+        }
         let hint = if servers.is_empty() {
             "check that UDP passes between this machine and the server; where addresses are translated, name a STUN or TURN server by `stun_servers` or `turn_servers`"
         } else {
-            "check that UDP passes to the server and to the STUN and TURN servers, and the login of the TURN servers"
+            "check that UDP passes to the server and to the STUN and TURN servers, and from the TURN servers to the server"
         };
-        let (ours, secs) = (self.candidates.len(), self.endpoint.timeout.as_secs());
-        self.fault(
-            FaultKind::Unreachable,
-            &format!("the server answers, but no path for the media was found within {secs} s (own candidates: {ours})"),
-            hint,
-        )
+        self.fault(FaultKind::Unreachable, &what, hint)
     }
 }
 

@@ -8,6 +8,8 @@
 mod link;
 mod machine;
 mod refusal;
+mod relays;
 mod sdp;
 
 pub(super) use machine::{Endpoint, Input, Link, Machine, Memory, Output};
+pub(super) use relays::Verdict;

@@ -74,6 +74,7 @@ fn words(outputs: &[Output]) -> Vec<String> {
             let names: Vec<_> = servers.iter().map(|s| s.address.to_string()).collect();
             format!("gather {}", names.join(" "))
         }
+        Output::Ask(servers) => format!("ask {}", servers.len()),
         Output::Apply(answer) => format!("apply {}", answer.codecs.join(" ")),
         Output::Fail(fault) => format!("fail {:?}", fault.kind),
         Output::Over => "over".to_owned(),
@@ -487,6 +488,79 @@ fn a_connection_that_is_not_made_or_lost_ends_the_session() {
         assert_eq!(bench.tell(Input::Stop), [""; 0]);
         assert_eq!(bench.answer(answer(404, &[], "")), ["over"]);
     }
+}
+
+/// A session whose server names a TURN server, with the answer taken and these candidates of our own.
+fn with_relay(memory: Memory, candidates: &[&str]) -> Bench {
+    let server = IceServer {
+        address: "turn:turn.example".parse().unwrap(),
+        login: Some(("u".to_owned(), Secret::new("p"))),
+    };
+    let endpoint = Endpoint {
+        ice_servers: vec![server],
+        ..endpoint()
+    };
+    let mut bench = Bench::new(endpoint, memory);
+    bench.put(Input::Start);
+    bench.put(Input::Offer(OFFER.to_owned()));
+    bench.answer(answer(204, &[], ""));
+    for candidate in candidates {
+        bench.put(Input::Candidate((*candidate).to_owned()));
+    }
+    bench.put(Input::Gathered);
+    bench.answer(created(&[]));
+    bench
+}
+
+#[test]
+fn where_no_turn_server_gave_a_relay_it_is_asked_why() {
+    let delete = "DELETE media.example/session/1 with token";
+    let verdict = |verdict| {
+        let address = "turn:turn.example".parse().unwrap();
+        Input::Relays(vec![(address, verdict)])
+    };
+    let host = "candidate:1 1 UDP 1 192.0.2.1 9 typ host";
+    let relay = "candidate:2 1 UDP 1 192.0.2.2 9 typ relay raddr 192.0.2.1 rport 9";
+    let known = Memory {
+        connected: true,
+        ..Memory::default()
+    };
+    for (memory, input, kind) in [
+        (
+            Memory::default(),
+            Some(Verdict::Unauthorized),
+            "fail Unauthorized",
+        ),
+        (known, Some(Verdict::Unauthorized), "fail Unreachable"),
+        (Memory::default(), Some(Verdict::Relays), "fail Unreachable"),
+        (Memory::default(), Some(Verdict::Silent), "fail Unreachable"),
+        // Nobody can be asked.
+        (Memory::default(), None, "fail Unreachable"),
+    ] {
+        let mut bench = with_relay(memory, &[host]);
+        assert_eq!(bench.tell(Input::Link(Link::NoPath)), ["ask 1"]);
+        assert_eq!(bench.tell(Input::Link(Link::NoPath)), [""; 0]);
+        let outputs = match input.clone() {
+            Some(input) => bench.tell(verdict(input)),
+            None => bench.wait(),
+        };
+        assert_eq!(outputs, [kind, delete], "{input:?}");
+        assert_eq!(bench.tell(verdict(Verdict::Silent)), [""; 0]);
+    }
+    // It relayed, and that was of no use; or it was of use, and is not any more.
+    let mut bench = with_relay(Memory::default(), &[host, relay]);
+    assert_eq!(bench.wait(), ["fail Unreachable", delete]);
+    let mut bench = with_relay(Memory::default(), &[host]);
+    assert_eq!(bench.tell(Input::Link(Link::Up)), [""; 0]);
+    assert!(bench.machine.memory().connected);
+    assert_eq!(
+        bench.tell(Input::Link(Link::NoPath)),
+        ["fail Unreachable", delete]
+    );
+    // A stop does not wait for it.
+    let mut bench = with_relay(Memory::default(), &[host]);
+    assert_eq!(bench.wait(), ["ask 1"]);
+    assert_eq!(bench.tell(Input::Stop), [delete]);
 }
 
 #[test]
