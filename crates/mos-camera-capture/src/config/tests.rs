@@ -599,6 +599,10 @@ fn whep_keys_that_are_wrong_are_told_without_what_may_be_secret() {
             "turn:host",
         ),
         (
+            whep("turn_servers = [{ url = 'turns:a', user = 'u', password_env = 'PATH' }]"),
+            "no TLS to TURN servers",
+        ),
+        (
             whep("turn_servers = [{ url = 'turn:a', user = 'u' }]"),
             "password_file",
         ),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use mos_camera_core::{IceAddress, IceServer, SourceConfig, WhepSource};
+use mos_camera_core::{IceAddress, IceKind, IceServer, SourceConfig, WhepSource};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -160,6 +160,11 @@ fn address(
 ) -> Result<IceAddress, ConfigError> {
     let address: Result<IceAddress, _> = text.get_ref().parse();
     match address {
+        // It would do the same without TLS, and not say so.
+        Ok(address) if relays && address.kind == IceKind::Turns => Err(source.invalid(
+            &text.span(),
+            "libnice speaks no TLS to TURN servers: name it by `turn:host[:port]?transport=tcp`, the media is encrypted all the same",
+        )),
         Ok(address) if address.kind.relays() == relays => Ok(address),
         Ok(_) if relays => {
             Err(source.invalid(&text.span(), "expected a TURN server, `turn:host[:port]`"))
