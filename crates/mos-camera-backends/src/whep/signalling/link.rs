@@ -1,4 +1,7 @@
 //! STUN and TURN servers in `Link` headers (RFC 8288), as WHEP servers name them: `rel="ice-server"`.
+//!
+//! GStreamer's own server, `whepserversink` 0.15, leaves the relation of STUN servers out, and writes `credential:"..."`: both are
+//! understood, since neither can mean anything else.
 
 use mos_camera_core::{IceServer, Secret};
 
@@ -27,11 +30,9 @@ impl Link {
 }
 
 fn server(link: &Link) -> Option<IceServer> {
-    let relations = link.parameter("rel")?;
-    if !relations
-        .split_ascii_whitespace()
-        .any(|rel| rel.eq_ignore_ascii_case("ice-server"))
-    {
+    let is_it = |rel: &str| rel.eq_ignore_ascii_case("ice-server");
+    let relations = link.parameter("rel");
+    if relations.is_some_and(|all| !all.split_ascii_whitespace().any(is_it)) {
         return None;
     }
     let address: mos_camera_core::IceAddress = link.target.parse().ok()?;
@@ -72,10 +73,10 @@ fn parameters<'a>(mut rest: &'a str, found: &mut Vec<(String, String)>) -> &'a s
         };
         let after = after.trim_start();
         let end = after
-            .find(|c: char| matches!(c, '=' | ';' | ',') || c.is_ascii_whitespace())
+            .find(|c: char| matches!(c, '=' | ':' | ';' | ',') || c.is_ascii_whitespace())
             .unwrap_or(after.len());
         let (name, after) = after.split_at(end);
-        let (value, after) = match after.trim_start().strip_prefix('=') {
+        let (value, after) = match after.trim_start().strip_prefix(['=', ':']) {
             Some(after) => value(after.trim_start()),
             None => (String::new(), after),
         };
@@ -156,10 +157,18 @@ mod tests {
             (
                 vec![
                     r#"<stun:s>; rel="ice-servers""#,
-                    "<stun:s>",
                     r#"</sse>; rel="urn:x""#,
+                    "</other>",
                 ],
                 vec![],
+            ),
+            // As whepserversink writes them.
+            (
+                vec![
+                    "<stun:s:19302>",
+                    r#"<turn:t:3478>; rel="ice-server"; username="u"; credential:"p:w"; credential-type:"password";"#,
+                ],
+                vec!["stun:s:19302", "turn:t:3478?transport=udp u p:w"],
             ),
             (
                 vec!["<https://h>; rel=ice-server", "<turn:t>; rel=ice-server"],
