@@ -7,6 +7,7 @@ standard input ends all sessions, as a server does that is stopped; its end ends
 import argparse
 import asyncio
 import os
+import socket
 import sys
 from fractions import Fraction
 
@@ -21,6 +22,7 @@ SDP = "application/sdp"
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--http-fd", type=int, help="a listening socket that was inherited, in place of --port")
     parser.add_argument("--size", default="640x480")
     parser.add_argument("--fps", type=int, default=30)
     parser.add_argument("--codec", default="H264", help="of the video: H264 or VP8")
@@ -208,7 +210,11 @@ async def main():
 
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(options.cert, options.key)
-    site = web.TCPSite(runner, "127.0.0.1", options.port, ssl_context=tls)
+    if options.http_fd is not None:
+        # It may be of another network than the media's: that of who made it.
+        site = web.SockSite(runner, socket.socket(fileno=options.http_fd), ssl_context=tls)
+    else:
+        site = web.TCPSite(runner, "127.0.0.1", options.port, ssl_context=tls)
     await site.start()
     port = site._server.sockets[0].getsockname()[1]
     server.say("ready", port)

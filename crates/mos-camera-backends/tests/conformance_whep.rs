@@ -5,6 +5,7 @@
 
 mod conformance;
 mod tls;
+mod whep_peers;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

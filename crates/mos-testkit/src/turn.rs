@@ -33,14 +33,14 @@ pub struct TurnServer {
 }
 
 impl TurnServer {
-    /// Starts one that listens at an address over UDP and TCP, relays from another, and knows one user.
+    /// Starts one that listens at an address over UDP and TCP, relays from another, and knows these users.
     ///
     /// `command` runs coturn, with its arguments after its own: in a network namespace, for instance.
     pub fn start(
         mut command: Command,
         listen: SocketAddr,
         relay: IpAddr,
-        (user, password): (&str, &str),
+        users: &[(&str, &str)],
     ) -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
         let file = |name: &str| Path::new(folder.path()).join(name);
@@ -50,7 +50,11 @@ impl TurnServer {
             .args(["--verbose", "--log-binding"])
             .args(["--no-cli", "--no-tls", "--no-dtls", "--no-multicast-peers"])
             .args(["--lt-cred-mech", "--realm=mos.test"])
-            .arg(format!("--user={user}:{password}"))
+            .args(
+                users
+                    .iter()
+                    .map(|(user, password)| format!("--user={user}:{password}")),
+            )
             .arg(format!("--listening-ip={}", listen.ip()))
             .arg(format!("--listening-port={}", listen.port()))
             .arg(format!("--relay-ip={relay}"))

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::exec::{self, run_logged};
 use crate::paths;
-use crate::setup::packages::Package;
+use crate::setup::packages::{self, Package};
 use crate::ui::{self, Step};
 
 const LIMIT: Duration = Duration::from_mins(30);
@@ -50,9 +50,22 @@ pub(crate) fn install(packages: &[Package]) -> Result<(), Error> {
     if let Err(error) = apt("update package lists", &["update"]) {
         ui::say(format!("warning: {error}"));
     }
+    packages
+        .iter()
+        .filter_map(|package| packages::service(package.name))
+        .for_each(mask);
     let mut args = vec!["install", "--yes", "--no-install-recommends"];
     args.extend(packages.iter().map(|package| package.name));
     apt("install packages", &args)
+}
+
+/// Keeps a service from being started by its package. Where there is no systemd nothing starts it.
+fn mask(service: &str) {
+    if exec::succeeds(as_root(&["systemctl", "mask", service]).env("LC_ALL", "C")) {
+        ui::say(format!(
+            "{service} will not be started (to undo: systemctl unmask {service})"
+        ));
+    }
 }
 
 fn apt(what: &str, args: &[&str]) -> Result<(), Error> {

@@ -100,6 +100,10 @@ const TEST: &[Package] = &[
         "a browser as the sender of WebRTC streams, in one test",
     ),
     package(
+        "coturn",
+        "a TURN and STUN server, which WebRTC streams find their way by",
+    ),
+    package(
         "iproute2",
         "network namespaces, and netem where the kernel has it, for the faults of network cameras",
     ),
@@ -131,6 +135,12 @@ const LAB: &[Package] = &[
         "checks that those packages are Debian's",
     ),
 ];
+
+/// A service that comes with a package and would be started at once, though only the program is wanted.
+pub(crate) fn service(package: &str) -> Option<&'static str> {
+    // A relay that listens on all addresses.
+    (package == "coturn").then_some("coturn.service")
+}
 
 const fn package(name: &'static str, why: &'static str) -> Package {
     Package { name, why }
@@ -166,6 +176,13 @@ mod tests {
         let names: HashSet<_> = all.iter().map(|package| package.name).collect();
         assert_eq!(names.len(), all.len());
         assert!(all.iter().all(|package| !package.why.is_empty()));
+    }
+
+    #[test]
+    fn only_packages_that_are_installed_bring_a_service() {
+        let test = of(&[Group::Test]);
+        let services: Vec<_> = test.iter().filter_map(|p| service(p.name)).collect();
+        assert_eq!(services, ["coturn.service"]);
     }
 
     #[test]
