@@ -7,6 +7,7 @@ mod packages;
 mod python;
 mod venv;
 mod whep;
+mod whepserversink;
 
 use std::path::PathBuf;
 
@@ -50,6 +51,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         ui::say(format!("ipycam: {}", ipycam::ensure()?.display()));
         ui::say(format!("maturin: {}/bin", python::ensure()?.display()));
         ui::say(format!("aiortc: {}", whep::ensure()?.display()));
+        let server = whepserversink::ensure()?;
+        ui::say(format!("whepserversink: {}", server.display()));
     }
     ui::say("everything is there");
     Ok(())
@@ -86,6 +89,11 @@ pub(crate) fn python() -> Result<PathBuf, Error> {
 /// A Python interpreter with aiortc, the WHEP server of the tests.
 pub(crate) fn aiortc() -> Result<PathBuf, Error> {
     whep::ensure()
+}
+
+/// `whepserversink`, the other WHEP server of the tests, as a program.
+pub(crate) fn whepserversink() -> Result<PathBuf, Error> {
+    whepserversink::ensure()
 }
 
 fn check(groups: &[Group]) -> Result<(), Error> {

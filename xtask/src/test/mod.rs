@@ -103,6 +103,7 @@ fn all_steps(args: &Args, report: &mut Report) -> Result<(), Error> {
         tests
             .env("MOS_GRPCURL", &peers.grpcurl)
             .env("MOS_WHEP_PYTHON", &peers.aiortc)
+            .env("MOS_WHEPSERVERSINK", &peers.whepserversink)
             .env("MOS_IPYCAM_PYTHON", &peers.ipycam)
             .env("MOS_SKIP_REPORT", &skips),
         &skips,
@@ -166,13 +167,14 @@ fn python_package(runner: &mut Runner<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Peers from `PyPI`.
+/// Peers from `PyPI` and crates.io.
 struct Peers {
     grpcurl: PathBuf,
     /// A Python interpreter that has it.
     aiortc: PathBuf,
     /// Likewise.
     ipycam: PathBuf,
+    whepserversink: PathBuf,
 }
 
 /// All that the steps need; answers where the peers are.
@@ -189,6 +191,7 @@ fn prepare(args: &Args) -> Result<Peers, Error> {
         grpcurl: setup::grpcurl()?,
         aiortc: setup::aiortc()?,
         ipycam: setup::ipycam()?,
+        whepserversink: setup::whepserversink()?,
     };
     ui::say("set-up is complete");
     Ok(peers)

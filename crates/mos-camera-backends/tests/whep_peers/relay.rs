@@ -270,6 +270,27 @@ fn a_relay_of_the_configuration_is_used() {
 }
 
 #[test]
+fn servers_that_whepserversink_names_are_asked() {
+    if !in_a_network("servers_that_whepserversink_names_are_asked") {
+        return;
+    }
+    let net = Net::new();
+    // In this machine's own network: it is our client alone that asks coturn, for whepserversink was not told to.
+    let turn = format!("--turn=turn://{}:{}@{TURN}", PLAIN.0, PLAIN.1);
+    let arguments = ["--codec=VP8", &format!("--stun=stun://{TURN}"), &turn];
+    let Some(server) = WhepServer::whepserversink(&arguments).unwrap() else {
+        let why = "no whepserversink: `./x test` builds it and names it in MOS_WHEPSERVERSINK";
+        skip::skip("servers_that_whepserversink_names_are_asked", why).unwrap();
+        return;
+    };
+    let running = Running::start(&backend(source(&server)), &config()).unwrap();
+    running.first_frame();
+    for text in ["BINDING processed, success", "ALLOCATE processed, success"] {
+        net.turn.wait_for(text, PATIENCE).unwrap();
+    }
+}
+
+#[test]
 fn a_stun_server_that_the_server_names_is_asked() {
     if !in_a_network("a_stun_server_that_the_server_names_is_asked") {
         return;
