@@ -6,7 +6,7 @@ use super::super::soap::{text_element, xml::Node};
 use super::Call;
 use super::media::{Media, decimal, format_of};
 
-/// Most sizes or rates of one encoder that are looked at.
+/// Most codecs, sizes or rates of one encoder that are looked at.
 const MANY: usize = 256;
 
 /// What the encoder of a profile can be set to.
@@ -25,7 +25,10 @@ pub(in crate::onvif) fn get_options(media: Media, encoder: &str, profile: &str) 
 pub(in crate::onvif) fn options(media: Media, answer: &Node) -> Vec<Capability> {
     match media {
         Media::One => options_of_one(answer),
-        Media::Two => answer.all("Options").filter_map(option_of_two).collect(),
+        Media::Two => {
+            let options = answer.all("Options").take(MANY);
+            options.filter_map(option_of_two).collect()
+        }
     }
 }
 

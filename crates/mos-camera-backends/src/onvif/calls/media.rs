@@ -7,6 +7,8 @@ use super::{Call, ns};
 
 /// Most profiles that are looked at; a recorder has some for each of its channels.
 const PROFILES: usize = 256;
+/// Longest token of a profile in bytes.
+const LONGEST_TOKEN: usize = 256;
 
 /// Which of the two services is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +90,7 @@ pub(in crate::onvif) fn profiles(media: Media, answer: &Node) -> Vec<CameraProfi
 }
 
 fn profile(media: Media, node: &Node) -> Option<CameraProfile> {
-    let token = node.attribute("token")?;
+    let token = node.attribute("token").filter(|token| is_token(token))?;
     let encoder = match media {
         Media::One => node.child("VideoEncoderConfiguration"),
         Media::Two => node.at(&["Configurations", "VideoEncoder"]),
@@ -106,6 +108,11 @@ fn profile(media: Media, node: &Node) -> Option<CameraProfile> {
         },
         encoder: encoder.cloned(),
     })
+}
+
+/// Whether a profile can be asked for by this: what can't be sent or shown is none. ONVIF allows 64 characters.
+fn is_token(token: &str) -> bool {
+    token.len() <= LONGEST_TOKEN && !token.contains(char::is_control)
 }
 
 /// In GStreamer's terms. Media says `H264`, Media2 has the media subtypes that IANA lists.
@@ -198,6 +205,16 @@ mod tests {
                 (format, Some((1920, 1080)))
             );
             assert_eq!(profile.rate.unwrap().to_string(), rate);
+        }
+    }
+
+    #[test]
+    fn a_profile_that_can_not_be_asked_for_is_left_out() {
+        for (token, there) in [("a", true), ("&#27;[1m", false), (&*"x".repeat(257), false)] {
+            let answer = node(&format!(
+                "<R><Profiles token='{token}'><VideoEncoderConfiguration/></Profiles></R>"
+            ));
+            assert_eq!(!profiles(Media::One, &answer).is_empty(), there, "{token}");
         }
     }
 

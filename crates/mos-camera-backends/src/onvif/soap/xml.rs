@@ -1,8 +1,11 @@
 //! A small XML tree of what a camera sent: names, attributes, text. What is no plain document is refused.
 
+use quick_xml::escape::unescape;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::name::ResolveResult;
 use quick_xml::{NsReader, XmlVersion};
+
+use super::shown;
 
 /// Deepest nesting; ONVIF's own answers have about fifteen.
 const DEPTH: usize = 64;
@@ -16,7 +19,7 @@ pub(in crate::onvif) struct Node {
     pub(in crate::onvif) namespace: String,
     /// Its name without the prefix.
     pub(in crate::onvif) name: String,
-    /// Attributes by name without prefix; declarations of namespaces are left out.
+    /// Attributes by name without prefix, each name once; declarations of namespaces are left out.
     pub(in crate::onvif) attributes: Vec<(String, String)>,
     /// Elements in it.
     pub(in crate::onvif) children: Vec<Node>,
@@ -39,6 +42,9 @@ pub(in crate::onvif) enum XmlError {
     /// An entity that XML does not have.
     #[error("it uses an entity that is not defined")]
     Entity,
+    /// The parser takes any bytes for a name; what is sent back has to be XML.
+    #[error("it has a name that XML does not allow: `{0}`")]
+    Name(String),
     /// More than anything sane.
     #[error("it is nested too deeply or has too many elements")]
     TooLarge,
@@ -91,14 +97,14 @@ impl Node {
 
     /// Writes the element as `name`, each element with its own declaration of its namespace.
     pub(in crate::onvif) fn write(&self, out: &mut String) {
-        let (name, namespace) = (&self.name, escape(&self.namespace));
+        let (name, namespace) = (&self.name, escape_attribute(&self.namespace));
         if self.namespace.is_empty() {
             put(out, &["<", name]);
         } else {
             put(out, &["<n:", name, " xmlns:n=\"", &namespace, "\""]);
         }
         for (key, value) in &self.attributes {
-            put(out, &[" ", key, "=\"", &escape(value), "\""]);
+            put(out, &[" ", key, "=\"", &escape_attribute(value), "\""]);
         }
         out.push('>');
         if self.children.is_empty() {
@@ -119,6 +125,11 @@ pub(in crate::onvif) fn escape(text: &str) -> String {
     let allowed = |c: &char| !c.is_control() || matches!(c, '\t' | '\n' | '\r');
     let clean: String = text.chars().filter(allowed).collect();
     quick_xml::escape::escape(&clean).into_owned()
+}
+
+/// The same for attributes, where a reader takes line ends and tabs for spaces (XML 1.0, section 3.3.3).
+fn escape_attribute(text: &str) -> String {
+    escape(text).replace('\n', "&#10;").replace('\t', "&#9;")
 }
 
 /// A document that is being read.
@@ -166,12 +177,20 @@ impl Builder {
         }
         let (namespace, name) = reader.resolver().resolve_element(start.name());
         let namespace = match namespace {
-            ResolveResult::Bound(namespace) => namespace.0.to_owned(),
-            ResolveResult::Unbound | ResolveResult::Unknown(_) => String::new(),
+            // As it stands in the declaration.
+            ResolveResult::Bound(namespace) => {
+                unescape(namespace.0).map_err(|_| XmlError::Entity)?
+            }
+            ResolveResult::Unbound | ResolveResult::Unknown(_) => "".into(),
+        };
+        let namespace = if RESERVED.contains(&&*namespace) {
+            String::new()
+        } else {
+            namespace.into_owned()
         };
         self.open.push(Node {
             namespace,
-            name: name.into_inner().to_owned(),
+            name: checked(name.into_inner())?,
             attributes: attributes(start)?,
             ..Node::default()
         });
@@ -201,8 +220,14 @@ impl Builder {
     }
 }
 
+/// Namespaces that no prefix can be declared for (Namespaces in XML 1.0, section 3): no element of a message is of them.
+const RESERVED: [&str; 2] = [
+    "http://www.w3.org/XML/1998/namespace",
+    "http://www.w3.org/2000/xmlns/",
+];
+
 fn attributes(start: &BytesStart<'_>) -> Result<Vec<(String, String)>, XmlError> {
-    let mut found = Vec::new();
+    let mut found: Vec<(String, String)> = Vec::new();
     for attribute in start.attributes() {
         let attribute = attribute.map_err(|e| broken(&e))?;
         if attribute.key.as_namespace_binding().is_some() {
@@ -210,9 +235,27 @@ fn attributes(start: &BytesStart<'_>) -> Result<Vec<(String, String)>, XmlError>
         }
         let value = attribute.normalized_value(XmlVersion::Implicit1_0);
         let value = value.map_err(|_| XmlError::Entity)?.into_owned();
-        found.push((attribute.key.local_name().into_inner().to_owned(), value));
+        let name = checked(attribute.key.local_name().into_inner())?;
+        match found.iter_mut().find(|(known, _)| *known == name) {
+            // `token` and `x:token` are two: what has no prefix is the one that is meant.
+            Some(known) if attribute.key.prefix().is_none() => known.1 = value,
+            Some(_) => {}
+            // Without its prefix it would declare something.
+            None if name == "xmlns" => {}
+            None => found.push((name, value)),
+        }
     }
     Ok(found)
+}
+
+/// A name without prefix, if it is one: near enough to XML 1.0, section 2.3.
+fn checked(name: &str) -> Result<String, XmlError> {
+    let rest = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let first = name.starts_with(|c: char| c.is_alphabetic() || c == '_');
+    if first && name.chars().all(rest) {
+        return Ok(name.to_owned());
+    }
+    Err(XmlError::Name(shown(name)))
 }
 
 /// The five entities of XML and characters by number; no others, since there is no document type.
@@ -226,7 +269,8 @@ fn entity(reference: &BytesRef<'_>) -> Result<String, XmlError> {
 }
 
 fn broken(error: &dyn std::fmt::Display) -> XmlError {
-    XmlError::Broken(error.to_string())
+    // It repeats what was sent.
+    XmlError::Broken(shown(&error.to_string()))
 }
 
 #[cfg(test)]
@@ -270,9 +314,13 @@ mod tests {
             (laughs, Some(XmlError::DocumentType)),
             ("<a>&b;</a>", Some(XmlError::Entity)),
             ("<a b='&c;'/>", Some(XmlError::Entity)),
+            ("<a xmlns='&c;'/>", Some(XmlError::Entity)),
             ("<a>&#0;</a>", Some(XmlError::Entity)),
             (deep.as_str(), Some(XmlError::TooLarge)),
             (many.as_str(), Some(XmlError::TooLarge)),
+            ("<a\0b/>", Some(XmlError::Name("ab".to_owned()))),
+            ("<a:/>", Some(XmlError::Name(String::new()))),
+            ("<a 1='x'/>", Some(XmlError::Name("1".to_owned()))),
             ("", None),
             ("text", None),
             ("<a>", None),
@@ -292,12 +340,43 @@ mod tests {
     }
 
     #[test]
+    fn a_parser_s_words_are_made_fit_for_a_message() {
+        let error = parse(&format!("<a></\0\u{1b}[1m{}>", "b".repeat(1000))).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            !text.contains(char::is_control) && text.len() < 300,
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn an_attribute_has_its_name_once() {
+        for (text, expected) in [
+            ("<a t='1' x:t='2'/>", vec![("t", "1")]),
+            ("<a x:t='2' t='1' u='3'/>", vec![("t", "1"), ("u", "3")]),
+            ("<a x:xmlns='urn:a'/>", vec![]),
+        ] {
+            let found = parse(text).unwrap().attributes;
+            let found: Vec<_> = found
+                .iter()
+                .map(|(k, v)| (k.as_str(), v.as_str()))
+                .collect();
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_written_reads_back_the_same() {
-        let text =
-            "<a xmlns='urn:a'><b xmlns='urn:b' token='&lt;&quot;'>1 &amp; 2</b><c xmlns=''/></a>";
-        let node = parse(text).unwrap();
-        let mut written = String::new();
-        node.write(&mut written);
-        assert_eq!(parse(&written).unwrap(), node);
+        for text in [
+            "<a xmlns='urn:a'><b xmlns='urn:b' token='&lt;&quot;'>1 &amp; 2</b><c xmlns=''/></a>",
+            "<a b='&#10;&#9;&#13;' xmlns='&#10;'>&#13;&#10;</a>",
+            "<a xmlns='a&amp;b'><b/></a>",
+            "<xml:a xml:lang='en'/>",
+        ] {
+            let node = parse(text).unwrap();
+            let mut written = String::new();
+            node.write(&mut written);
+            assert_eq!(parse(&written).unwrap(), node, "{written}");
+        }
     }
 }

@@ -123,7 +123,8 @@ pub(crate) fn answer(text: &str, offered: &[&str]) -> Result<Answer, Unfit> {
         return Err(Unfit::NoSdp);
     }
     if let Some(line) = all.iter().find(|line| !is_line(line)) {
-        return Err(Unfit::Line(line.chars().take(40).collect()));
+        let shown = line.chars().filter(|c| !c.is_control());
+        return Err(Unfit::Line(shown.take(40).collect()));
     }
     media(&all)?;
     if all.contains(&"a=recvonly") || all.contains(&"a=inactive") {
@@ -376,10 +377,7 @@ pub(super) mod tests {
                 format!("{ANSWER}rubbish\r\n"),
                 Unfit::Line("rubbish".to_owned()),
             ),
-            (
-                format!("{ANSWER}a=\u{0}\r\n"),
-                Unfit::Line("a=\u{0}".to_owned()),
-            ),
+            (format!("{ANSWER}a=\u{0}\r\n"), Unfit::Line("a=".to_owned())),
             ("v=0\r\n".to_owned(), Unfit::Media(0)),
             (second, Unfit::Media(2)),
             (change("m=video", "m=audio"), Unfit::NotVideo),
