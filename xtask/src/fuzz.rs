@@ -1,4 +1,5 @@
-//! `fuzz`: libFuzzer on both directions of the bus's control protocol, the lease page and the board.
+//! `fuzz`: libFuzzer on both directions of the bus's control protocol, the lease page and the board, and on what network
+//! cameras send.
 //!
 //! The targets are laid out for `cargo fuzz`, but built without it: it wants a nightly compiler for its sanitizers, while
 //! what instruments for coverage is a pass that the stable one has too.
@@ -26,8 +27,6 @@ const HANG: u32 = 60;
 const GRACE: Duration = Duration::from_mins(5);
 /// Longest input in bytes; longer ones only repeat.
 const LONGEST: u32 = 2048;
-/// Seconds of each target in `cargo xtask test`.
-const SHORT: u32 = 15;
 /// What libFuzzer needs in every function: counters, their places, and what is compared.
 const INSTRUMENT: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
@@ -61,6 +60,18 @@ pub(crate) enum Target {
     LeasePage,
     /// Words on a board and in a lease page, to a subscriber
     Board,
+    /// What an ONVIF camera answers
+    SoapAnswer,
+    /// Datagrams of WS-Discovery
+    WsDiscovery,
+    /// What a camera's HTTP server wants for a log-in
+    HttpChallenge,
+    /// SDP of cameras and of WHEP servers
+    SessionDescription,
+    /// `Link` headers of WHEP servers
+    IceLinks,
+    /// URLs that cameras or people name
+    CameraUrls,
 }
 
 impl Target {
@@ -71,6 +82,25 @@ impl Target {
             Self::WireFromProducer => "wire_from_producer",
             Self::LeasePage => "lease_page",
             Self::Board => "board",
+            Self::SoapAnswer => "soap_answer",
+            Self::WsDiscovery => "ws_discovery",
+            Self::HttpChallenge => "http_challenge",
+            Self::SessionDescription => "session_description",
+            Self::IceLinks => "ice_links",
+            Self::CameraUrls => "camera_urls",
+        }
+    }
+
+    /// Seconds in `cargo xtask test`. The bus has state that takes steps to reach; a parser has none.
+    const fn short(self) -> u32 {
+        match self {
+            Self::WireFromSubscriber | Self::WireFromProducer | Self::LeasePage | Self::Board => 15,
+            Self::SoapAnswer
+            | Self::WsDiscovery
+            | Self::HttpChallenge
+            | Self::SessionDescription
+            | Self::IceLinks
+            | Self::CameraUrls => 8,
         }
     }
 
@@ -140,7 +170,7 @@ pub(crate) fn check(log: &Path, tick: &mut dyn FnMut(&str)) -> Result<Tally, Err
     let mut tally = Tally::default();
     for &target in Target::value_variants() {
         let log = log.with_extension(format!("{}.log", target.name()));
-        let ok = fuzz(&folder, target, SHORT, &log, tick)?;
+        let ok = fuzz(&folder, target, target.short(), &log, tick)?;
         if !ok {
             ui::say(tail(&read_lossy(&log)?, 40));
         }

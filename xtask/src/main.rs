@@ -49,7 +49,7 @@ enum Command {
     Bench(bench::Args),
     /// Run the frame bus's protocol through every interleaving
     Model(model::Args),
-    /// Feed the frame bus what a fuzzer makes up
+    /// Feed the frame bus, and what reads network cameras, what a fuzzer makes up
     Fuzz(fuzz::Args),
     /// The virtual camera lab: a Debian guest with real camera drivers
     Lab(lab::Args),

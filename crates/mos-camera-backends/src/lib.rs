@@ -9,6 +9,8 @@ pub mod backend;
 mod built;
 pub mod call;
 mod elements;
+#[cfg(test)]
+mod fuzzing;
 mod guard;
 pub mod http;
 mod intact;

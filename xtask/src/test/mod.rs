@@ -112,7 +112,7 @@ fn all_steps(args: &Args, report: &mut Report) -> Result<(), Error> {
         runner.work("models of the frame bus", |log, tick| {
             model::check("model::", log, tick)
         })?;
-        runner.work("fuzzing of the frame bus", fuzz::check)?;
+        runner.work("fuzzing", fuzz::check)?;
         match conformance::missing() {
             Some(why) => runner.skip("network cameras and their faults", &why),
             None => runner.work("network cameras and their faults", conformance::check)?,

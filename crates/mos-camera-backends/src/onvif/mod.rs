@@ -9,6 +9,8 @@ mod calls;
 mod camera;
 mod discovery;
 mod faults;
+#[cfg(test)]
+pub(crate) mod fuzzing;
 mod interview;
 mod login;
 #[cfg(test)]

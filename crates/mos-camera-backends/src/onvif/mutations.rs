@@ -2,11 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::calls::media::{Media, profiles, stream_uri};
-use super::calls::{Info, Services, encoder};
-use super::login::{Challenge, camera_time, http_date};
-use super::soap::{self, Message, xml::Node};
-use super::wsd::message;
+use super::fuzzing::{http_challenge, soap_answer, ws_discovery};
 
 /// As cameras send them; every parser gets every one.
 const RECORDED: [&str; 7] = [
@@ -84,41 +80,6 @@ fn apply(bytes: &mut Vec<u8>, change: &Change) {
     }
 }
 
-/// What is made of an answer, whoever asked for it.
-fn read_all(bytes: &[u8]) {
-    // What it tells does not matter here, only that it is told.
-    let _ = message::read(bytes);
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        let _ = (Challenge::of([text]), http_date(text));
-    }
-    let answer = match soap::read(bytes) {
-        Ok(Message::Answer(answer)) => answer,
-        Ok(Message::Fault(fault)) => {
-            assert!(fault.to_string().chars().count() < 1000);
-            return;
-        }
-        Err(error) => {
-            assert!(error.to_string().len() < 2000);
-            return;
-        }
-    };
-    let _ = (camera_time(&answer), Info::of(&answer));
-    let _ = (
-        Services::of_services(&answer),
-        Services::of_capabilities(&answer),
-    );
-    for media in [Media::One, Media::Two] {
-        let _ = (profiles(media, &answer), encoder::options(media, &answer));
-        if let Ok(uri) = stream_uri(media, &answer) {
-            assert!(!uri.contains(char::is_control));
-        }
-    }
-    // What is sent back of it is well-formed.
-    let mut written = String::new();
-    answer.write(&mut written);
-    assert!(Node::parse(written.as_bytes()).is_ok(), "{written}");
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
@@ -131,6 +92,8 @@ proptest! {
         for change in &changes {
             apply(&mut bytes, change);
         }
-        read_all(&bytes);
+        soap_answer(&bytes);
+        ws_discovery(&bytes);
+        http_challenge(&bytes);
     }
 }

@@ -6,6 +6,8 @@
 mod choice;
 mod discovery;
 mod faults;
+#[cfg(test)]
+pub(crate) mod fuzzing;
 mod memory;
 mod source;
 mod tail;

@@ -25,6 +25,8 @@ use mos_camera_core::{Device, DeviceId, Fault, StreamConfig, Transport, WhepSour
 use crate::backend::{Backend, Source};
 use codecs::Codec;
 use signalling::Memory;
+#[cfg(test)]
+pub(crate) use signalling::fuzzing;
 
 /// WebRTC streams by name.
 #[derive(Debug)]

@@ -5,6 +5,8 @@
 //! `PATCH` those that are found later, `DELETE` ends it. Candidates are waited for only as long as finding those of this
 //! machine's own addresses takes, unless the server is known to take no `PATCH`.
 
+#[cfg(test)]
+pub(crate) mod fuzzing;
 mod link;
 mod machine;
 mod refusal;
