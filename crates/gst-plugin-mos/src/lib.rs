@@ -31,6 +31,7 @@ mod planes;
 #[cfg(feature = "development")]
 pub mod pool;
 mod seal;
+pub mod tls;
 pub mod v4l2;
 
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {

@@ -105,6 +105,17 @@ fn a_certificate_is_believed_as_the_configuration_says_and_what_is_wrong_is_name
     }
 }
 
+/// docs/configuration.md says so. Once it is looked at, this has to become `TlsProblem::Revoked`.
+#[test]
+fn that_a_certificate_was_revoked_is_not_looked_at() {
+    let authority = Authority::new();
+    let (_file, trust) = ca_file(&authority);
+    let identity = authority.issue(&["127.0.0.1"], GOOD);
+    let server = Server::stapling(&identity, tls::revocation(&authority, &identity), hello());
+    let url = format!("https://127.0.0.1:{}/", server.port);
+    assert_eq!(ask(&client(trust), &url).unwrap(), "hello");
+}
+
 #[test]
 fn another_certificate_s_fingerprint_is_told() {
     let (pinned, seen) = (
@@ -135,7 +146,9 @@ fn what_speaks_no_tls_that_is_accepted_is_told() {
     });
     for (port, expected) in [
         (answering, TlsProblem::PlainServer),
-        (tls::incompatible(), TlsProblem::NothingInCommon),
+        (tls::no_version(), TlsProblem::TooOld),
+        (tls::old_version(), TlsProblem::TooOld),
+        (tls::no_cipher(), TlsProblem::NothingInCommon),
     ] {
         let error = ask(
             &client(Trust::Anybody),

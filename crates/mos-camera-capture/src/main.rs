@@ -14,6 +14,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 fn main() -> ExitCode {
+    // Before anything that has threads.
+    if let Err(error) = gstmos::tls::refuse_old_tls() {
+        return complain(&error, Exit::Internal).into();
+    }
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => return usage(&error).into(),

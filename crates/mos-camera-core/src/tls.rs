@@ -115,7 +115,9 @@ pub enum TlsProblem {
     OtherFingerprint,
     /// What listens there does not speak TLS.
     PlainServer,
-    /// Both speak TLS, but no version or cipher in common.
+    /// It speaks TLS, but no version from 1.2 on; older ones are broken (RFC 8996).
+    TooOld,
+    /// Both speak TLS, but have no cipher or the like in common.
     NothingInCommon,
     /// Anything else.
     Other,
@@ -169,9 +171,13 @@ impl TlsProblem {
                 "what listens there does not speak TLS",
                 "check the port (RTSPS has 322 or a port of the camera's own), or use the URL's scheme without TLS",
             ),
+            Self::TooOld => (
+                "the camera's TLS is too old: it speaks no version from 1.2 on",
+                "update the camera's firmware, or switch TLS 1.2 on in its settings; where it has none, use the URL's scheme without TLS in a network that nobody else is in",
+            ),
             Self::NothingInCommon => (
-                "the camera's TLS has no version or cipher that is accepted here",
-                "update the camera's firmware: TLS before 1.2 is not accepted",
+                "the camera's TLS has no cipher that is accepted here",
+                "update the camera's firmware",
             ),
             Self::Other => (
                 "the TLS connection was not made",
@@ -209,6 +215,7 @@ mod tests {
             P::Revoked,
             P::OtherFingerprint,
             P::PlainServer,
+            P::TooOld,
             P::NothingInCommon,
             P::Other,
         ];

@@ -96,6 +96,10 @@ const TEST: &[Package] = &[
         "a second opinion on the pictures of RTSP cameras; ipycam encodes with it",
     ),
     package(
+        "openssl",
+        "says of a test's certificate that it was revoked",
+    ),
+    package(
         "chromium",
         "a browser as the sender of WebRTC streams, in one test",
     ),

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 
 use mos_camera_core::{Fault, FaultKind, TlsProblem};
-use rustls::{AlertDescription, CertificateError, InvalidMessage};
+use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerIncompatible};
 
 use super::root;
 use super::trust::OtherCertificate;
@@ -156,7 +156,7 @@ impl HttpError {
         }
     }
 
-    fn of_tls(error: &rustls::Error) -> Self {
+    pub(super) fn of_tls(error: &rustls::Error) -> Self {
         Self::Tls {
             problem: problem(error),
             detail: detail(error),
@@ -175,11 +175,13 @@ fn problem(error: &rustls::Error) -> TlsProblem {
             | InvalidMessage::MessageTooLarge
             | InvalidMessage::InvalidEmptyPayload,
         ) => TlsProblem::PlainServer,
+        E::AlertReceived(AlertDescription::ProtocolVersion)
+        | E::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => {
+            TlsProblem::TooOld
+        }
         E::PeerIncompatible(_)
         | E::AlertReceived(
-            AlertDescription::HandshakeFailure
-            | AlertDescription::ProtocolVersion
-            | AlertDescription::InsufficientSecurity,
+            AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity,
         ) => TlsProblem::NothingInCommon,
         _ => TlsProblem::Other,
     }
@@ -211,7 +213,7 @@ fn detail(error: &rustls::Error) -> String {
 }
 
 /// The first error of a type in a chain of causes. What an `io::Error` wraps is not among its sources.
-fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+pub(super) fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref::<T>() {

@@ -7,6 +7,7 @@
 
 mod answer;
 mod error;
+mod look;
 mod redirect;
 mod runtime;
 mod trust;
@@ -21,6 +22,7 @@ pub use reqwest::{Method, header};
 
 pub use answer::Answer;
 pub use error::HttpError;
+pub(crate) use look::tls_problem;
 pub use runtime::spawn;
 pub use url::{Url, parse_url, shown};
 

@@ -17,6 +17,7 @@ use gst::glib;
 use mos_camera_core::{DeviceId, Fault, FaultKind, Fingerprint, TlsProblem, Trust};
 
 use super::memory::Memory;
+use crate::http;
 
 /// `None` without a TLS library.
 static TLS: LazyLock<Option<Tls>> = LazyLock::new(|| {
@@ -187,8 +188,8 @@ fn no_tls(device: &DeviceId) -> Fault {
 /// Default port of RTSPS (RFC 7826, 22.14).
 const PORT: u16 = 322;
 
-/// Looks by a handshake of its own why there was no TLS with `authority`, since `rtspsrc` does not tell; none if that was
-/// not for TLS. Takes up to `timeout`, and a second at least.
+/// Looks by handshakes of its own why there was no TLS with `authority`, since `rtspsrc` does not tell; none if that was
+/// not for TLS. Each of the up to three takes up to `timeout`, and a second at least.
 pub(super) fn diagnose(authority: &str, timeout: Duration) -> Option<(TlsProblem, String)> {
     let client = gio::SocketClient::new();
     client.set_tls(true);
@@ -196,27 +197,49 @@ pub(super) fn diagnose(authority: &str, timeout: Duration) -> Option<(TlsProblem
     let error = client
         .connect_to_host(authority, PORT, gio::Cancellable::NONE)
         .err()?;
-    let problem = match error.kind::<gio::TlsError>()? {
-        gio::TlsError::NotTls => TlsProblem::PlainServer,
-        gio::TlsError::Handshake => TlsProblem::NothingInCommon,
+    let said = error.message().to_owned();
+    match error.kind::<gio::TlsError>()? {
+        gio::TlsError::NotTls => Some((TlsProblem::PlainServer, said)),
         // Nobody is trusted here: it does speak TLS.
-        gio::TlsError::BadCertificate => return None,
-        // GnuTLS has no word of its own for most of what is no TLS.
-        _ if answers_in_plain_text(authority, timeout) => TlsProblem::PlainServer,
-        _ => TlsProblem::Other,
+        gio::TlsError::BadCertificate => None,
+        // GnuTLS has no word of its own for most of what is no TLS, and tells versions from ciphers only in a sentence.
+        _ if answers_in_plain_text(authority, timeout) => Some((TlsProblem::PlainServer, said)),
+        kind => connect(authority, timeout)
+            .ok()
+            .and_then(|stream| http::tls_problem(host(authority), stream, timeout))
+            .or_else(|| {
+                let handshake = matches!(kind, gio::TlsError::Handshake);
+                let problem = if handshake {
+                    TlsProblem::NothingInCommon
+                } else {
+                    TlsProblem::Other
+                };
+                Some((problem, said))
+            }),
+    }
+}
+
+fn connect(authority: &str, timeout: Duration) -> std::io::Result<TcpStream> {
+    let mut addresses = authority
+        .to_socket_addrs()
+        .or_else(|_| (host(authority), PORT).to_socket_addrs())?;
+    let address = addresses.next().ok_or(std::io::ErrorKind::NotFound)?;
+    TcpStream::connect_timeout(&address, timeout)
+}
+
+/// Without port and brackets.
+fn host(authority: &str) -> &str {
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => authority,
     };
-    Some((problem, error.message().to_owned()))
+    host.trim_matches(['[', ']'])
 }
 
 /// Whether a server answers RTSP without TLS by text; a TLS server closes, or answers by an alert.
 fn answers_in_plain_text(authority: &str, timeout: Duration) -> bool {
     let ask = || -> std::io::Result<u8> {
-        let mut addresses = authority.to_socket_addrs().or_else(|_| {
-            let host = authority.trim_matches(['[', ']']);
-            (host, PORT).to_socket_addrs()
-        })?;
-        let address = addresses.next().ok_or(std::io::ErrorKind::NotFound)?;
-        let mut stream = TcpStream::connect_timeout(&address, timeout)?;
+        let mut stream = connect(authority, timeout)?;
         stream.set_read_timeout(Some(timeout))?;
         stream.write_all(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n")?;
         let mut first = [0];
@@ -270,6 +293,19 @@ mod tests {
             assert_eq!(verdict.0, TlsProblem::OtherFingerprint);
         }
         assert_eq!(judge(&Trust::Anybody, None, all), None);
+    }
+
+    #[test]
+    fn a_host_is_told_without_its_port() {
+        for (authority, expected) in [
+            ("cam", "cam"),
+            ("cam:322", "cam"),
+            ("10.0.0.1:8322", "10.0.0.1"),
+            ("[fe80::1]", "fe80::1"),
+            ("[fe80::1]:322", "fe80::1"),
+        ] {
+            assert_eq!(host(authority), expected);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -36,6 +37,55 @@ impl Authority {
         let certificate = params(names, years).signed_by(&key, &self.0).unwrap();
         Identity::new(&certificate, &key)
     }
+}
+
+/// What an authority says of a certificate that it took back, signed by it (OCSP, RFC 6960); by OpenSSL's own responder, which
+/// gets a list of certificates as `openssl ca` keeps it.
+pub(crate) fn revocation(authority: &Authority, identity: &Identity) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let openssl = |arguments: &[&str]| {
+        let output = Command::new("openssl").args(arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (issuer, certificate) = (
+        file("ca.pem", &authority.pem()),
+        file("it.pem", &identity.pem()),
+    );
+    let key = file("ca.key", &authority.0.key().serialize_pem());
+    let serial = openssl(&["x509", "-noout", "-serial", "-in", &certificate]);
+    let serial = serial.trim().trim_start_matches("serial=");
+    let line = format!("R\t991231235959Z\t200101000000Z\t{serial}\tunknown\t/CN=it\n");
+    let index = file("index.txt", &line);
+    let answer = file("answer.der", "");
+    openssl(&[
+        "ocsp",
+        "-index",
+        &index,
+        "-CA",
+        &issuer,
+        "-rsigner",
+        &issuer,
+        "-rkey",
+        &key,
+        "-issuer",
+        &issuer,
+        "-cert",
+        &certificate,
+        "-ndays",
+        "1",
+        "-no_nonce",
+        "-noverify",
+        "-respout",
+        &answer,
+    ]);
+    assert!(openssl(&["ocsp", "-respin", &answer, "-text", "-noverify"]).contains("revoked"));
+    std::fs::read(answer).unwrap()
 }
 
 /// Certificate and key of a server.
@@ -76,14 +126,18 @@ impl Identity {
         Self::new(&params.self_signed(&key).unwrap(), &key)
     }
 
-    fn config(&self, versions: &[&'static SupportedProtocolVersion]) -> Arc<ServerConfig> {
+    fn config(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        staple: Vec<u8>,
+    ) -> Arc<ServerConfig> {
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(self.key.clone()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![self.der.clone().into()], key)
+            .with_single_cert_with_ocsp(vec![self.der.clone().into()], key, staple)
             .unwrap();
         Arc::new(config)
     }
@@ -117,7 +171,12 @@ impl Server {
 
     /// Speaks TLS.
     pub(crate) fn tls(identity: &Identity, answers: Answers) -> Self {
-        Self::start(Some(identity.config(rustls::ALL_VERSIONS)), answers)
+        Self::stapling(identity, Vec::new(), answers)
+    }
+
+    /// The same, with what the authority says of the certificate (RFC 6066, section 8).
+    pub(crate) fn stapling(identity: &Identity, staple: Vec<u8>, answers: Answers) -> Self {
+        Self::start(Some(identity.config(rustls::ALL_VERSIONS, staple)), answers)
     }
 
     fn start(config: Option<Arc<ServerConfig>>, answers: Answers) -> Self {
@@ -184,13 +243,33 @@ fn read_request(stream: &mut impl Read) -> Option<String> {
     }
 }
 
-/// A TLS server that speaks nothing but an alert: no version in common.
-pub(crate) fn incompatible() -> u16 {
-    raw(|mut stream| {
+/// A TLS server that has no version in common, and says so, as OpenSSL does.
+pub(crate) fn no_version() -> u16 {
+    // RFC 8446, section 6: fatal, protocol_version.
+    to_every_hello(&[21, 3, 3, 0, 2, 2, 70])
+}
+
+/// A TLS server that has no cipher in common.
+pub(crate) fn no_cipher() -> u16 {
+    // Fatal, handshake_failure.
+    to_every_hello(&[21, 3, 3, 0, 2, 2, 40])
+}
+
+/// A TLS server that goes on by TLS 1.1 whatever it is offered, as those do that know no newer version (RFC 4346, 7.4.1.3).
+pub(crate) fn old_version() -> u16 {
+    // A record of TLS 1.1 with a server hello: version, random, no session, a cipher, no compression.
+    let mut hello = vec![22, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2];
+    hello.extend([7; 32]);
+    hello.extend([0, 0xc0, 0x13, 0]);
+    to_every_hello(&hello)
+}
+
+fn to_every_hello(answer: &[u8]) -> u16 {
+    let answer = answer.to_vec();
+    raw(move |mut stream| {
         let mut hello = [0; 512];
         let _read = stream.read(&mut hello);
-        // RFC 8446, section 6: fatal, protocol_version.
-        let _sent = stream.write_all(&[21, 3, 3, 0, 2, 2, 70]);
+        let _sent = stream.write_all(&answer);
     })
 }
 

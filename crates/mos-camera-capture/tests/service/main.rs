@@ -31,6 +31,8 @@ mod rtsp_resolution_change;
 mod rtsp_silent;
 mod rtsp_unreachable;
 mod rtsp_wrong_password;
+mod rtsps_old_tls;
+mod rtsps_without_tls_library;
 mod secrets;
 mod six_methods;
 mod start_before_configure;
