@@ -228,7 +228,10 @@ impl FrameSink {
                 None => stamper.placed(clock::arrival(arrival), false),
             }
         } else {
-            let times = clock::stamp(Now::read(&*sink), running, arrival);
+            let times = FrameMeta {
+                wall_ns: clock::wall_ns(buffer),
+                ..clock::stamp(Now::read(&*sink), running, arrival)
+            };
             stamper.placed(times, false)
         };
         let discont = buffer.flags().contains(gst::BufferFlags::DISCONT);
@@ -239,7 +242,6 @@ impl FrameSink {
         };
         FrameMeta {
             pts_ns,
-            wall_ns: times.wall_ns.or_else(|| clock::wall_ns(buffer)),
             flags: times.flags.with(flags),
             ..times
         }
