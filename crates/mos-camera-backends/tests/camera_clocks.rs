@@ -12,7 +12,7 @@ use mos_camera_backends::{Backend, RtspBackend};
 use mos_camera_core::{RtspSource, RtspTransport, StreamConfig};
 use mos_frame::ClockSource::{self, Arrival, Ntp, NtpRelative};
 use mos_frame::{FrameFlags, FrameMeta, Subscriber};
-use mos_testkit::{FrameTime, RtspServer, RtspServerOptions, wait_until};
+use mos_testkit::{Codec, FrameTime, RtspServer, RtspServerOptions, wait_until};
 
 /// How far two readings of one moment may be apart, in ns: a busy machine reads its clocks one after the other, and RTP
 /// timestamps count 11 µs.
@@ -26,8 +26,9 @@ struct Camera {
 }
 
 impl Camera {
-    fn start(transport: RtspTransport, ntp_clock: bool) -> Self {
+    fn start(codec: Codec, transport: RtspTransport, ntp_clock: bool) -> Self {
         let options = RtspServerOptions {
+            codec,
             counter: true,
             times: true,
             ntp_clock,
@@ -104,12 +105,11 @@ fn apart(shots: &[(FrameMeta, FrameTime)]) -> Vec<i64> {
             continue;
         }
         apart.push(meta.wall_ns.unwrap().cast_signed() - truth.wall_ns.cast_signed());
-        // A frame is late by the shortest way: encoding, a loopback, and in the beginning a server that gets going.
+        // A frame is late by the shortest way: encoding, a loopback, and in the beginning a server that gets going. On a busy
+        // machine that takes longer, and then its error bound says so.
         let late = meta.capture_ns.cast_signed() - truth.monotonic_ns.cast_signed();
-        assert!(
-            (-CLOSE..500_000_000).contains(&late),
-            "{late}: {meta:?} {truth:?}"
-        );
+        let most = (i64::from(meta.clock_error_ns) + CLOSE).max(500_000_000);
+        assert!((-CLOSE..most).contains(&late), "{late}: {meta:?} {truth:?}");
     }
     let bound = shots.last().unwrap().0.clock_error_ns;
     assert!(bound > 0, "not known after {} frames", shots.len());
@@ -118,11 +118,16 @@ fn apart(shots: &[(FrameMeta, FrameTime)]) -> Vec<i64> {
 
 #[test]
 fn frames_are_by_arrival_until_the_first_sender_report_and_by_the_cameras_clock_from_then_on() {
-    for transport in [RtspTransport::Tcp, RtspTransport::Udp] {
-        let mut camera = Camera::start(transport, false);
+    for (codec, transport) in [
+        (Codec::H264, RtspTransport::Tcp),
+        (Codec::H264, RtspTransport::Udp),
+        (Codec::H265, RtspTransport::Tcp),
+        (Codec::Jpeg, RtspTransport::Udp),
+    ] {
+        let mut camera = Camera::start(codec, transport, false);
         let shots = camera.shots(60, 30 * 30);
         for apart in apart(&shots) {
-            assert!(apart.abs() < CLOSE, "{transport:?}: {apart}");
+            assert!(apart.abs() < CLOSE, "{codec:?} {transport:?}: {apart}");
         }
         let by_camera = *sources(&shots).last().unwrap();
         assert!([Ntp, NtpRelative].contains(&by_camera), "{by_camera:?}");
@@ -132,14 +137,20 @@ fn frames_are_by_arrival_until_the_first_sender_report_and_by_the_cameras_clock_
 
 #[test]
 fn rtp_timestamps_of_a_named_clock_are_times_of_day_from_the_first_frame_on() {
-    let mut camera = Camera::start(RtspTransport::Tcp, true);
-    let shots = camera.shots(60, 1);
-    assert!(!sources(&shots).contains(&Arrival), "{:?}", sources(&shots));
-    let mut apart = apart(&shots);
-    apart.sort_unstable();
-    // The server says by what its timestamps are off, but measures that some frames away from where they are.
-    let median = apart[apart.len() / 2];
-    assert!(median.abs() < 250_000_000, "{median}");
-    let close = apart.iter().filter(|apart| (*apart - median).abs() < CLOSE);
-    assert!(close.count() > 50, "{apart:?}");
+    for codec in [Codec::H264, Codec::H265, Codec::Jpeg] {
+        let mut camera = Camera::start(codec, RtspTransport::Tcp, true);
+        let shots = camera.shots(60, 1);
+        assert!(
+            !sources(&shots).contains(&Arrival),
+            "{codec:?}: {:?}",
+            sources(&shots)
+        );
+        let mut apart = apart(&shots);
+        apart.sort_unstable();
+        // The server says by what its timestamps are off, but measures that some frames away from where they are.
+        let median = apart[apart.len() / 2];
+        assert!(median.abs() < 250_000_000, "{codec:?}: {median}");
+        let close = apart.iter().filter(|apart| (*apart - median).abs() < CLOSE);
+        assert!(close.count() > 50, "{codec:?}: {apart:?}");
+    }
 }
