@@ -16,6 +16,9 @@ use tonic::{Code, Status};
 /// What a test waits at most for anything; only a failing test gets there.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
+/// The same for the start of the service, which takes long where a busy machine emulates another.
+const PATIENCE_AT_START: Duration = Duration::from_mins(4);
+
 /// The binary under test: cargo's, unless `MOS_CAMERA_CAPTURE` names another, as in the lab, which has no build folder.
 pub(crate) fn binary() -> PathBuf {
     let given = std::env::var_os("MOS_CAMERA_CAPTURE");
@@ -152,7 +155,7 @@ impl Service {
 
     fn wait_until_it_answers(&mut self) {
         let socket = self.home.control_socket();
-        let answers = wait_until("an answer of the control socket", PATIENCE, || {
+        let answers = wait_until("an answer of the control socket", PATIENCE_AT_START, || {
             if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("the service ended with {status}:\n{}", self.home.log());
             }
