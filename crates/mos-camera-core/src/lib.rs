@@ -13,6 +13,7 @@ pub mod fault;
 pub mod ice;
 pub mod jpeg;
 pub mod lifecycle;
+pub mod media_path;
 pub mod onvif;
 pub mod plan;
 pub mod profile;
@@ -30,6 +31,7 @@ pub use device::{Capability, Device, DeviceId, Health, Range, Rates, Sizes, Tran
 pub use fault::{Fault, FaultKind};
 pub use ice::{IceAddress, IceKind, IceServer};
 pub use lifecycle::{Action, Lifecycle};
+pub use media_path::{CandidateKind, MediaPath};
 pub use onvif::{OnvifPlace, OnvifSettings, OnvifSource};
 pub use plan::{ConfigError, validate};
 pub use profile::Profile;

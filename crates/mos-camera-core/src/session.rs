@@ -1,5 +1,7 @@
 //! What is known of the open session with a network camera, for the status.
 
+use crate::media_path::MediaPath;
+
 /// A session as people and programs are told of it; it never holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SessionFacts {
@@ -13,6 +15,8 @@ pub struct SessionFacts {
     pub codec: String,
     /// The peer's address and port; empty before it is known.
     pub peer: String,
+    /// The way of a WebRTC session's media; none before it is known, and of other sessions.
+    pub path: Option<MediaPath>,
     /// What else there is to tell, one line each, by what it is about: `track` is `0 of 2`.
     pub details: Vec<(String, String)>,
 }

@@ -543,7 +543,28 @@ struct Session {
     insecure: bool,
     codec: Option<String>,
     peer: Option<String>,
+    path: Option<MediaPath>,
     details: BTreeMap<String, String>,
+}
+
+/// The way of a WebRTC session's media.
+#[derive(Debug, Serialize)]
+struct MediaPath {
+    local: String,
+    remote: String,
+    protocol: String,
+    relay_protocol: Option<String>,
+}
+
+impl From<&v1::MediaPath> for MediaPath {
+    fn from(p: &v1::MediaPath) -> Self {
+        Self {
+            local: p.local.clone(),
+            remote: p.remote.clone(),
+            protocol: p.protocol.clone(),
+            relay_protocol: non_empty(&p.relay_protocol),
+        }
+    }
 }
 
 impl From<&v1::Session> for Session {
@@ -555,6 +576,7 @@ impl From<&v1::Session> for Session {
             insecure: s.insecure,
             codec: non_empty(&s.codec),
             peer: non_empty(&s.peer),
+            path: s.path.as_ref().map(MediaPath::from),
             details: details.collect(),
         }
     }

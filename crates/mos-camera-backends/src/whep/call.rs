@@ -11,6 +11,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::Camera;
 use super::decoder::Decoder;
+use super::path;
 use super::peer::{Ears, Peer};
 use super::session::Driver;
 use super::signalling::{Endpoint, Input};
@@ -132,10 +133,13 @@ impl Call for WhepCall {
                 decoder.take(pad);
             }
         });
+        path::follow(&element, &self.facts);
         let peer = Peer::wire(&element, &self.offered, self.certificate, &ears);
         self.facts.update(|facts| {
             facts.codec.clear();
             facts.peer.clear();
+            facts.path = None;
+            facts.details.clear();
             facts.tell("state", "connecting");
         });
         let (alive, over) = sync_channel(0);

@@ -11,6 +11,7 @@ mod decoder;
 mod discovery;
 mod faults;
 mod identity;
+mod path;
 mod peer;
 mod session;
 mod signalling;

@@ -12,8 +12,10 @@ use gst_webrtc::{
 };
 use mos_camera_core::{Fault, IceKind, IceServer};
 
+use super::path;
 use super::signalling::{Input, Link};
 use crate::elements::{factory_name, make};
+use crate::session::Session;
 
 /// Where events go; called from GStreamer's threads, never blocks.
 pub(super) trait Ears: Fn(Input) + Send + Sync + Clone + 'static {}
@@ -84,6 +86,13 @@ impl Peer {
         Ok(())
     }
 
+    /// Tells how DTLS is.
+    pub(super) fn tell_dtls(&self, session: &Session) {
+        if let Some(element) = self.0.upgrade() {
+            path::tell_dtls(&element, session);
+        }
+    }
+
     /// Takes the server's answer.
     pub(super) fn apply(&self, answer: &str, ears: &impl Ears) -> Result<(), String> {
         let Some(element) = self.0.upgrade() else {
@@ -102,7 +111,7 @@ impl Peer {
 }
 
 /// libnice's agent.
-fn agent(element: &gst::Element) -> Option<glib::Object> {
+pub(super) fn agent(element: &gst::Element) -> Option<glib::Object> {
     let ice: glib::Object = element
         .find_property("ice-agent")
         .map(|_| element.property("ice-agent"))?;

@@ -7,8 +7,11 @@ use std::time::{Duration, Instant};
 use mos_camera_core::{Fault, IceAddress, IceServer};
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::codecs::by_encoding;
 use super::peer::{Ears, Peer};
-use super::signalling::{Endpoint, Input, Link, Machine, Memory, Output, Verdict};
+use super::signalling::{
+    Agreed, Endpoint, Input, Link, Machine, Memory, Output, Trickle, Verdict,
+};
 use super::{Camera, addresses, turn};
 use crate::http::{Answer, Client, HttpError};
 use crate::session::Session;
@@ -59,7 +62,10 @@ impl Driver {
                         let servers = by_number(servers).await;
                         addresses::check().and_then(|()| self.peer.gather(&offer, &servers))
                     }
-                    Output::Apply(answer) => self.peer.apply(&answer.text, &ears),
+                    Output::Apply(answer) => {
+                        self.agreed(&answer);
+                        self.peer.apply(&answer.text, &ears)
+                    }
                     Output::Fail(fault) => {
                         (self.fail)(&fault);
                         Ok(())
@@ -73,6 +79,7 @@ impl Driver {
                     ears(Input::Refused(why));
                 }
             }
+            self.note_trickle(machine.trickles());
             // A fault may lead to the next session before this one's `DELETE` is answered.
             self.camera.remember(machine.memory().clone());
             input = next(&mut heard, &mut flight, machine.deadline()).await;
@@ -91,6 +98,29 @@ impl Driver {
             Link::Lost => "lost",
         };
         self.facts.update(|facts| facts.tell("state", state));
+        self.peer.tell_dtls(&self.facts);
+    }
+
+    /// Tells the status what the server agreed to.
+    fn agreed(&self, answer: &Agreed) {
+        let name = |encoding: &String| {
+            by_encoding(encoding)
+                .map_or(encoding.as_str(), |codec| codec.name)
+                .to_owned()
+        };
+        let codecs: Vec<String> = answer.codecs.iter().map(name).collect();
+        self.facts
+            .update(|facts| facts.tell("negotiated", codecs.join(", ")));
+    }
+
+    /// Tells the status whether the server takes candidates that are found after the offer.
+    fn note_trickle(&self, trickle: Trickle) {
+        let words = match trickle {
+            Trickle::Untried => "not needed so far",
+            Trickle::Taken => "taken",
+            Trickle::Refused => "refused by the server: offers wait for all candidates",
+        };
+        self.facts.update(|facts| facts.tell("trickle", words));
     }
 }
 

@@ -8,8 +8,8 @@ use mos_camera_core::plan::{
     Capture, Explanation, FrameMemory, Handover, NoPlan, Plan, PoolMemory, Rejected, Step, validate,
 };
 use mos_camera_core::{
-    Capability, Control, Device, DeviceId, Fault, FaultKind, Framerate, Health, MenuItem, Profile,
-    Rates, SessionFacts, Sizes,
+    Capability, Control, Device, DeviceId, Fault, FaultKind, Framerate, Health, MediaPath,
+    MenuItem, Profile, Rates, SessionFacts, Sizes,
 };
 use mos_camera_core::{OnViolation, StreamConfig, StreamName, Transport};
 
@@ -411,6 +411,16 @@ fn session(facts: &SessionFacts) -> v1::Session {
         codec: facts.codec.clone(),
         peer: facts.peer.clone(),
         details: facts.details.iter().map(detail).collect(),
+        path: facts.path.as_ref().map(media_path),
+    }
+}
+
+fn media_path(path: &MediaPath) -> v1::MediaPath {
+    v1::MediaPath {
+        local: path.local.name().to_owned(),
+        remote: path.remote.name().to_owned(),
+        protocol: path.carrier.to_string(),
+        relay_protocol: path.relay_protocol.clone(),
     }
 }
 

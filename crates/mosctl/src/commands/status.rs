@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use mos_camera_api::v1::{
-    Fault, FrameClock, GetStatusRequest, GetStatusResponse, ServiceStatus, Session, StreamStatus,
-    Subscriber,
+    Fault, FrameClock, GetStatusRequest, GetStatusResponse, MediaPath, ServiceStatus, Session,
+    StreamStatus, Subscriber,
 };
 use mos_camera_core::StreamName;
 
@@ -278,6 +278,7 @@ fn session(session: &Session) -> Vec<(&str, String)> {
         codec,
         peer,
         details,
+        path,
         ..
     } = session;
     let with = |word, text: &str| match text {
@@ -286,12 +287,27 @@ fn session(session: &Session) -> Vec<(&str, String)> {
     };
     let session = format!("{protocol}{}{}", with(" with ", peer), with(", ", codec));
     let mut lines = vec![("session", session), ("security", security.clone())];
+    lines.extend(path.as_ref().map(|path| ("media path", media_path(path))));
     lines.extend(
         details
             .iter()
             .map(|detail| (detail.about.as_str(), detail.text.clone())),
     );
     lines
+}
+
+fn media_path(path: &MediaPath) -> String {
+    let MediaPath {
+        local,
+        remote,
+        protocol,
+        relay_protocol,
+    } = path;
+    let relay = match relay_protocol.as_str() {
+        "" => String::new(),
+        by => format!(", the relay by {by}"),
+    };
+    format!("{local} to {remote} over {protocol}{relay}")
 }
 
 fn format_text(s: &StreamStatus) -> String {
@@ -447,6 +463,12 @@ mod tests {
                     about: "track".into(),
                     text: "0 of 2".into(),
                 }],
+                path: Some(MediaPath {
+                    local: "relay".into(),
+                    remote: "host".into(),
+                    protocol: "UDP".into(),
+                    relay_protocol: "tcp".into(),
+                }),
                 ..Session::default()
             }),
             ..StreamStatus::default()
@@ -518,6 +540,7 @@ door: no answer from cam:554 (check its power); attempt 4 failed, next in 700 ms
             "  clock        ntp-relative, to 1250 µs; the camera's is 3.5 s behind this machine's\n",
             "  security     plain\n",
             "  track        0 of 2\n",
+            "  media path   relay to host over UDP, the relay by tcp\n",
             "  plan         NV12 640x480 at 30 fps -> NV12 in memfds\n",
             "  per frame    no copy, software (development build only)\n",
             "  SUBSCRIBER   PID  WINDOW  HOLD  OFFERED  CLAIMED  DROPPED  HELD\n",

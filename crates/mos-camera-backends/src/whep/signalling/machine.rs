@@ -44,6 +44,17 @@ pub(in crate::whep) struct Memory {
     pub(in crate::whep) not_before: Option<Instant>,
 }
 
+/// Whether a server takes candidates that are found after the offer (RFC 9725, section 4.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::whep) enum Trickle {
+    /// There were none to tell.
+    Untried,
+    /// It took some.
+    Taken,
+    /// It takes none.
+    Refused,
+}
+
 /// How far the media's connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::whep) enum Link {
@@ -163,6 +174,8 @@ pub(in crate::whep) struct Machine {
     gathered: bool,
     /// Candidates that the server knows, and whether it knows that there are no others.
     told: (usize, bool),
+    /// It took candidates by `PATCH`.
+    took: bool,
     resource: Option<Resource>,
 }
 
@@ -179,6 +192,7 @@ impl Machine {
             candidates: Vec::new(),
             gathered: false,
             told: (0, false),
+            took: false,
             resource: None,
         }
     }
@@ -191,6 +205,15 @@ impl Machine {
     /// What the next session should know.
     pub(in crate::whep) const fn memory(&self) -> &Memory {
         &self.memory
+    }
+
+    /// Whether the server takes candidates later, as far as that is known.
+    pub(in crate::whep) const fn trickles(&self) -> Trickle {
+        match (self.memory.no_trickle, self.took) {
+            (true, _) => Trickle::Refused,
+            (false, true) => Trickle::Taken,
+            (false, false) => Trickle::Untried,
+        }
     }
 
     /// Takes what happened.
@@ -442,6 +465,7 @@ impl Machine {
         match status {
             200..=299 => {
                 self.told = told;
+                self.took = true;
                 self.trickle()
             }
             // The server knows the session under another tag, which it may have named just now.

@@ -13,5 +13,6 @@ mod refusal;
 mod relays;
 mod sdp;
 
-pub(super) use machine::{Endpoint, Input, Link, Machine, Memory, Output};
+pub(super) use machine::{Endpoint, Input, Link, Machine, Memory, Output, Trickle};
 pub(super) use relays::Verdict;
+pub(super) use sdp::Answer as Agreed;

@@ -450,6 +450,12 @@ fn what_a_server_makes_of_patch() {
             "{status}"
         );
         assert_eq!(bench.machine.memory().no_trickle, no_trickle, "{status}");
+        let trickles = match (no_trickle, status) {
+            (true, _) => Trickle::Refused,
+            (false, 200..=299) => Trickle::Taken,
+            (false, _) => Trickle::Untried,
+        };
+        assert_eq!(bench.machine.trickles(), trickles, "{status}");
         match status {
             404 => {}
             412 => {

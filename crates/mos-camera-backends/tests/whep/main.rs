@@ -1,0 +1,9 @@
+//! WebRTC sessions against aiortc: what the status tells of them, whose clock dates their frames, what changes in mid-stream.
+
+#![cfg(feature = "development")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../conformance/mod.rs"]
+mod conformance;
+mod rig;
+mod status;
