@@ -2,6 +2,9 @@
 
 Prints a line for each event: `ready PORT`, `offer CANDIDATES complete`, `patch ...`, `delete ...`, `state ...`. A line `close` on
 standard input ends all sessions, as a server does that is stopped; its end ends the server. WHEP_TOKEN is the bearer token that is wanted, if any.
+
+With `--times` each picture has its number burnt in, and there are lines `made NUMBER WALL_NS MONOTONIC_NS TICKS` when one is made, and `report WALL_NS TICKS`
+for each sender report: what it says is that at WALL_NS the picture went out whose RTP timestamp is TICKS after the first one's. For one session.
 """
 
 import argparse
@@ -9,10 +12,11 @@ import asyncio
 import os
 import socket
 import sys
+import time
 from fractions import Fraction
 
 from aiohttp import web
-from aiortc import RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc import RTCPeerConnection, RTCRtpSender, RTCSessionDescription, rtcrtpsender
 from aiortc.mediastreams import VideoStreamTrack
 from av import VideoFrame
 
@@ -40,6 +44,11 @@ def arguments():
     parser.add_argument("--drop-candidates", action="store_true", help="answer without candidates")
     parser.add_argument("--resize-to", help="size from --resize-after frames on")
     parser.add_argument("--resize-after", type=int, default=60)
+    parser.add_argument("--times", action="store_true", help="tell when pictures are made, and what sender reports say")
+    parser.add_argument("--switch-to", help="codec that is agreed on, too, and sent by turns with the other one")
+    parser.add_argument("--switch-every", type=int, default=60, help="frames of a turn")
+    parser.add_argument("--line", action="append", default=[], help="line that is added to the answer")
+    parser.add_argument("--host", default="127.0.0.1", help="address of HTTP")
     parser.add_argument("--cert")
     parser.add_argument("--key")
     return parser.parse_args()
@@ -48,6 +57,64 @@ def arguments():
 def size(text):
     width, height = text.split("x")
     return int(width), int(height)
+
+
+def say(*words):
+    print(*words, flush=True)
+
+
+def crc16(data):
+    """CRC-16/IBM-3740."""
+    crc = 0xFFFF
+    for byte in data:
+        crc ^= byte << 8
+        for _ in range(8):
+            crc = (crc << 1 ^ 0x1021 if crc & 0x8000 else crc << 1) & 0xFFFF
+    return crc
+
+
+def counter(number):
+    """The rows of blocks that gstmos::counter reads: 32 bits of number and their checksum in 12 x 4 blocks of 16 x 16."""
+    word = number << 16 | crc16(number.to_bytes(4, "big"))
+    bits = [word >> (47 - n) & 1 for n in range(48)]
+    rows = (bits[n : n + 12] for n in range(0, 48, 12))
+    return [b"".join(bytes([235 if bit else 16]) * 16 for bit in row) for row in rows]
+
+
+def tell_reports():
+    """Has aiortc's sender tell what its reports say: it knows the packet that went out last, and when."""
+    packet, info = rtcrtpsender.RtpPacket, rtcrtpsender.RtcpSenderInfo
+    first = []
+
+    def note(**fields):
+        first[:] = first or [fields["timestamp"]]
+        return packet(**fields)
+
+    def tell(**fields):
+        ntp = fields["ntp_timestamp"]
+        if ntp:
+            # NTP counts from 1900, in 2^-32 seconds (RFC 5905).
+            wall = (ntp - (2208988800 << 32)) * 1_000_000_000 >> 32
+            say("report", wall, fields["rtp_timestamp"] - first[0] & 0xFFFFFFFF)
+        return info(**fields)
+
+    rtcrtpsender.RtpPacket, rtcrtpsender.RtcpSenderInfo = note, tell
+
+
+def take_turns(sender, picture, agreed, every):
+    """Sends by the agreed codecs in turn, each by its payload type, in one stream of packets: RTP allows it, aiortc has no call for it."""
+    encode = sender._next_encoded_frame
+    turns = [(kind.mimeType, kind.payloadType, kind.parameters) for kind in agreed]
+
+    async def switching(codec):
+        turn = turns[picture.number // every % len(turns)]
+        if codec.payloadType != turn[1]:
+            codec.mimeType, codec.payloadType, codec.parameters = turn
+            sender._RTCRtpSender__encoder = None
+            say("switched", turn[0])
+        return await encode(codec)
+
+    sender._next_encoded_frame = switching
 
 
 class Picture(VideoStreamTrack):
@@ -64,6 +131,11 @@ class Picture(VideoStreamTrack):
         if self.number == 0:
             self.begin = loop.time()
         await asyncio.sleep(max(0, self.begin + self.number / fps - loop.time()))
+        pts = self.number * 90000 // fps
+        if self.options.times:
+            # When it is really made, which a busy machine may be late for: that is what a camera's timestamps say.
+            pts = round((loop.time() - self.begin) * 90000) if self.number else 0
+            say("made", self.number, time.time_ns(), time.clock_gettime_ns(time.CLOCK_MONOTONIC), pts)
         shape = self.options.size
         if self.options.resize_to and self.number >= self.options.resize_after:
             shape = self.options.resize_to
@@ -72,10 +144,15 @@ class Picture(VideoStreamTrack):
         left = self.number * 4 % (width - 16)
         row = bytearray([self.number * 3 % 200 + 16]) * width
         row[left : left + 16] = bytes([235]) * 16
-        for plane, line in zip(frame.planes, (row, None, None)):
+        for index, plane in enumerate(frame.planes):
+            line = row if index == 0 else None
             line = (line or bytearray([128]) * (plane.width)).ljust(plane.line_size, b"\0")
-            plane.update(bytes(line) * plane.height)
-        frame.pts = self.number * 90000 // fps
+            rows = [bytes(line)] * plane.height
+            if self.options.times and index == 0:
+                for at, blocks in enumerate(counter(self.number)):
+                    rows[at * 16 : at * 16 + 16] = [blocks + rows[0][len(blocks) :]] * 16
+            plane.update(b"".join(rows))
+        frame.pts = pts
         frame.time_base = Fraction(1, 90000)
         self.number += 1
         return frame
@@ -86,9 +163,6 @@ class Server:
         self.options = options
         self.sessions = {}
         self.made = 0
-
-    def say(self, *words):
-        print(*words, flush=True)
 
     def links(self, where):
         options = self.options
@@ -102,11 +176,11 @@ class Server:
         return None
 
     async def ask(self, request):
-        self.say("options")
+        say("options")
         return web.Response(status=self.options.options, headers=self.links("options"))
 
     async def redirect(self, request):
-        self.say("redirect")
+        say("redirect")
         location = {"Location": self.options.redirect_to}
         return web.Response(status=self.options.redirect, headers=location)
 
@@ -117,7 +191,7 @@ class Server:
             return refusal
         text = await request.text()
         complete = "complete" if "a=end-of-candidates" in text else "incomplete"
-        self.say("offer", text.count("a=candidate:"), complete)
+        say("offer", text.count("a=candidate:"), complete)
         headers = self.links("post")
         if options.retry_after is not None:
             headers.append(("Retry-After", str(options.retry_after)))
@@ -131,6 +205,7 @@ class Server:
         if options.drop_candidates:
             lines = answer.splitlines(keepends=True)
             answer = "".join(line for line in lines if not line.startswith("a=candidate"))
+        answer += "".join(f"{line}\r\n" for line in options.line)
         path = f"/session/{name}"
         if options.location == "absolute":
             headers.append(("Location", str(request.url.origin()) + path))
@@ -146,16 +221,20 @@ class Server:
 
         @peer.on("connectionstatechange")
         def changed():
-            self.say("state", name, peer.connectionState)
+            say("state", name, peer.connectionState)
 
         # Before the offer is looked at: what both have in common is found then.
-        sender = peer.addTrack(Picture(self.options))
+        picture = Picture(self.options)
+        sender = peer.addTrack(picture)
         transceiver = next(t for t in peer.getTransceivers() if t.sender == sender)
         kinds = RTCRtpSender.getCapabilities("video").codecs
-        mime = f"video/{self.options.codec}"
-        transceiver.setCodecPreferences([kind for kind in kinds if kind.mimeType == mime])
+        wanted = [f"video/{codec}" for codec in (self.options.codec, self.options.switch_to)]
+        transceiver.setCodecPreferences([kind for mime in wanted for kind in kinds if kind.mimeType == mime])
         await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         await peer.setLocalDescription(await peer.createAnswer())
+        if self.options.switch_to:
+            first = {kind.mimeType: kind for kind in reversed(transceiver._codecs)}
+            take_turns(sender, picture, [first[mime] for mime in wanted], self.options.switch_every)
         return peer.localDescription.sdp
 
     async def patch(self, request):
@@ -164,7 +243,7 @@ class Server:
             return refusal
         text = await request.text()
         match = request.headers.get("If-Match", "-")
-        self.say("patch", text.count("a=candidate:"), match, request.headers.get("Content-Type", "-"))
+        say("patch", text.count("a=candidate:"), match, request.headers.get("Content-Type", "-"))
         if self.options.patch < 300 and self.options.etag and match != f'"{self.options.etag}"':
             return web.Response(status=412 if match != "-" else 428)
         return web.Response(status=self.options.patch)
@@ -175,7 +254,7 @@ class Server:
             return refusal
         name = request.match_info["name"]
         peer = self.sessions.pop(name, None)
-        self.say("delete", name, "known" if peer else "unknown")
+        say("delete", name, "known" if peer else "unknown")
         if peer:
             await peer.close()
         return web.Response(status=200 if peer else 404)
@@ -188,13 +267,15 @@ class Server:
             if line.strip() == b"close":
                 for peer in list(self.sessions.values()):
                     await peer.close()
-                self.say("closed")
+                say("closed")
         # Whoever started it is gone.
         raise web.GracefulExit
 
 
 async def main():
     options = arguments()
+    if options.times:
+        tell_reports()
     server = Server(options)
     app = web.Application()
     app.router.add_route("OPTIONS", "/whep", server.ask)
@@ -214,10 +295,10 @@ async def main():
         # It may be of another network than the media's: that of who made it.
         site = web.SockSite(runner, socket.socket(fileno=options.http_fd), ssl_context=tls)
     else:
-        site = web.TCPSite(runner, "127.0.0.1", options.port, ssl_context=tls)
+        site = web.TCPSite(runner, options.host, options.port, ssl_context=tls)
     await site.start()
     port = site._server.sockets[0].getsockname()[1]
-    server.say("ready", port)
+    say("ready", port)
     try:
         await server.commands()
     finally:

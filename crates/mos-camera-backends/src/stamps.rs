@@ -1,12 +1,13 @@
-//! When the frames of an RTP session were captured and arrived, noted from its packets.
+//! When the frames of an RTP session were captured and arrived, noted from its packets, for RTSP and WebRTC alike.
 //!
-//! `rtspsrc` attaches what sender reports say to packets (`add-reference-timestamp-meta`, from the first report on). Arrival is
-//! seen where packets enter the jitter buffer: over TCP `rtspsrc` dates only the first packet of a session, and what leaves the
+//! The jitter buffer attaches what sender reports say to packets (`add-reference-timestamp-meta`, from the first report on).
+//! Arrival is seen where packets enter it: over TCP `rtspsrc` dates only the first packet of a session, and what leaves the
 //! jitter buffer has waited there.
 //!
 //! Clocks that a camera names by RFC 7273 are not left to GStreamer. Its jitter buffer would ask any NTP server that the camera
 //! names, or start a PTP client on all interfaces, with `rfc7273-sync` and without (1.22 to 1.26). Nothing of that is needed to
-//! read the times, so the attribute is taken out of the caps on their way in.
+//! read the times, so the attribute is taken out of the caps on their way in. WebRTC's jitter buffer asks for its caps by a signal
+//! (`request-pt-map`), where no probe sees them, so there the signalling takes the attribute out of the answer and reads it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -23,11 +24,57 @@ pub(crate) fn follow(session: &gst::Element) -> Origins {
     session.connect("new-manager", false, move |values| {
         let rtpbin: gst::Element = values.get(1)?.get().ok()?;
         manager.begin();
-        manager.clone().watch_arrivals(&rtpbin);
+        manager.clone().watch_arrivals(&rtpbin, Naming::Caps);
         None
     });
     session.connect_pad_added(move |_, pad| notes.clone().watch_frames(pad));
     origins
+}
+
+/// Follows the sessions of one WebRTC camera, each with a `webrtcbin` of its own.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct WebRtc(Notes);
+
+impl WebRtc {
+    /// The times of its frames.
+    pub(crate) fn origins(&self) -> Origins {
+        self.0.origins.clone()
+    }
+
+    /// Follows the next session, by an element that is about to start.
+    pub(crate) fn follow(&self, webrtc: &gst::Element) {
+        self.0.begin();
+        let inside = webrtc
+            .downcast_ref::<gst::Bin>()
+            .and_then(|bin| bin.by_name("rtpbin"));
+        // Without it frames are dated by arrival, and say so.
+        let Some(rtpbin) = inside else {
+            tracing::warn!("webrtcbin has no rtpbin: no sender reports are seen");
+            return;
+        };
+        rtpbin.set_property("add-reference-timestamp-meta", true);
+        self.0.clone().watch_arrivals(&rtpbin, Naming::Signalling);
+        let notes = self.0.clone();
+        webrtc.connect_pad_added(move |_, pad| {
+            if pad.direction() == gst::PadDirection::Src {
+                notes.clone().watch_frames(pad);
+            }
+        });
+    }
+
+    /// The clock that the server's answer names, if any.
+    pub(crate) fn name_clock(&self, clock: Option<MediaClock>) {
+        self.0.set_clock(clock);
+    }
+}
+
+/// Where a camera names the clock of its RTP timestamps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Naming {
+    /// In the caps that reach the jitter buffer.
+    Caps,
+    /// In what the signalling read.
+    Signalling,
 }
 
 /// What is known about the packets of one session.
@@ -53,7 +100,7 @@ impl Notes {
     }
 
     /// Notes packets on their way into the jitter buffers of an `rtpbin`.
-    fn watch_arrivals(self, rtpbin: &gst::Element) {
+    fn watch_arrivals(self, rtpbin: &gst::Element, naming: Naming) {
         rtpbin.connect("new-jitterbuffer", false, move |values| {
             let buffer: gst::Element = values.get(1)?.get().ok()?;
             let notes = self.clone();
@@ -61,15 +108,20 @@ impl Notes {
                 | gst::PadProbeType::BUFFER_LIST
                 | gst::PadProbeType::EVENT_DOWNSTREAM;
             buffer.static_pad("sink")?.add_probe(what, move |_, info| {
-                notes.on_the_way_in(info);
+                notes.on_the_way_in(info, naming);
                 gst::PadProbeReturn::Ok
             });
             None
         });
     }
 
-    fn on_the_way_in(&self, info: &mut gst::PadProbeInfo<'_>) {
-        let own = info.event().and_then(|event| self.without_clock(event));
+    fn on_the_way_in(&self, info: &mut gst::PadProbeInfo<'_>, naming: Naming) {
+        let own = info.event().and_then(|event| {
+            if naming == Naming::Caps {
+                self.note_clock(event);
+            }
+            without_clock(event)
+        });
         if let Some(event) = own {
             info.data = Some(gst::PadProbeData::Event(event));
             return;
@@ -82,26 +134,13 @@ impl Notes {
         });
     }
 
-    /// The event to send on instead of caps that name a clock, which is noted.
-    fn without_clock(&self, event: &gst::EventRef) -> Option<gst::Event> {
-        let gst::EventView::Caps(caps) = event.view() else {
-            return None;
-        };
-        let field = |name| caps.caps().structure(0)?.get::<&str>(name).ok();
-        let named = field("a-ts-refclk");
-        self.set_clock(
-            named
-                .zip(field("a-mediaclk"))
-                .and_then(|(refclk, media)| MediaClock::parse(refclk, media)),
-        );
-        named?;
-        let mut own = caps.caps_owned();
-        own.make_mut().structure_mut(0)?.remove_field("a-ts-refclk");
-        Some(
-            gst::event::Caps::builder(&own)
-                .seqnum(event.seqnum())
-                .build(),
-        )
+    /// Notes the clock that caps name, or that they name none.
+    fn note_clock(&self, event: &gst::EventRef) {
+        if let gst::EventView::Caps(caps) = event.view() {
+            let field = |name| caps.caps().structure(0)?.get::<&str>(name).ok();
+            let named = field(REFCLK).zip(field("a-mediaclk"));
+            self.set_clock(named.and_then(|(refclk, media)| MediaClock::parse(refclk, media)));
+        }
     }
 
     /// Notes packets that left the jitter buffer.
@@ -134,6 +173,26 @@ impl Notes {
             }),
         }
     }
+}
+
+/// The attribute by which caps name a clock (RFC 7273, section 4.8).
+const REFCLK: &str = "a-ts-refclk";
+
+/// The event to send on instead of caps that name a clock.
+fn without_clock(event: &gst::EventRef) -> Option<gst::Event> {
+    let gst::EventView::Caps(caps) = event.view() else {
+        return None;
+    };
+    if !caps.caps().structure(0)?.has_field(REFCLK) {
+        return None;
+    }
+    let mut own = caps.caps_owned();
+    own.make_mut().structure_mut(0)?.remove_field(REFCLK);
+    Some(
+        gst::event::Caps::builder(&own)
+            .seqnum(event.seqnum())
+            .build(),
+    )
 }
 
 fn by_media_clock(clock: MediaClock, rtp: u32, rate: u32) -> Option<Wall> {
@@ -188,7 +247,8 @@ mod tests {
         let named = format!(
             "{base},a-ts-refclk=(string)\"ntp=192.0.2.1:123\",a-mediaclk=(string)\"direct=5\""
         );
-        let own = notes.without_clock(&caps(&named)).unwrap();
+        notes.note_clock(&caps(&named));
+        let own = without_clock(&caps(&named)).unwrap();
         let gst::EventView::Caps(own) = own.view() else {
             panic!("{own:?}");
         };
@@ -198,10 +258,12 @@ mod tests {
             notes.clock(),
             MediaClock::parse("ntp=192.0.2.1:123", "direct=5")
         );
-        assert!(notes.without_clock(&caps(base)).is_none());
+        assert!(without_clock(&caps(base)).is_none());
+        notes.note_clock(&caps(base));
         assert_eq!(notes.clock(), None, "of an older session");
         let local = format!("{base},a-ts-refclk=(string)local");
-        assert!(notes.without_clock(&caps(&local)).is_some());
+        assert!(without_clock(&caps(&local)).is_some());
+        notes.note_clock(&caps(&local));
         assert_eq!(notes.clock(), None);
     }
 

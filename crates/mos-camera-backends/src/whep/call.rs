@@ -19,6 +19,7 @@ use crate::call::Call;
 use crate::http::{Client, spawn};
 use crate::posted::post;
 use crate::session::Session;
+use crate::stamps;
 
 /// Longest wait for the server to take note of the end. The session itself gives up before.
 const PARTING: Duration = Duration::from_millis(2500);
@@ -33,6 +34,7 @@ pub(super) struct WhepCall {
     decoder: Arc<Decoder>,
     bin: gst::glib::WeakRef<gst::Bin>,
     facts: Session,
+    stamps: stamps::WebRtc,
     active: Mutex<Option<Active>>,
 }
 
@@ -67,6 +69,7 @@ impl WhepCall {
         decoder: Arc<Decoder>,
         bin: &gst::Bin,
         facts: Session,
+        stamps: stamps::WebRtc,
     ) -> Self {
         Self {
             camera,
@@ -77,6 +80,7 @@ impl WhepCall {
             decoder,
             bin: bin.downgrade(),
             facts,
+            stamps,
             active: Mutex::new(None),
         }
     }
@@ -134,6 +138,7 @@ impl Call for WhepCall {
             }
         });
         path::follow(&element, &self.facts);
+        self.stamps.follow(&element);
         let peer = Peer::wire(&element, &self.offered, self.certificate, &ears);
         self.facts.update(|facts| {
             facts.codec.clear();
@@ -149,6 +154,7 @@ impl Call for WhepCall {
             client: self.client.clone(),
             peer: peer.clone(),
             facts: self.facts.clone(),
+            stamps: self.stamps.clone(),
             fail: Box::new(move |fault| {
                 if let Some(bin) = bin.upgrade() {
                     post(&bin, fault);

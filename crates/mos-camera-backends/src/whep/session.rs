@@ -15,6 +15,7 @@ use super::signalling::{
 use super::{Camera, addresses, turn};
 use crate::http::{Answer, Client, HttpError};
 use crate::session::Session;
+use crate::stamps;
 
 /// The hands of one session.
 pub(super) struct Driver {
@@ -22,6 +23,7 @@ pub(super) struct Driver {
     pub(super) client: Client,
     pub(super) peer: Peer,
     pub(super) facts: Session,
+    pub(super) stamps: stamps::WebRtc,
     /// Where a fault goes; the first is the last.
     pub(super) fail: Box<dyn Fn(&Fault) + Send + Sync>,
 }
@@ -64,6 +66,7 @@ impl Driver {
                     }
                     Output::Apply(answer) => {
                         self.agreed(&answer);
+                        self.stamps.name_clock(answer.clock);
                         self.peer.apply(&answer.text, &ears)
                     }
                     Output::Fail(fault) => {

@@ -14,9 +14,10 @@ use super::signalling::Endpoint;
 use super::{codecs, identity};
 use crate::backend::Source;
 use crate::elements::{make, make_steps, source_bin};
-use crate::guard;
+
 use crate::http::{Client, Settings, parse_url};
 use crate::session::Session;
+use crate::{guard, stamps};
 
 /// Largest answer of a server, in bytes: descriptions have some thousands.
 const LARGEST_ANSWER: usize = 64 * 1024;
@@ -73,6 +74,8 @@ pub(super) fn build(camera: &Camera, config: &StreamConfig) -> Result<Source, Fa
         &session,
     );
     source.session = session.clone();
+    let stamps = stamps::WebRtc::default();
+    source.origins = Some(stamps.origins());
     source.call = Some(Arc::new(WhepCall::new(
         camera.clone(),
         Endpoint {
@@ -92,6 +95,7 @@ pub(super) fn build(camera: &Camera, config: &StreamConfig) -> Result<Source, Fa
         decoder,
         &source.bin,
         session,
+        stamps,
     )));
     guard::install(&source, config);
     Ok(source)

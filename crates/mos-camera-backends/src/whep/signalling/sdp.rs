@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use mos_camera_core::Fingerprint;
+use mos_camera_core::rfc7273::MediaClock;
 
 /// Largest description or fragment that is looked at, in bytes.
 pub(crate) const LARGEST: usize = 64 * 1024;
@@ -102,15 +103,19 @@ pub(crate) enum Unfit {
 /// An answer that fits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// The description, without candidates that are not to be tried.
+    /// The description, without candidates that are not to be tried, and without the clock.
     pub(crate) text: String,
     /// Encoding names in the order of the server's preference, such as `H264`.
     pub(crate) codecs: Vec<String>,
     /// Candidates that are tried.
     pub(crate) candidates: usize,
+    /// The clock of the RTP timestamps, where the server names one that can be read (RFC 7273).
+    pub(crate) clock: Option<MediaClock>,
 }
 
-/// Checks an answer to an offer and takes out what would make us ask a name server: candidates that are names.
+/// Checks an answer to an offer and takes out what would make us ask others: candidates that are names lead to a name
+/// server, and a clock that is named to an NTP server, if it gets to GStreamer's jitter buffer (`webrtcbin` of 1.22 keeps it
+/// back, which nothing promises).
 pub(crate) fn answer(text: &str, offered: &[&str]) -> Result<Answer, Unfit> {
     if text.len() > LARGEST {
         return Err(Unfit::TooLarge);
@@ -136,7 +141,13 @@ pub(crate) fn answer(text: &str, offered: &[&str]) -> Result<Answer, Unfit> {
         return Err(Unfit::NoCodec);
     }
     let mut tried = 0;
+    let clock = attribute(text, "ts-refclk")
+        .zip(attribute(text, "mediaclk"))
+        .and_then(|(refclk, media)| MediaClock::parse(refclk, media));
     let kept = all.into_iter().filter(|line| {
+        if line.starts_with("a=ts-refclk") {
+            return false;
+        }
         let keep = !is_candidate(line) || (tried < CANDIDATES && is_tried(line));
         tried += usize::from(keep && is_candidate(line));
         keep
@@ -146,6 +157,7 @@ pub(crate) fn answer(text: &str, offered: &[&str]) -> Result<Answer, Unfit> {
         text,
         codecs,
         candidates: tried,
+        clock,
     })
 }
 
@@ -349,6 +361,22 @@ pub(super) mod tests {
                 .candidates,
             CANDIDATES
         );
+    }
+
+    #[test]
+    fn a_clock_that_the_server_names_is_read_and_kept_from_gstreamer() {
+        let named = format!("{ANSWER}a=ts-refclk:ntp=192.0.2.1:123\r\na=mediaclk:direct=5\r\n");
+        let taken = answer(&named, &["H264"]).unwrap();
+        assert_eq!(
+            taken.clock,
+            MediaClock::parse("ntp=192.0.2.1:123", "direct=5")
+        );
+        assert!(taken.clock.is_some() && !taken.text.contains("192.0.2.1"));
+        for other in ["a=ts-refclk:local\r\n", "a=mediaclk:direct=5\r\n"] {
+            let taken = answer(&format!("{ANSWER}{other}"), &["H264"]).unwrap();
+            assert_eq!(taken.clock, None, "{other}");
+            assert!(!taken.text.contains("ts-refclk"), "{other}");
+        }
     }
 
     #[test]
