@@ -69,13 +69,23 @@ impl Decoder {
     }
 
     /// Takes what comes out of a pad of `webrtcbin`, whatever codec it turns out to be, now and later.
+    ///
+    /// Each payload type that is sent gets a pad (1.22). A server that goes back to one that it sent before goes on at that
+    /// one's pad, which lost its decoder meanwhile and says nothing new.
     pub(super) fn take(self: &Arc<Self>, pad: &gst::Pad) {
+        let what = gst::PadProbeType::EVENT_DOWNSTREAM
+            | gst::PadProbeType::BUFFER
+            | gst::PadProbeType::BUFFER_LIST;
         let decoder = Arc::downgrade(self);
-        pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {
-            if let Some(gst::EventView::Caps(caps)) = info.event().map(|event| event.view())
-                && let Some(decoder) = decoder.upgrade()
-            {
-                decoder.follow(pad, caps.caps());
+        pad.add_probe(what, move |pad, info| {
+            let told = match info.event().map(|event| event.view()) {
+                Some(gst::EventView::Caps(caps)) => Some(caps.caps_owned()),
+                Some(_) => None,
+                None if pad.is_linked() => None,
+                None => pad.current_caps(),
+            };
+            if let Some((caps, decoder)) = told.zip(decoder.upgrade()) {
+                decoder.follow(pad, &caps);
             }
             gst::PadProbeReturn::Ok
         });

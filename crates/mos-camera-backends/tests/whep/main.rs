@@ -4,6 +4,7 @@
 #![cfg(feature = "development")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod changes;
 mod clocks;
 #[path = "../conformance/mod.rs"]
 mod conformance;
