@@ -41,3 +41,4 @@ mod state_file_cut_off;
 mod systemd_notify;
 mod unknown_names;
 mod unsupported_size;
+mod whep;

@@ -44,7 +44,7 @@ fn mosctl(service: &Service, args: &[&str]) -> Command {
 }
 
 /// The last object that it prints; it has to succeed.
-fn done(service: &Service, args: &[&str]) -> Value {
+pub(crate) fn done(service: &Service, args: &[&str]) -> Value {
     let output = mosctl(service, args).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(
