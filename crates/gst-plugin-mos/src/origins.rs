@@ -50,7 +50,7 @@ impl Origins {
     /// A packet with this RTP timestamp arrived at `now` (`CLOCK_MONOTONIC`). The first of a frame counts.
     pub fn arrived(&self, rtp: u32, now: u64) {
         let mut frames = self.frames();
-        if find(&mut frames, rtp).is_none() {
+        if find(&frames, rtp).is_none() {
             push(&mut frames, rtp, now);
         }
     }
@@ -58,14 +58,27 @@ impl Origins {
     /// A packet left the jitter buffer with this presentation time at `now`; `clock_rate` is its RTP clock's, in Hz.
     pub fn left(&self, rtp: u32, clock_rate: u32, pts_ns: u64, wall: Option<Wall>, now: u64) {
         let mut frames = self.frames();
-        let index = find(&mut frames, rtp).unwrap_or_else(|| push(&mut frames, rtp, now));
-        if let Some(entry) = frames.get_mut(index) {
-            let media_ns = media_ns(entry.ticks, clock_rate);
-            entry.left.get_or_insert(Left {
-                pts_ns,
-                media_ns,
-                wall,
-            });
+        let index = find(&frames, rtp)
+            .or_else(|| find_waiting(&frames, rtp))
+            .unwrap_or_else(|| push(&mut frames, rtp, now));
+        let Some(entry) = frames.get_mut(index) else {
+            return;
+        };
+        let left = Left {
+            pts_ns,
+            media_ns: media_ns(entry.ticks, clock_rate),
+            wall,
+        };
+        if entry.left.get_or_insert(left).pts_ns == pts_ns {
+            return;
+        }
+        // The jitter buffer took up another time within the frame: which of both it is shown at is the depayloader's choice.
+        let other = Entry {
+            left: Some(left),
+            ..*entry
+        };
+        if frames.iter().all(|known| !known.is(rtp, pts_ns)) {
+            push_entry(&mut frames, other);
         }
     }
 
@@ -93,8 +106,22 @@ impl Origins {
     }
 }
 
+impl Entry {
+    /// Whether it is a frame that left with this time.
+    fn is(&self, rtp: u32, pts_ns: u64) -> bool {
+        self.rtp == rtp && self.left.is_some_and(|left| left.pts_ns == pts_ns)
+    }
+}
+
+/// Index of a frame that is still in the jitter buffer: that holds more than the newest where it is long or frames are many.
+fn find_waiting(frames: &VecDeque<Entry>, rtp: u32) -> Option<usize> {
+    frames
+        .iter()
+        .rposition(|entry| entry.rtp == rtp && entry.left.is_none())
+}
+
 /// Index of the frame among the newest.
-fn find(frames: &mut VecDeque<Entry>, rtp: u32) -> Option<usize> {
+fn find(frames: &VecDeque<Entry>, rtp: u32) -> Option<usize> {
     let newest = frames.len().saturating_sub(OVERTAKEN);
     (newest..frames.len())
         .rev()
@@ -108,15 +135,20 @@ fn push(frames: &mut VecDeque<Entry>, rtp: u32, arrival_ns: u64) -> usize {
         let step = rtp.wrapping_sub(last.rtp).cast_signed();
         last.ticks + i64::from(step)
     });
-    if frames.len() == FRAMES {
-        frames.pop_front();
-    }
-    frames.push_back(Entry {
+    let entry = Entry {
         rtp,
         ticks,
         arrival_ns,
         left: None,
-    });
+    };
+    push_entry(frames, entry)
+}
+
+fn push_entry(frames: &mut VecDeque<Entry>, entry: Entry) -> usize {
+    if frames.len() == FRAMES {
+        frames.pop_front();
+    }
+    frames.push_back(entry);
     frames.len() - 1
 }
 
@@ -154,9 +186,26 @@ mod tests {
         };
         assert_eq!(origins.of(70), origin(5, 0, None));
         assert_eq!(origins.of(170), origin(105, 100_000_000, WALL));
-        assert_eq!(origins.of(71), None);
+        assert_eq!(origins.of(71), origins.of(70), "by both of its times");
+        assert_eq!(origins.of(72), None);
         origins.clear();
         assert_eq!(origins.of(70), None);
+    }
+
+    #[test]
+    fn a_long_jitter_buffer_holds_many_frames() {
+        let origins = Origins::default();
+        let frames = 3 * OVERTAKEN as u32;
+        for n in 0..frames {
+            origins.arrived(n * 3000, u64::from(n));
+        }
+        for n in 0..frames {
+            origins.left(n * 3000, RATE, 1000 + u64::from(n), None, 500);
+        }
+        for n in 0..frames {
+            let arrival = origins.of(1000 + u64::from(n)).map(|o| o.arrival_ns);
+            assert_eq!(arrival, Some(u64::from(n)), "{n}");
+        }
     }
 
     #[test]
