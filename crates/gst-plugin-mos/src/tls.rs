@@ -2,7 +2,7 @@
 
 /// Read by glib-networking once, before its first connection, as a priority string of `GnuTLS` (its source, `gtlsconnection-gnutls.c`).
 const PRIORITY: &str = "G_TLS_GNUTLS_PRIORITY";
-/// `GnuTLS`'s defaults without what RFC 8996 forbids; Debian's defaults have it.
+/// The defaults of `GnuTLS` without what RFC 8996 forbids; Debian's defaults have it.
 const FROM_1_2_ON: &str = "NORMAL:%COMPAT:-VERS-TLS1.1:-VERS-TLS1.0";
 
 /// The process has other threads by now.
