@@ -278,6 +278,7 @@ impl Service {
     pub(crate) fn subscribe(&self, stream: &str, name: &str) -> Subscriber {
         let options = SubscriberOptions {
             name: name.to_owned(),
+            timeout: PATIENCE,
             ..SubscriberOptions::default()
         };
         Subscriber::connect(&self.home.bus_socket(stream), options).unwrap()
