@@ -175,7 +175,7 @@ impl Drop for Server {
     }
 }
 
-/// A counter of this namespace's kernel (proc_pid_net(5)), such as `Udp` `InCsumErrors`.
+/// A counter of this namespace's kernel (`proc_pid_net(5)`), such as `Udp` `InCsumErrors`.
 pub(crate) fn counter(protocol: &str, name: &str) -> u64 {
     let files = ["/proc/self/net/snmp", "/proc/self/net/netstat"];
     let text = files

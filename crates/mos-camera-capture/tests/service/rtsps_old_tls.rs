@@ -1,4 +1,4 @@
-//! An RTSPS camera that speaks no TLS newer than 1.1, which GnuTLS would speak with it.
+//! An RTSPS camera that speaks no TLS newer than 1.1, which `GnuTLS` would speak with it.
 
 use std::io::BufRead as _;
 use std::process::{Child, Command, Stdio};
