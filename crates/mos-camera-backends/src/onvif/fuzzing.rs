@@ -1,5 +1,10 @@
 //! What has to hold of whatever an ONVIF camera, or somebody who plays one, sends.
 
+#![allow(
+    unreachable_pub,
+    reason = "public in the fuzz crate, which takes this file by its path"
+)]
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use mos_camera_core::onvif::endpoint_reference;

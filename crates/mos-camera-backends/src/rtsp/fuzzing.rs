@@ -1,5 +1,10 @@
 //! What has to hold of whatever somebody writes or a camera names as a URL.
 
+#![allow(
+    unreachable_pub,
+    reason = "public in the fuzz crate, which takes this file by its path"
+)]
+
 use mos_camera_core::IceAddress;
 
 use super::url::Url;

@@ -9,9 +9,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::codecs::by_encoding;
 use super::peer::{Ears, Peer};
-use super::signalling::{
-    Agreed, Endpoint, Input, Link, Machine, Memory, Output, Trickle, Verdict,
-};
+use super::signalling::{Agreed, Endpoint, Input, Link, Machine, Memory, Output, Trickle, Verdict};
 use super::{Camera, addresses, turn};
 use crate::http::{Answer, Client, HttpError};
 use crate::session::Session;

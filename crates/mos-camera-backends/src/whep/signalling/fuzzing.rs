@@ -1,5 +1,10 @@
 //! What has to hold of whatever a camera or a WHEP server describes.
 
+#![allow(
+    unreachable_pub,
+    reason = "public in the fuzz crate, which takes this file by its path"
+)]
+
 use mos_camera_core::rfc7273::MediaClock;
 use mos_camera_core::sdp;
 
