@@ -61,24 +61,13 @@ impl Origins {
         let index = find(&frames, rtp)
             .or_else(|| find_waiting(&frames, rtp))
             .unwrap_or_else(|| push(&mut frames, rtp, now));
-        let Some(entry) = frames.get_mut(index) else {
-            return;
-        };
-        let left = Left {
-            pts_ns,
-            media_ns: media_ns(entry.ticks, clock_rate),
-            wall,
-        };
-        if entry.left.get_or_insert(left).pts_ns == pts_ns {
-            return;
-        }
-        // The jitter buffer took up another time within the frame: which of both it is shown at is the depayloader's choice.
-        let other = Entry {
-            left: Some(left),
-            ..*entry
-        };
-        if frames.iter().all(|known| !known.is(rtp, pts_ns)) {
-            push_entry(&mut frames, other);
+        if let Some(entry) = frames.get_mut(index) {
+            let media_ns = media_ns(entry.ticks, clock_rate);
+            entry.left.get_or_insert(Left {
+                pts_ns,
+                media_ns,
+                wall,
+            });
         }
     }
 
@@ -106,13 +95,6 @@ impl Origins {
     }
 }
 
-impl Entry {
-    /// Whether it is a frame that left with this time.
-    fn is(&self, rtp: u32, pts_ns: u64) -> bool {
-        self.rtp == rtp && self.left.is_some_and(|left| left.pts_ns == pts_ns)
-    }
-}
-
 /// Index of a frame that is still in the jitter buffer: that holds more than the newest where it is long or frames are many.
 fn find_waiting(frames: &VecDeque<Entry>, rtp: u32) -> Option<usize> {
     frames
@@ -135,20 +117,15 @@ fn push(frames: &mut VecDeque<Entry>, rtp: u32, arrival_ns: u64) -> usize {
         let step = rtp.wrapping_sub(last.rtp).cast_signed();
         last.ticks + i64::from(step)
     });
-    let entry = Entry {
+    if frames.len() == FRAMES {
+        frames.pop_front();
+    }
+    frames.push_back(Entry {
         rtp,
         ticks,
         arrival_ns,
         left: None,
-    };
-    push_entry(frames, entry)
-}
-
-fn push_entry(frames: &mut VecDeque<Entry>, entry: Entry) -> usize {
-    if frames.len() == FRAMES {
-        frames.pop_front();
-    }
-    frames.push_back(entry);
+    });
     frames.len() - 1
 }
 
@@ -186,8 +163,7 @@ mod tests {
         };
         assert_eq!(origins.of(70), origin(5, 0, None));
         assert_eq!(origins.of(170), origin(105, 100_000_000, WALL));
-        assert_eq!(origins.of(71), origins.of(70), "by both of its times");
-        assert_eq!(origins.of(72), None);
+        assert_eq!(origins.of(71), None);
         origins.clear();
         assert_eq!(origins.of(70), None);
     }
