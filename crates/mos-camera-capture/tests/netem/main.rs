@@ -63,7 +63,7 @@ fn config() -> String {
         let url = net::url(number, name != "other");
         format!(
             "[cameras.{name}]\nfirst_frame_timeout_ms = 30000\nsteady_timeout_ms = 10000\n\
-             [cameras.{name}.rtsp]\nurl = '{url}'\ntransport = '{transport}'\ntimeout_ms = 10000\n"
+             [cameras.{name}.rtsp]\nurl = '{url}'\ntransport = '{transport}'\ntimeout_ms = 3000\n"
         )
     };
     camera("tcp", 0, "tcp") + &camera("udp", 1, "udp") + &camera("other", 2, "tcp")
@@ -151,12 +151,16 @@ fn goes_on(subscribers: &mut [Subscriber; 2], how: &str, shows: Shows) {
     }
 }
 
-/// `stalled -> backoff? -> starting -> (backoff -> starting)* -> streaming`
+/// `stalled -> (backoff | failed)? -> starting -> (backoff -> starting)* -> streaming`: a pipeline that waits for the camera's
+/// farewell may not come down in time, and is taken up again once it has.
 fn is_recovery(states: &[State]) -> bool {
     let [State::Stalled, between @ .., State::Streaming] = states else {
         return false;
     };
-    let attempts = between.strip_prefix(&[State::Backoff]).unwrap_or(between);
+    let attempts = match between {
+        [State::Backoff | State::Failed, attempts @ ..] => attempts,
+        attempts => attempts,
+    };
     attempts.len() % 2 == 1
         && (0..).zip(attempts).all(|(n, state)| {
             *state
@@ -227,6 +231,7 @@ fn a_recovery_is_told_from_anything_else() {
         (&[S, B, T, G], true),
         (&[S, T, B, T, G], true),
         (&[S, B, T, B, T, G], true),
+        (&[S, F, T, B, T, G], true),
         (&[S, B, G], false),
         (&[S, T, T, G], false),
         (&[S, T, F, G], false),
