@@ -272,8 +272,8 @@ to recover from.
 Where the kernel has no `sch_netem`, `mos-wire` treats the packets; the table says which it was. The kernel's own netem is run in the camera lab, on Debian's kernel: `cargo xtask
 lab run rtsp-netem` puts one camera by TCP and one by UDP behind it and has it do the same things (a loss of 5 %, 300 ms, 200 ± 150 ms, one packet in four ahead
 of the others), and what `mos-wire` does not do: one packet in five twice, one in twenty with a wrong bit. Neither stream changes its state or stops by any of these; what netem did
-shows in the kernel's own counters. Nothing passing for 30 s has to end in `streaming -> stalled -> (backoff | failed)? -> starting -> (backoff -> starting)* -> streaming`; `failed` is a pipeline
-that waits for the camera's farewell longer than it is given, and goes on by itself. A camera beside them has to notice nothing.
+shows in the kernel's own counters. Nothing passing for 30 s has both end in `streaming -> stalled -> backoff? -> starting -> (backoff -> starting)* -> streaming`, as here, and a camera
+beside them notices nothing.
 ";
 
 #[cfg(test)]

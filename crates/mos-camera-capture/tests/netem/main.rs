@@ -151,16 +151,12 @@ fn goes_on(subscribers: &mut [Subscriber; 2], how: &str, shows: Shows) {
     }
 }
 
-/// `stalled -> (backoff | failed)? -> starting -> (backoff -> starting)* -> streaming`: a pipeline that waits for the camera's
-/// farewell may not come down in time, and is taken up again once it has.
+/// `stalled -> backoff? -> starting -> (backoff -> starting)* -> streaming`
 fn is_recovery(states: &[State]) -> bool {
     let [State::Stalled, between @ .., State::Streaming] = states else {
         return false;
     };
-    let attempts = match between {
-        [State::Backoff | State::Failed, attempts @ ..] => attempts,
-        attempts => attempts,
-    };
+    let attempts = between.strip_prefix(&[State::Backoff]).unwrap_or(between);
     attempts.len() % 2 == 1
         && (0..).zip(attempts).all(|(n, state)| {
             *state
@@ -231,7 +227,7 @@ fn a_recovery_is_told_from_anything_else() {
         (&[S, B, T, G], true),
         (&[S, T, B, T, G], true),
         (&[S, B, T, B, T, G], true),
-        (&[S, F, T, B, T, G], true),
+        (&[S, F, T, B, T, G], false),
         (&[S, B, G], false),
         (&[S, T, T, G], false),
         (&[S, T, F, G], false),
