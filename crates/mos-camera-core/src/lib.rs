@@ -16,6 +16,7 @@ pub mod lifecycle;
 pub mod media_path;
 pub mod onvif;
 pub mod plan;
+pub mod platform;
 pub mod profile;
 pub mod rfc7273;
 pub mod sdp;

@@ -1,0 +1,14 @@
+//! Which machine this is, and by what its own cameras are driven: decided at run time from what the machine says of itself and
+//! what is really there, so that one binary fits every board.
+//!
+//! [`decide`] takes [`Evidence`] that somebody else gathered and gives a [`Platform`] with the ground of each decision.
+
+mod choice;
+mod evidence;
+mod family;
+#[cfg(test)]
+mod tables;
+
+pub use choice::{CAMERA_SERVICE, CsiBackend, Ground, Platform, Problem, Refused, decide};
+pub use evidence::{ElementState, Evidence, SocIds, strings};
+pub use family::{Family, Soc, UnknownFamily};

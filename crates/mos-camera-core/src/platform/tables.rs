@@ -1,0 +1,322 @@
+//! The decision, by tables: boards of the mainline kernel, and machines that lack something.
+
+use super::*;
+
+/// `file | model | compatible` of the device trees in Linux 7.3: all of Freescale's i.MX 8 and 9 and of Qualcomm, one of each other maker.
+const BOARDS: &str = include_str!("../../tests/data/device-trees.txt");
+
+struct Board {
+    file: &'static str,
+    compatible: &'static str,
+}
+
+fn boards() -> impl Iterator<Item = Board> {
+    BOARDS
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| {
+            let mut fields = line.split(" | ");
+            let file = fields.next().unwrap();
+            let compatible = fields.nth(1).expect(line);
+            Board { file, compatible }
+        })
+}
+
+/// As the kernel shows the property.
+fn property(compatible: &str) -> Vec<u8> {
+    let mut bytes = compatible.replace(' ', "\0").into_bytes();
+    bytes.push(0);
+    bytes
+}
+
+/// A machine with everything that any family could want, so that only the family decides.
+fn with_everything(compatible: &str) -> Evidence {
+    let elements =
+        ["libcamerasrc", "qticamsrc"].map(|name| (name.to_owned(), ElementState::Usable));
+    Evidence {
+        compatible: strings(&property(compatible)),
+        elements: elements.into(),
+        ..Evidence::default()
+    }
+}
+
+/// The family by the name of a tree's file, which the decision does not see.
+fn by_file(file: &str) -> Family {
+    const QCS: [&str; 12] = [
+        "qcm6490-", "qcs6490-", "qcs8550-", "qcs8300-", "qcs9075-", "qcs9100-", "qcs615-",
+        "lemans-", "monaco-", "talos-", "sa8775p-", "kodiak-",
+    ];
+    let name = file.rsplit('/').next().unwrap();
+    if name.starts_with("imx8mp-") {
+        Family::Imx8mp
+    } else if QCS.iter().any(|start| name.starts_with(start)) {
+        Family::Qcs
+    } else {
+        Family::Generic
+    }
+}
+
+#[test]
+fn every_board_of_the_mainline_kernel_is_known_or_is_none_of_ours() {
+    let mut seen = [0; 3];
+    for board in boards() {
+        let platform = decide(&with_everything(board.compatible), None);
+        let expected = by_file(board.file);
+        assert_eq!(
+            platform.family, expected,
+            "{}: {}",
+            board.file, board.compatible
+        );
+        seen[Family::ALL.iter().position(|f| *f == expected).unwrap()] += 1;
+    }
+    assert_eq!(
+        seen,
+        [69, 21, 504],
+        "boards of i.MX 8M Plus, of QCS, others"
+    );
+}
+
+fn evidence(compatible: &str, elements: &[(&str, bool)], camera_service: bool) -> Evidence {
+    let state = |usable| {
+        if usable {
+            ElementState::Usable
+        } else {
+            ElementState::Broken("libqmmf_recorder_client.so is missing".to_owned())
+        }
+    };
+    Evidence {
+        compatible: strings(&property(compatible)),
+        elements: elements
+            .iter()
+            .map(|(name, usable)| ((*name).to_owned(), state(*usable)))
+            .collect(),
+        camera_service,
+        ..Evidence::default()
+    }
+}
+
+#[test]
+fn the_best_that_is_there_drives_the_cameras() {
+    const IMX: &str = "fsl,imx8mp-evk fsl,imx8mp";
+    const QCS: &str = "qcom,qcs6490-rb3gen2 qcom,qcm6490";
+    const RB5: &str = "qcom,qrb5165-rb5 qcom,sm8250";
+    const PI: &str = "raspberrypi,5-model-b brcm,bcm2712";
+    use CsiBackend::{Libcamera, Qmmf};
+    use Family::{Generic, Imx8mp, Qcs};
+    let libcamera = ("libcamerasrc", true);
+    let new = ("qticamsrc", true);
+    let old = ("qtiqmmfsrc", true);
+    let broken = ("qticamsrc", false);
+    for (compatible, elements, service, family, csi, element, problems) in [
+        (
+            IMX,
+            &[libcamera][..],
+            false,
+            Imx8mp,
+            Some(Libcamera),
+            Some("libcamerasrc"),
+            0,
+        ),
+        (IMX, &[], false, Imx8mp, None, None, 1),
+        (
+            IMX,
+            &[("libcamerasrc", false)],
+            false,
+            Imx8mp,
+            None,
+            None,
+            1,
+        ),
+        // Qualcomm's plugin alone makes no Qualcomm board.
+        (
+            IMX,
+            &[libcamera, new],
+            true,
+            Imx8mp,
+            Some(Libcamera),
+            Some("libcamerasrc"),
+            0,
+        ),
+        (QCS, &[new], true, Qcs, Some(Qmmf), Some("qticamsrc"), 0),
+        (QCS, &[old], true, Qcs, Some(Qmmf), Some("qtiqmmfsrc"), 0),
+        (
+            QCS,
+            &[old, new],
+            true,
+            Qcs,
+            Some(Qmmf),
+            Some("qticamsrc"),
+            0,
+        ),
+        (
+            QCS,
+            &[broken, old],
+            true,
+            Qcs,
+            Some(Qmmf),
+            Some("qtiqmmfsrc"),
+            0,
+        ),
+        (
+            QCS,
+            &[new, libcamera],
+            true,
+            Qcs,
+            Some(Qmmf),
+            Some("qticamsrc"),
+            0,
+        ),
+        (
+            QCS,
+            &[new, libcamera],
+            false,
+            Qcs,
+            Some(Libcamera),
+            Some("libcamerasrc"),
+            1,
+        ),
+        (QCS, &[broken], true, Qcs, None, None, 1),
+        (
+            QCS,
+            &[libcamera],
+            true,
+            Qcs,
+            Some(Libcamera),
+            Some("libcamerasrc"),
+            1,
+        ),
+        (QCS, &[], false, Qcs, None, None, 1),
+        (RB5, &[new], true, Qcs, Some(Qmmf), Some("qticamsrc"), 0),
+        (RB5, &[new], false, Generic, None, None, 0),
+        (
+            PI,
+            &[libcamera],
+            false,
+            Generic,
+            Some(Libcamera),
+            Some("libcamerasrc"),
+            0,
+        ),
+        (PI, &[], false, Generic, None, None, 0),
+        ("", &[], false, Generic, None, None, 0),
+        (
+            "",
+            &[libcamera, new],
+            true,
+            Generic,
+            Some(Libcamera),
+            Some("libcamerasrc"),
+            0,
+        ),
+    ] {
+        let platform = decide(&evidence(compatible, elements, service), None);
+        let what = format!("{compatible} {elements:?} service {service}: {platform:?}");
+        assert_eq!(platform.family, family, "{what}");
+        assert_eq!(platform.csi, csi, "{what}");
+        assert_eq!(platform.element, element, "{what}");
+        assert_eq!(platform.problems.len(), problems, "{what}");
+    }
+}
+
+#[test]
+fn a_problem_says_what_is_wrong_and_what_is_done_instead() {
+    let board = "qcom,qcs6490-rb3gen2 qcom,qcm6490";
+    let libcamera = [("qticamsrc", true), ("libcamerasrc", true)];
+    for (elements, service, says) in [
+        (
+            &libcamera[..],
+            false,
+            "the camera service does not listen at /run/cam_server/le_cam_socket; libcamera is used instead",
+        ),
+        (
+            &[],
+            true,
+            "GStreamer has no element qticamsrc or qtiqmmfsrc; cameras on the chip's own inputs are driven as V4L2 nodes",
+        ),
+        (
+            &[("qtiqmmfsrc", false)],
+            true,
+            "GStreamer lists qtiqmmfsrc, but can't make one: libqmmf_recorder_client.so is missing",
+        ),
+    ] {
+        let platform = decide(&evidence(board, elements, service), None);
+        let [problem] = &platform.problems[..] else {
+            panic!("{platform:?}")
+        };
+        assert!(problem.message.contains(says), "{}", problem.message);
+        assert!(problem.hint.contains("cam-server"));
+    }
+}
+
+#[test]
+fn the_kernel_names_the_chip_where_the_tree_does_not() {
+    for (family, id, expected) in [
+        (Some("Freescale i.MX"), Some("i.MX8MP"), Family::Imx8mp),
+        (Some("Freescale i.MX"), Some("i.MX8MM"), Family::Generic),
+        (Some("Snapdragon"), Some("498"), Family::Qcs),
+        (Some("Snapdragon"), Some("519"), Family::Generic),
+        // Somebody else's number.
+        (Some("Exynos"), Some("498"), Family::Generic),
+        (None, Some("498"), Family::Generic),
+        (None, None, Family::Generic),
+    ] {
+        let evidence = Evidence {
+            // An overlay that replaced the whole property, as gw73xx's did in Linux 6.12.
+            compatible: vec!["gw,imx8mp-gw74xx".to_owned()],
+            soc: SocIds {
+                family: family.map(str::to_owned),
+                id: id.map(str::to_owned),
+            },
+            ..Evidence::default()
+        };
+        assert_eq!(
+            decide(&evidence, None).family,
+            expected,
+            "{family:?} {id:?}"
+        );
+    }
+}
+
+#[test]
+fn the_configuration_has_the_last_word_and_what_was_found_is_kept() {
+    let evidence = evidence(
+        "fsl,imx8mp-evk fsl,imx8mp",
+        &[("libcamerasrc", true), ("qticamsrc", true)],
+        true,
+    );
+    let platform = decide(&evidence, Some(Family::Qcs));
+    assert_eq!(
+        (platform.family, platform.csi),
+        (Family::Qcs, Some(CsiBackend::Qmmf))
+    );
+    assert_eq!(platform.ground, Ground::Configured);
+    let found = Ground::Compatible("fsl,imx8mp".to_owned());
+    assert_eq!(platform.overridden, Some((Family::Imx8mp, found)));
+    assert_eq!(decide(&evidence, None).overridden, None);
+}
+
+#[test]
+fn the_ground_is_told() {
+    for (compatible, says) in [
+        (
+            "fsl,imx8mp-evk fsl,imx8mp",
+            "the device tree says fsl,imx8mp",
+        ),
+        (
+            "fsl,imx8mm-evk fsl,imx8mm",
+            "the device tree names no known chip: fsl,imx8mm-evk fsl,imx8mm",
+        ),
+        ("", "there is no device tree"),
+    ] {
+        let platform = decide(&evidence(compatible, &[], false), None);
+        assert_eq!(platform.ground.to_string(), says);
+    }
+}
+
+#[test]
+fn names_of_families_are_read_as_they_are_written() {
+    for family in Family::ALL {
+        assert_eq!(family.name().parse(), Ok(family));
+    }
+    assert!("imx8mm".parse::<Family>().is_err());
+}
