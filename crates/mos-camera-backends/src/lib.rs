@@ -2,6 +2,7 @@
 //!
 //! A [`Backend`] finds the cameras of its transport, builds the source of a stream and turns the errors of its elements
 //! into faults with advice. [`CapturePipeline`] is the same for all of them: source, contract gate, tee, bus.
+//! [`platform`] finds out on which machine all this runs.
 //! Every transport's folder holds the same files: `discovery` (what is there), `source` (the elements), `faults` (what
 //! their errors mean).
 
@@ -17,6 +18,7 @@ mod intact;
 mod machine;
 pub mod onvif;
 pub mod pipeline;
+pub mod platform;
 mod posted;
 mod report;
 pub mod rtsp;

@@ -83,6 +83,8 @@ pub(crate) enum Command {
     Stop(OneStream),
     /// Show how the service and its streams are doing
     Status(SomeStreams),
+    /// Show what machine the service runs on, what drives the cameras that are wired to its chip, and why
+    Platform,
     /// Clear a stream's fault, reset its camera where that is possible, and rebuild its pipeline
     Reset(OneStream),
     /// Print what happens, as it happens, until Ctrl-C

@@ -661,6 +661,7 @@ struct Service {
     hotplug: String,
     hotplug_detail: Option<String>,
     stray_mappings: u64,
+    platform: Option<Platform>,
 }
 
 impl From<&v1::ServiceStatus> for Service {
@@ -675,6 +676,61 @@ impl From<&v1::ServiceStatus> for Service {
             hotplug: s.hotplug.clone(),
             hotplug_detail: non_empty(&s.hotplug_detail),
             stray_mappings: s.stray_mappings,
+            platform: s.platform.as_ref().map(Platform::from),
+        }
+    }
+}
+
+/// Answer of `platform`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Platform {
+    family: String,
+    ground: String,
+    soc: Option<String>,
+    model: Option<String>,
+    compatible: Vec<String>,
+    csi_backend: Option<String>,
+    csi_element: Option<String>,
+    overridden_family: Option<String>,
+    overridden_ground: Option<String>,
+    refused: Vec<Refused>,
+    problems: Vec<PlatformProblem>,
+}
+
+#[derive(Debug, Serialize)]
+struct Refused {
+    backend: String,
+    why: String,
+}
+
+#[derive(Debug, Serialize)]
+struct PlatformProblem {
+    message: String,
+    hint: String,
+}
+
+impl From<&v1::Platform> for Platform {
+    fn from(p: &v1::Platform) -> Self {
+        let refused = |r: &v1::RefusedBackend| Refused {
+            backend: r.backend.clone(),
+            why: r.why.clone(),
+        };
+        let problem = |p: &v1::PlatformProblem| PlatformProblem {
+            message: p.message.clone(),
+            hint: p.hint.clone(),
+        };
+        Self {
+            family: p.family.clone(),
+            ground: p.ground.clone(),
+            soc: non_empty(&p.soc),
+            model: non_empty(&p.model),
+            compatible: p.compatible.clone(),
+            csi_backend: non_empty(&p.csi_backend),
+            csi_element: non_empty(&p.csi_element),
+            overridden_family: non_empty(&p.overridden_family),
+            overridden_ground: non_empty(&p.overridden_ground),
+            refused: p.refused.iter().map(refused).collect(),
+            problems: p.problems.iter().map(problem).collect(),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use mos_camera_core::platform::{Family, UnknownFamily};
 use mos_camera_core::{
     DeviceId, Framerate, OnViolation, SourceConfig, StreamConfig, StreamName, Transport,
 };
@@ -45,6 +46,7 @@ pub(super) struct Service {
     secret_dir: Option<Spanned<PathBuf>>,
     log_format: Option<LogFormat>,
     log_level: Option<LogLevel>,
+    platform: Option<Platform>,
 }
 
 /// `[cameras.NAME]`.
@@ -101,6 +103,19 @@ impl TryFrom<String> for SocketMode {
                 "expected permission bits as octal text from \"0600\" to \"0777\" that let the owner read and write",
             ),
         }
+    }
+}
+
+/// A family of chips by its name.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+struct Platform(Family);
+
+impl TryFrom<String> for Platform {
+    type Error = UnknownFamily;
+
+    fn try_from(text: String) -> Result<Self, UnknownFamily> {
+        text.parse().map(Self)
     }
 }
 
@@ -183,6 +198,7 @@ impl Service {
             secret_dir: path(self.secret_dir, default.secret_dir)?,
             log_format: self.log_format.unwrap_or(default.log_format),
             log_level: self.log_level.map_or(default.log_level, |level| level.0),
+            platform: self.platform.map(|platform| platform.0),
         })
     }
 }

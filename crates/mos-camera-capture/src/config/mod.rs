@@ -13,6 +13,7 @@ mod values;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use mos_camera_core::platform::Family;
 use mos_camera_core::{DeviceId, OnvifSettings, SourceConfig, StreamConfig, StreamName};
 
 use mos_camera_api::client;
@@ -57,6 +58,8 @@ pub struct ServiceConfig {
     pub log_format: LogFormat,
     /// What is logged, in `tracing`'s filter syntax.
     pub log_level: String,
+    /// The platform, if it is not to be found out.
+    pub platform: Option<Family>,
 }
 
 impl Default for ServiceConfig {
@@ -72,6 +75,7 @@ impl Default for ServiceConfig {
             secret_dir: default_secret_dir(),
             log_format: LogFormat::default(),
             log_level: "info".to_owned(),
+            platform: None,
         }
     }
 }

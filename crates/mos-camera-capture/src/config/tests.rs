@@ -3,6 +3,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use mos_camera_core::platform::Family;
 use mos_camera_core::{OnViolation, OnvifPlace, RtspTransport, TestPattern, Transport};
 use serde::de::{Deserialize, Deserializer, Visitor};
 
@@ -41,6 +42,7 @@ fn every_key_is_read() {
         socket_gid = 44
         log_format = "json"
         log_level = "debug,hyper=warn"
+        platform = "qcs"
         [cameras.front]
         width = 1280
         height = 720
@@ -74,6 +76,7 @@ fn every_key_is_read() {
         (vec![1000], vec![44, 45])
     );
     assert_eq!(service.control_socket, Path::new("/a/control.sock"));
+    assert_eq!(service.platform, Some(Family::Qcs));
     let front = camera(&config, "front").stream.unwrap();
     assert!(!front.start);
     assert_eq!(
@@ -219,6 +222,12 @@ fn errors_name_line_column_and_key() {
             "2:13",
             "service.log_level",
             "expected a level",
+        ),
+        (
+            "[service]\nplatform = 'imx8mm'",
+            "2:12",
+            "service.platform",
+            "expected imx8mp, qcs or generic",
         ),
         (
             "[service]\nstate_file = 'state.json'",
@@ -374,6 +383,7 @@ fn what_the_example_has_commented_out_is_right_too() {
         frame_dir,
         state_file,
         socket_gid: config.service.socket_gid,
+        platform: config.service.platform,
         ..ServiceConfig::default()
     };
     assert_eq!(config.service, others);

@@ -7,6 +7,7 @@ use mos_camera_core::lifecycle::State;
 use mos_camera_core::plan::{
     Capture, Explanation, FrameMemory, Handover, NoPlan, Plan, PoolMemory, Rejected, Step, validate,
 };
+use mos_camera_core::platform::{Platform, Problem, Refused};
 use mos_camera_core::{
     Capability, Control, Device, DeviceId, Fault, FaultKind, Framerate, Health, MediaPath,
     MenuItem, Profile, Rates, SessionFacts, Sizes,
@@ -272,6 +273,36 @@ pub fn hotplug(hotplug: Hotplug) -> (String, String) {
         Hotplug::Off(why) => ("off", why),
     };
     (word.to_owned(), detail)
+}
+
+/// The machine.
+pub fn platform(platform: &Platform) -> v1::Platform {
+    let (overridden_family, overridden_ground) = platform
+        .overridden
+        .as_ref()
+        .map(|(family, ground)| (family.to_string(), ground.to_string()))
+        .unwrap_or_default();
+    let refused = |refused: &Refused| v1::RefusedBackend {
+        backend: refused.backend.to_string(),
+        why: refused.why.clone(),
+    };
+    let problem = |problem: &Problem| v1::PlatformProblem {
+        message: problem.message.clone(),
+        hint: problem.hint.clone(),
+    };
+    v1::Platform {
+        family: platform.family.to_string(),
+        ground: platform.ground.to_string(),
+        soc: platform.soc.map_or("", |soc| soc.name).to_owned(),
+        model: platform.model.clone().unwrap_or_default(),
+        compatible: platform.compatible.clone(),
+        csi_backend: platform.csi.map_or_else(String::new, |csi| csi.to_string()),
+        csi_element: platform.element.unwrap_or_default().to_owned(),
+        overridden_family,
+        overridden_ground,
+        refused: platform.refused.iter().map(refused).collect(),
+        problems: platform.problems.iter().map(problem).collect(),
+    }
 }
 
 /// A device, and the stream that it feeds.

@@ -124,6 +124,7 @@ impl Control {
             hotplug,
             hotplug_detail,
             stray_mappings: status.stray_mappings,
+            platform: Some(convert::platform(&status.platform)),
         }
     }
 }

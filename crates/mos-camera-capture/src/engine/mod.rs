@@ -20,12 +20,13 @@ mod violations;
 mod worker;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::SystemTime;
 
 use mos_camera_core::plan::{self, Explanation};
+use mos_camera_core::platform::{self, Evidence, Family, Platform};
 use mos_camera_core::{Device, DeviceId, FaultKind, StreamConfig, StreamName, Transport};
 use tokio::sync::{Notify, broadcast, watch};
 
@@ -72,6 +73,8 @@ struct Shared {
     starts: tokio::sync::Mutex<()>,
     events: broadcast::Sender<Event>,
     hotplug: watch::Sender<Hotplug>,
+    /// What all this runs on; does not change while it does.
+    platform: Arc<Platform>,
     /// Mapped dma-bufs that no stream knows.
     strays: Strays,
     stopping: AtomicBool,
@@ -101,13 +104,16 @@ pub struct ServiceStatus {
     pub hotplug: Hotplug,
     /// Mappings of dma-bufs that no stream knows.
     pub stray_mappings: u64,
+    /// The machine.
+    pub platform: Arc<Platform>,
 }
 
 impl Engine {
     /// Starts every stream that the configuration and the wanted state ask for.
     pub async fn start(config: Config, store: Store, loaded: Loaded) -> Self {
+        let platform = found_out(config.service.platform).await;
         let catalogue = Catalogue::new(&cameras::merged(&config, &loaded.state));
-        Self::start_with(config, store, loaded, catalogue).await
+        Self::start_with(config, store, loaded, catalogue, platform).await
     }
 
     async fn start_with(
@@ -115,6 +121,7 @@ impl Engine {
         store: Store,
         loaded: Loaded,
         catalogue: Catalogue,
+        platform: Platform,
     ) -> Self {
         let clock = Clock::start();
         let (events, _) = broadcast::channel(EVENT_BACKLOG);
@@ -138,6 +145,7 @@ impl Engine {
             starts: tokio::sync::Mutex::default(),
             events,
             hotplug: watch::Sender::new(Hotplug::default()),
+            platform: Arc::new(platform),
             strays: Strays::default(),
             stopping: AtomicBool::new(false),
             down: watch::Sender::new(false),
@@ -521,6 +529,7 @@ impl Engine {
             state_problem: self.0.keeper.problem(),
             hotplug: self.0.hotplug.borrow().clone(),
             stray_mappings: self.0.strays.count(),
+            platform: Arc::clone(&self.0.platform),
         }
     }
 
@@ -558,6 +567,29 @@ impl Engine {
 }
 
 /// Looks for devices whenever the kernel says that some came, went or changed, or a stream asks, until the engine is gone.
+/// The machine, and what is wrong with it in the log.
+async fn found_out(configured: Option<Family>) -> Platform {
+    let probe = move || mos_camera_backends::platform::probe(Path::new("/"), configured);
+    // Making elements loads libraries.
+    let platform = tokio::task::spawn_blocking(probe)
+        .await
+        .unwrap_or_else(|error| {
+            tracing::error!(%error, "the probe of the platform broke off; nothing is assumed of this machine");
+            platform::decide(&Evidence::default(), configured)
+        });
+    tracing::info!(
+        family = %platform.family,
+        ground = %platform.ground,
+        model = platform.model.as_deref().unwrap_or_default(),
+        csi = platform.csi.map(tracing::field::display),
+        "platform"
+    );
+    for problem in &platform.problems {
+        tracing::warn!(hint = problem.hint, "{}", problem.message);
+    }
+    platform
+}
+
 async fn follow(mut changes: hotplug::Changes, look: Arc<Notify>, engine: Weak<Shared>) {
     let mut told = true;
     loop {

@@ -145,7 +145,8 @@ async fn configure_where(
     let mut config = Config::default();
     config.service.frame_dir = dir.join("frames");
     let catalogue = Catalogue::of(Arc::new(Explained(explained)));
-    let engine = Engine::start_with(config, store, loaded, catalogue).await;
+    let platform = platform::decide(&Evidence::default(), None);
+    let engine = Engine::start_with(config, store, loaded, catalogue, platform).await;
     let done = engine
         .configure(&name("cam"), StreamConfig::new(Explained::id()))
         .await;

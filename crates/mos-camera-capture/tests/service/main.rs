@@ -23,6 +23,7 @@ mod logs;
 mod mosctl;
 mod no_permission;
 mod onvif_camera;
+mod platform;
 mod reconfigure_running;
 mod reload;
 mod restart_restores;
