@@ -70,4 +70,17 @@ pub struct Source {
     pub origins: Option<Origins>,
     /// What it does beside its elements, if anything.
     pub call: Option<Arc<dyn Call>>,
+    /// How many buffers it has, where it takes no wishes.
+    pub pool: Option<FixedPool>,
+}
+
+/// The buffers of a source that has a number of its own, whatever it is asked for.
+///
+/// Subscribers that need more are refused when they come, with the figures, so that the camera never runs dry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FixedPool {
+    /// All of them.
+    pub buffers: u32,
+    /// Those that the camera needs to go on.
+    pub in_flight: u32,
 }

@@ -113,6 +113,7 @@ fn source(bin: gst::Bin, elements: &[gst::Element], plan: Plan) -> Source {
         session: Session::default(),
         origins: None,
         call: None,
+        pool: None,
     }
 }
 

@@ -9,12 +9,14 @@
 pub mod backend;
 mod built;
 pub mod call;
+mod capabilities;
 mod elements;
 #[cfg(test)]
 mod fuzzing;
 mod guard;
 pub mod http;
 mod intact;
+pub mod libcamera;
 mod machine;
 pub mod onvif;
 pub mod pipeline;
@@ -30,10 +32,11 @@ pub mod test;
 pub mod v4l2;
 pub mod whep;
 
-pub use backend::{Backend, Source};
+pub use backend::{Backend, FixedPool, Source};
 pub use built::Built;
 pub use call::Call;
 pub use intact::Corrupt;
+pub use libcamera::LibcameraBackend;
 pub use onvif::OnvifBackend;
 pub use pipeline::{BusSettings, CapturePipeline, PipelineEvent, Stats};
 pub use rtsp::RtspBackend;

@@ -82,6 +82,10 @@ impl CapturePipeline {
         let source = backend.source(&config.device, config)?;
         let (gate, tee, sink) = (make_gate()?, make("tee")?, make_sink(stream, config, bus)?);
         gate.set_property("min-buffers", budget(config).buffers());
+        if let Some(pool) = source.pool {
+            sink.set_property("slots", pool.buffers);
+            sink.set_property("in-flight", pool.in_flight);
+        }
         let watch = Arc::new(Watch::new(
             Arc::clone(backend),
             config.device.clone(),

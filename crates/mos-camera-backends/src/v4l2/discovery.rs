@@ -1,16 +1,18 @@
 //! What capture nodes there are.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use mos_camera_core::{Device, DeviceId, Fault, FaultKind, Health, Transport, V4l2Source};
 
+use super::V4l2Backend;
 use super::identity::{self, Node};
 use super::node::{self, Found, Look, Other};
 use super::openers::{Opener, Openers};
 use super::probe::{Probe, probe};
 use super::registry::Ask;
-use super::{V4l2Backend, capabilities};
+use crate::capabilities;
 
 /// A node to open.
 #[derive(Debug, Clone)]
@@ -71,7 +73,7 @@ pub(super) fn find(backend: &V4l2Backend, id: &DeviceId) -> Result<Target, Fault
     if let Some((_, source)) = backend.named.iter().find(|(known, _)| known == id) {
         return named_target(id, source);
     }
-    if let Some(node) = backend.registry.find(&nodes(backend)?, id) {
+    if let Some(node) = backend.registry.find(&free_nodes(backend)?, id) {
         return Ok(Target {
             id: id.clone(),
             path: node.path(),
@@ -90,7 +92,7 @@ pub(super) fn find(backend: &V4l2Backend, id: &DeviceId) -> Result<Target, Fault
 
 /// The cameras of the backend's transport with their ids, and the nodes of which it can't be told whether they are one.
 fn cameras(backend: &V4l2Backend, ask: Ask) -> Result<Vec<(Seen, DeviceId)>, Fault> {
-    let ours = nodes(backend)?
+    let ours = free_nodes(backend)?
         .into_iter()
         .filter(|node| node.transport() == backend.transport && !is_named(backend, node));
     let seen: Vec<Seen> = ours
@@ -112,6 +114,18 @@ fn nodes(backend: &V4l2Backend) -> Result<Vec<Node>, Fault> {
         )
     })?;
     backend.registry.retain(&nodes);
+    Ok(nodes)
+}
+
+/// The nodes that no other backend drives.
+fn free_nodes(backend: &V4l2Backend) -> Result<Vec<Node>, Fault> {
+    let mut nodes = nodes(backend)?;
+    if let Some(others) = &backend.others {
+        nodes.retain(|node| {
+            let number = fs::metadata(node.path()).map(|about| about.rdev());
+            number.map_or(true, |number| !others.owns(number))
+        });
+    }
     Ok(nodes)
 }
 

@@ -3,7 +3,6 @@
 //! The same code serves two transports, since a USB camera is a V4L2 node with an identity of its own: one backend
 //! lists the nodes on USB, another all others and those that the operator named.
 
-mod capabilities;
 mod controls;
 mod discovery;
 mod faults;
@@ -25,6 +24,7 @@ use mos_camera_core::{
 pub use registry::Registry;
 
 use crate::backend::{Backend, Source};
+use crate::libcamera;
 use registry::Ask;
 
 /// Where the kernel lists video nodes.
@@ -39,6 +39,8 @@ pub struct V4l2Backend {
     /// Paths that the operator named, of either backend: those nodes are listed under their names alone.
     taken: Vec<PathBuf>,
     named: Vec<(DeviceId, V4l2Source)>,
+    /// What another backend drives through these nodes.
+    others: Option<Arc<libcamera::Registry>>,
 }
 
 impl V4l2Backend {
@@ -57,6 +59,16 @@ impl V4l2Backend {
                 .into_iter()
                 .map(|(name, source)| (id(&name), source))
                 .collect(),
+            others: None,
+        }
+    }
+
+    /// Leaves the nodes that libcamera drives to libcamera, but for those that the operator named.
+    #[must_use]
+    pub fn beside(self, others: Arc<libcamera::Registry>) -> Self {
+        Self {
+            others: Some(others),
+            ..self
         }
     }
 
@@ -70,6 +82,7 @@ impl V4l2Backend {
             registry,
             taken,
             named: Vec::new(),
+            others: None,
         }
     }
 }

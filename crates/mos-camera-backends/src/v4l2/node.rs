@@ -16,7 +16,8 @@ use mos_camera_core::{
     Capability, Control, DeviceId, Fault, FaultKind, Framerate, Range, Rates, Sizes,
 };
 
-use super::{capabilities, controls, faults};
+use super::{controls, faults};
+use crate::capabilities;
 
 /// The major number of V4L2 nodes (Documentation/admin-guide/devices.txt).
 const VIDEO_MAJOR: u32 = 81;

@@ -4,13 +4,12 @@ use gst::prelude::*;
 use mos_camera_core::plan::{Capture, Explanation, Handover, Offer, Wish, is_compressed, validate};
 use mos_camera_core::{Capability, DeviceId, Fault, FaultKind, StreamConfig};
 
-use super::capabilities;
 use super::controls;
 use super::discovery::Target;
 use super::probe::{Probe, probe};
 use crate::backend::Source;
 use crate::elements::{factory_name, make, make_steps, source_bin};
-use crate::{intact, machine};
+use crate::{capabilities, intact, machine};
 
 /// Explains how the node's pictures become NV12.
 pub(super) fn explain(target: &Target, config: &StreamConfig) -> Result<Explanation, Fault> {

@@ -87,7 +87,6 @@ impl Running {
     /// Subscribes to its stream.
     pub(crate) fn subscribe(&self) -> Subscriber {
         let options = SubscriberOptions {
-            window: 8,
             timeout: PATIENCE,
             ..SubscriberOptions::default()
         };

@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use mos_camera_backends::{
-    Backend, OnvifBackend, Registry, RtspBackend, V4l2Backend, WhepBackend, onvif,
+    Backend, LibcameraBackend, OnvifBackend, Registry, RtspBackend, V4l2Backend, WhepBackend,
+    libcamera, onvif,
 };
 use mos_camera_core::plan::Explanation;
+use mos_camera_core::platform::CsiBackend;
 use mos_camera_core::{
     ControlValues, Device, DeviceId, Fault, FaultKind, Health, SourceConfig, StreamConfig,
     TestSource, Transport,
@@ -26,6 +28,8 @@ pub(super) struct Catalogue {
     v4l2: Arc<Registry>,
     /// What is known of ONVIF cameras, and who listens for them; it outlives the backends.
     onvif: Arc<onvif::Registry>,
+    /// What libcamera drives, where it drives the cameras on the chip; it outlives the backends.
+    chip: Option<Arc<libcamera::Registry>>,
     found: Mutex<Found>,
     /// One look at a time.
     looking: tokio::sync::Mutex<()>,
@@ -126,15 +130,17 @@ pub(super) struct Changes {
 
 impl Catalogue {
     /// Knows the cameras of the file; nothing was looked for yet.
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config, csi: Option<CsiBackend>) -> Self {
+        let chip = (csi == Some(CsiBackend::Libcamera)).then(Arc::default);
         let v4l2 = Arc::default();
         let again: Arc<Notify> = Arc::default();
         let look = Arc::clone(&again);
         let onvif = Arc::new(onvif::Registry::new(move || look.notify_one()));
         Self {
-            backends: RwLock::new(backends(config, &v4l2, &onvif)),
+            backends: RwLock::new(backends(config, &v4l2, &onvif, chip.as_ref())),
             v4l2,
             onvif,
+            chip,
             found: Mutex::default(),
             looking: tokio::sync::Mutex::default(),
             busy: Mutex::default(),
@@ -148,7 +154,7 @@ impl Catalogue {
     pub(super) fn of(backend: Arc<dyn Backend>) -> Self {
         let mut config = Config::default();
         config.onvif.discovery = false;
-        let catalogue = Self::new(&config);
+        let catalogue = Self::new(&config, None);
         *catalogue
             .backends
             .write()
@@ -166,7 +172,8 @@ impl Catalogue {
         *self
             .backends
             .write()
-            .unwrap_or_else(PoisonError::into_inner) = backends(config, &self.v4l2, &self.onvif);
+            .unwrap_or_else(PoisonError::into_inner) =
+            backends(config, &self.v4l2, &self.onvif, self.chip.as_ref());
     }
 
     /// The backend of a device.
@@ -397,7 +404,12 @@ fn hangs(transport: Transport) -> Fault {
 }
 
 /// One backend for each transport, each with the cameras of the file that are its own.
-fn backends(config: &Config, registry: &Arc<Registry>, onvif: &Arc<onvif::Registry>) -> Backends {
+fn backends(
+    config: &Config,
+    registry: &Arc<Registry>,
+    onvif: &Arc<onvif::Registry>,
+    chip: Option<&Arc<libcamera::Registry>>,
+) -> Backends {
     let (mut test, mut rtsp, mut v4l2) = (Vec::new(), Vec::new(), Vec::new());
     let mut named = Vec::new();
     let mut whep = Vec::new();
@@ -417,10 +429,16 @@ fn backends(config: &Config, registry: &Arc<Registry>, onvif: &Arc<onvif::Regist
     }
     onvif.configure(&config.onvif, named);
     let rtsp = RtspBackend::new(rtsp);
-    let all: [Option<Arc<dyn Backend>>; 5] = [
+    let mut nodes = V4l2Backend::new(v4l2, Arc::clone(registry));
+    if let Some(libcamera) = chip {
+        nodes = nodes.beside(Arc::clone(libcamera));
+    }
+    let csi = chip.map(|libcamera| LibcameraBackend::new(Arc::clone(libcamera), taken.clone()));
+    let all: [Option<Arc<dyn Backend>>; 6] = [
         test_backend(test),
+        csi.map(|csi| Arc::new(csi) as Arc<dyn Backend>),
         Some(Arc::new(OnvifBackend::new(rtsp, Arc::clone(onvif)))),
-        Some(Arc::new(V4l2Backend::new(v4l2, Arc::clone(registry)))),
+        Some(Arc::new(nodes)),
         Some(Arc::new(V4l2Backend::usb(Arc::clone(registry), taken))),
         Some(Arc::new(WhepBackend::new(whep))),
     ];
@@ -469,7 +487,7 @@ mod tests {
     #[test]
     fn a_device_without_a_backend_is_a_fault_and_not_absent() {
         let door = DeviceId::new(Transport::Rtsp, "door");
-        let mut catalogue = Catalogue::new(&Config::default());
+        let mut catalogue = Catalogue::new(&Config::default(), None);
         assert!(!catalogue.is_present(&door));
         catalogue.backends = RwLock::default();
         assert!(catalogue.is_present(&door));

@@ -1,12 +1,12 @@
-//! What a node offers, read from the caps that `v4l2src` probed.
+//! What a camera offers, read from the caps of its source.
 
 use mos_camera_core::plan::MAX_SIDE;
 use mos_camera_core::{Capability, Framerate, Range, Rates, Sizes};
 
 use crate::machine::texts;
 
-/// The capabilities in caps; formats that name no size or rate are left out.
-pub(super) fn read(caps: &gst::CapsRef) -> Vec<Capability> {
+/// The capabilities in caps; formats that name no size are left out, and those that name no rate may come in any.
+pub(crate) fn read(caps: &gst::CapsRef) -> Vec<Capability> {
     let mut found: Vec<Capability> = Vec::new();
     for structure in caps.iter() {
         let Some(rates) = rates(structure) else {
@@ -30,7 +30,7 @@ pub(super) fn read(caps: &gst::CapsRef) -> Vec<Capability> {
 }
 
 /// Adds a capability, joining the sizes of one format and rate.
-pub(super) fn add(found: &mut Vec<Capability>, new: Capability) {
+pub(crate) fn add(found: &mut Vec<Capability>, new: Capability) {
     let same = found
         .iter_mut()
         .find(|c| c.format == new.format && c.rates == new.rates);
@@ -52,7 +52,7 @@ pub(super) fn add(found: &mut Vec<Capability>, new: Capability) {
 }
 
 /// Descriptors may lie: nothing has no pixels, and nothing has more than [`MAX_SIDE`] in a row.
-pub(super) const fn is_sane(side: u32) -> bool {
+pub(crate) const fn is_sane(side: u32) -> bool {
     side > 0 && side <= MAX_SIDE
 }
 
@@ -123,6 +123,9 @@ fn sides(structure: &gst::StructureRef, field: &str) -> Vec<Range> {
 }
 
 fn rates(structure: &gst::StructureRef) -> Option<Rates> {
+    if !structure.has_field("framerate") {
+        return Some(Rates::Discrete(Vec::new()));
+    }
     if let Ok(rate) = structure.get::<gst::Fraction>("framerate") {
         return Some(Rates::Discrete(vec![framerate(rate)?]));
     }
@@ -228,7 +231,13 @@ mod tests {
     }
 
     #[test]
-    fn formats_without_size_or_rate_are_left_out() {
+    fn a_rate_that_is_not_told_may_be_any() {
+        let found = capability("video/x-raw,format=NV12,width=640,height=480");
+        assert_eq!(found[0].rates, Rates::Discrete(Vec::new()));
+    }
+
+    #[test]
+    fn formats_without_size_are_left_out() {
         assert!(shown("video/x-raw,format=NV12").is_empty());
         assert!(shown("video/mpegts").is_empty());
         for absurd in ["0", "65535"] {

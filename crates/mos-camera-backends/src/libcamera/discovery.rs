@@ -1,0 +1,227 @@
+//! What cameras libcamera knows, asked of its device provider, which gives their properties as well as their caps.
+
+use std::fs;
+use std::path::Path;
+
+use gst::prelude::*;
+use mos_camera_core::{Capability, Device, DeviceId, Fault, FaultKind, Health, Transport};
+
+use crate::capabilities;
+
+/// libcamera's device provider for GStreamer.
+const PROVIDER: &str = "libcameraprovider";
+/// What its properties are called by, before libcamera's own name for them.
+const PREFIX: &str = "api.libcamera.";
+
+/// A camera as libcamera describes it.
+#[derive(Debug, Clone)]
+pub(super) struct Camera {
+    /// Ours.
+    pub(super) id: DeviceId,
+    /// libcamera's: the sensor's path in the device tree, so it is the same after each start.
+    pub(super) name: String,
+    /// The sensor.
+    pub(super) model: String,
+    /// Where it looks, if that is known: `front`, `back` or `external`.
+    pub(super) facing: Option<String>,
+    /// By how many degrees its pictures have to be turned clockwise to be upright, if that is known.
+    pub(super) rotation: Option<i32>,
+    /// What it offers.
+    pub(super) capabilities: Vec<Capability>,
+    /// Device numbers of the video nodes behind it.
+    pub(super) nodes: Vec<u64>,
+}
+
+/// libcamera's cameras that are not on USB, sorted by id.
+pub(super) fn cameras() -> Result<Vec<Camera>, Fault> {
+    let provider = gst::DeviceProviderFactory::by_name(PROVIDER).ok_or_else(|| {
+        Fault::new(
+            FaultKind::Missing,
+            format!("GStreamer has no device provider `{PROVIDER}`"),
+            "apt install gstreamer1.0-libcamera",
+        )
+    })?;
+    let mut cameras: Vec<_> = provider
+        .devices()
+        .iter()
+        .map(camera)
+        .filter(|camera| {
+            !camera
+                .nodes
+                .iter()
+                .any(|&node| is_usb(Path::new("/"), node))
+        })
+        .collect();
+    cameras.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(cameras)
+}
+
+fn camera(device: &gst::Device) -> Camera {
+    let name = device.display_name().to_string();
+    let properties = device
+        .properties()
+        .unwrap_or_else(|| gst::Structure::new_empty("none"));
+    Camera {
+        id: DeviceId::new(Transport::MipiCsi, &name),
+        model: text(&properties, "Model").unwrap_or_else(|| name.clone()),
+        facing: facing(&properties),
+        rotation: properties.get(format!("{PREFIX}Rotation")).ok(),
+        capabilities: device
+            .caps()
+            .map(|caps| capabilities::read(&caps))
+            .unwrap_or_default(),
+        nodes: nodes(&properties),
+        name,
+    }
+}
+
+fn text(properties: &gst::StructureRef, name: &str) -> Option<String> {
+    properties.get(format!("{PREFIX}{name}")).ok()
+}
+
+/// `CameraLocationFront` as `front`; releases before 0.3 give its number.
+fn facing(properties: &gst::StructureRef) -> Option<String> {
+    let word = text(properties, "Location").or_else(|| {
+        let number = properties.get::<i32>(format!("{PREFIX}Location")).ok()?;
+        let words = ["Front", "Back", "External"];
+        words
+            .get(usize::try_from(number).ok()?)
+            .map(|&word| word.to_owned())
+    })?;
+    Some(word.trim_start_matches("CameraLocation").to_lowercase())
+}
+
+/// The numbers of the nodes that pictures come from; libcamera before 0.2 does not tell.
+fn nodes(properties: &gst::StructureRef) -> Vec<u64> {
+    let Ok(array) = properties.get::<gst::Array>(format!("{PREFIX}SystemDevices")) else {
+        return Vec::new();
+    };
+    let number = |value: &gst::glib::SendValue| u64::try_from(value.get::<i64>().ok()?).ok();
+    array.iter().filter_map(number).collect()
+}
+
+/// Whether a device is on USB, by the path that the kernel gives it.
+fn is_usb(root: &Path, number: u64) -> bool {
+    let (major, minor) = (rustix::fs::major(number), rustix::fs::minor(number));
+    let link = root.join(format!("sys/dev/char/{major}:{minor}"));
+    fs::canonicalize(link).is_ok_and(|path| {
+        path.components()
+            .any(|part| part.as_os_str().to_string_lossy().starts_with("usb"))
+    })
+}
+
+/// As it is listed.
+pub(super) fn device(camera: &Camera) -> Device {
+    Device {
+        id: camera.id.clone(),
+        transport: Transport::MipiCsi,
+        model: camera.model.clone(),
+        location: location(camera),
+        capabilities: camera.capabilities.clone(),
+        controls: Vec::new(),
+        profiles: Vec::new(),
+        health: if camera.capabilities.is_empty() {
+            Health::Unusable("libcamera names no format that it gives".to_owned())
+        } else {
+            Health::Ready
+        },
+    }
+}
+
+/// As `/base/soc/i2c@30a30000/ov5640@3c, front, rotated by 180 degrees`.
+fn location(camera: &Camera) -> String {
+    let turned = camera.rotation.filter(|&rotation| rotation != 0);
+    let parts = [
+        Some(camera.name.clone()),
+        camera.facing.clone(),
+        turned.map(|rotation| format!("rotated by {rotation} degrees")),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn properties(text: &str) -> gst::Structure {
+        gst::init().unwrap();
+        format!("camera-properties,{text}").parse().unwrap()
+    }
+
+    #[test]
+    fn where_a_camera_looks_is_read_in_either_form() {
+        for (text, expected) in [
+            (
+                "api.libcamera.Location=(string)CameraLocationFront",
+                Some("front"),
+            ),
+            ("api.libcamera.Location=(int)1", Some("back")),
+            ("api.libcamera.Location=(int)2", Some("external")),
+            ("api.libcamera.Location=(int)7", None),
+            ("api.libcamera.Model=(string)ov5640", None),
+        ] {
+            assert_eq!(facing(&properties(text)).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_nodes_behind_a_camera_are_read() {
+        for (text, expected) in [
+            (
+                "api.libcamera.SystemDevices=(gint64)<20736, 20737>",
+                &[20736, 20737][..],
+            ),
+            ("api.libcamera.SystemDevices=(gint64)<-1>", &[]),
+            ("api.libcamera.Rotation=(int)180", &[]),
+        ] {
+            assert_eq!(nodes(&properties(text)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn cameras_on_usb_are_known_by_their_path() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("sys/dev/char");
+        fs::create_dir_all(&folder).unwrap();
+        for (node, path) in [
+            (
+                "81:0",
+                "sys/devices/pci0000:00/0000:00:14.0/usb1/1-4/1-4:1.0/video4linux/video0",
+            ),
+            (
+                "81:1",
+                "sys/devices/platform/soc@0/32c00000.bus/32e10000.isp/video4linux/video1",
+            ),
+        ] {
+            let target = root.path().join(path);
+            fs::create_dir_all(&target).unwrap();
+            symlink(&target, folder.join(node)).unwrap();
+        }
+        for (minor, expected) in [(0, true), (1, false), (2, false)] {
+            let number = rustix::fs::makedev(81, minor);
+            assert_eq!(is_usb(root.path(), number), expected, "81:{minor}");
+        }
+    }
+
+    #[test]
+    fn the_place_says_how_the_camera_is_mounted() {
+        let camera = Camera {
+            id: DeviceId::new(Transport::MipiCsi, "/base/i2c@1/ov5640@3c"),
+            name: "/base/i2c@1/ov5640@3c".to_owned(),
+            model: "ov5640".to_owned(),
+            facing: Some("front".to_owned()),
+            rotation: Some(180),
+            capabilities: Vec::new(),
+            nodes: Vec::new(),
+        };
+        let device = device(&camera);
+        assert_eq!(device.id.as_str(), "csi:/base/i2c@1/ov5640@3c");
+        assert_eq!(
+            device.location,
+            "/base/i2c@1/ov5640@3c, front, rotated by 180 degrees"
+        );
+        assert!(matches!(device.health, Health::Unusable(_)));
+    }
+}

@@ -1,0 +1,105 @@
+//! Cameras that libcamera drives: sensors on MIPI CSI-2 receivers, with or without an image signal processor.
+//!
+//! libcamera finds them in the kernel's media graphs and sets up everything between sensor and memory; which pipeline a board
+//! has (on the i.MX 8M Plus the ISP or the ISI) is its device tree's business. A camera has one owner: what libcamera drives is
+//! no V4L2 node of ours at the same time ([`Registry`]), and USB cameras are left to V4L2, which knows when they come and go.
+
+mod discovery;
+mod faults;
+mod registry;
+mod source;
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mos_camera_core::plan::Explanation;
+use mos_camera_core::{Device, DeviceId, Fault, FaultKind, Health, StreamConfig, Transport};
+
+pub use registry::Registry;
+
+use crate::backend::{Backend, Source};
+use discovery::Camera;
+
+/// The element that libcamera's cameras are reached by.
+const ELEMENT: &str = "libcamerasrc";
+
+/// Cameras `csi:<libcamera's id>`.
+#[derive(Debug, Clone)]
+pub struct LibcameraBackend {
+    registry: Arc<Registry>,
+    /// Paths of nodes that the operator configured as V4L2 cameras: what is behind them is not libcamera's.
+    taken: Vec<PathBuf>,
+}
+
+impl LibcameraBackend {
+    /// The cameras of a registry; `taken` are paths of nodes that another backend lists by name.
+    pub fn new(registry: Arc<Registry>, taken: Vec<PathBuf>) -> Self {
+        Self { registry, taken }
+    }
+
+    /// The path by which the operator gave a camera to V4L2, if he did.
+    fn taken(&self, camera: &Camera) -> Option<&PathBuf> {
+        let number = |path: &PathBuf| fs::metadata(path).ok().map(|about| about.rdev());
+        let is_behind = |path: &&PathBuf| number(path).is_some_and(|n| camera.nodes.contains(&n));
+        self.taken.iter().find(is_behind)
+    }
+
+    /// A camera that is libcamera's to drive.
+    fn find(&self, device: &DeviceId) -> Result<Camera, Fault> {
+        let camera = self.registry.find(device)?;
+        match self.taken(&camera) {
+            None => Ok(camera),
+            Some(path) => Err(Fault::new(
+                FaultKind::Busy,
+                given_away(path),
+                "use the V4L2 camera that is configured, or take its table out of the configuration",
+            )),
+        }
+    }
+}
+
+fn given_away(path: &Path) -> String {
+    format!("its node {} is configured as a V4L2 camera", path.display())
+}
+
+impl Backend for LibcameraBackend {
+    fn transport(&self) -> Transport {
+        Transport::MipiCsi
+    }
+
+    fn discover(&self) -> Result<Vec<Device>, Fault> {
+        let listed = |camera: &Camera| {
+            let health = self
+                .taken(camera)
+                .map(|path| Health::Busy(given_away(path)));
+            let device = discovery::device(camera);
+            Device {
+                health: health.unwrap_or(device.health),
+                ..device
+            }
+        };
+        Ok(self.registry.look()?.iter().map(listed).collect())
+    }
+
+    fn explain(&self, device: &DeviceId, config: &StreamConfig) -> Result<Explanation, Fault> {
+        let camera = self.find(device)?;
+        Ok(source::explain(&camera, config))
+    }
+
+    fn source(&self, device: &DeviceId, config: &StreamConfig) -> Result<Source, Fault> {
+        let camera = self.find(device)?;
+        source::build(&camera, config)
+    }
+
+    fn classify(&self, device: &DeviceId, error: &gst::message::Error) -> Fault {
+        faults::classify(device, error)
+    }
+
+    /// The pipeline released the camera; what is left to do is to see whether libcamera still knows it.
+    fn reset(&self, device: &DeviceId) -> Result<(), Fault> {
+        self.registry.look()?;
+        self.find(device).map(drop)
+    }
+}
