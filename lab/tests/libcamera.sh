@@ -3,8 +3,8 @@
 # Limit: 600
 set -e
 # What the handler's documentation calls its configuration; small pictures, since the CPU paints them.
-mkdir -p /etc/libcamera/pipeline/virtual
-cat >/etc/libcamera/pipeline/virtual/virtual.yaml <<'YAML'
+mkdir -p /usr/share/libcamera/pipeline/virtual
+cat >/usr/share/libcamera/pipeline/virtual/virtual.yaml <<'YAML'
 %YAML 1.1
 ---
 "/base/soc/i2c@1/front@10":

@@ -18,10 +18,12 @@ use crate::signals;
 
 /// Debian release of the guest.
 const SUITE: &str = "trixie";
+/// Newer versions of packages, for those that the list writes with a `/` and this name behind.
+const BACKPORTS: &str = "trixie-backports";
 /// Debian's own keys.
 pub(crate) const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// Raise when the way the image is made changes.
-const RECIPE: &[u8] = b"1";
+const RECIPE: &[u8] = b"2";
 const ROOT_LIMIT: Duration = Duration::from_mins(30);
 const TOOL_LIMIT: Duration = Duration::from_mins(5);
 
@@ -134,7 +136,7 @@ fn debootstrap(target: &Path, tick: &mut dyn FnMut(&str)) -> Result<(), Error> {
     let list = guest.join("packages.txt");
     let list = fs::read_to_string(&list).map_err(Error::path("read", &list))?;
     let mirror = mirror::find()?;
-    let source = format!("deb [signed-by={KEYRING}] {mirror} {SUITE} main");
+    let source = |suite: &str| format!("deb [signed-by={KEYRING}] {mirror} {suite} main");
     let into =
         |file: &str, folder: &str| format!("copy-in {} {folder}", guest.join(file).display());
     let initramfs = "/etc/initramfs-tools";
@@ -172,7 +174,8 @@ fn debootstrap(target: &Path, tick: &mut dyn FnMut(&str)) -> Result<(), Error> {
     ));
     // Fills GStreamer's plugin registry: minutes saved under emulation.
     command.arg(r#"--customize-hook=HOME=/root chroot "$1" gst-inspect-1.0 >/dev/null"#);
-    command.args([SUITE.as_ref(), target.as_os_str(), source.as_ref()]);
+    command.arg(SUITE).arg(target);
+    command.args([SUITE, BACKPORTS].map(source));
     let log = paths::artifacts().join("lab/build.log");
     let done = run_logged(
         "mmdebstrap",
