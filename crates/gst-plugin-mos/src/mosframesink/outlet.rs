@@ -245,13 +245,30 @@ impl PoolSeen {
         if std::mem::replace(&mut self.address, pool.addr()) == pool.addr() {
             return false;
         }
-        // SAFETY: a buffer that is out of its pool keeps a reference to it; `from_glib_none` takes another one.
-        let pool: Option<gst::BufferPool> = unsafe { gst::glib::translate::from_glib_none(pool) };
-        let max = pool
+        // SAFETY: a buffer that is out of its pool keeps a reference to it.
+        let max = unsafe { another_reference(pool) }
             .and_then(|pool| pool.config().params())
             .map(|(_, _, _, max)| max);
         std::mem::replace(&mut self.max, max) != max
     }
+}
+
+/// A reference of our own to a pool, if it is one.
+///
+/// Not by `from_glib_none`, which takes over a reference that is floating: libcamera never sinks its pools', and would lose it.
+///
+/// # Safety
+///
+/// Somebody holds a reference to the pool while this runs.
+unsafe fn another_reference(pool: *mut gst::ffi::GstBufferPool) -> Option<gst::BufferPool> {
+    if pool.is_null() {
+        return None;
+    }
+    // SAFETY: the pool lives (the caller's word); the reference that is made here is the one that the value owns.
+    Some(unsafe {
+        gst::ffi::gst_object_ref(pool.cast());
+        gst::glib::translate::from_glib_full(pool)
+    })
 }
 
 /// Longest wait for a device that still writes the frame. It is no more than a few milliseconds where a device works.
@@ -334,5 +351,34 @@ mod tests {
         assert!(!seen.look_at(&buffer), "the same pool");
         drop((sealed, buffer));
         pool.set_active(false).unwrap();
+    }
+
+    /// libcamera makes its pools so.
+    #[test]
+    fn a_pool_that_nobody_sank_stays_its_owners() {
+        use gst::glib::gobject_ffi::{GObject, g_object_is_floating, g_object_new, g_object_unref};
+        gst::init().unwrap();
+        let kind = gst::BufferPool::static_type();
+        // SAFETY: an object of a type that can be made without properties; the reference is given back at the end.
+        let pool = unsafe {
+            g_object_new(
+                gst::glib::translate::IntoGlib::into_glib(kind),
+                std::ptr::null(),
+            )
+        };
+        // SAFETY: the pool lives until the end of the test.
+        let floats = || unsafe { g_object_is_floating(pool) != 0 };
+        // SAFETY: the same.
+        let references = || unsafe { (*pool.cast::<GObject>()).ref_count };
+        assert!(floats());
+        // SAFETY: the same.
+        let ours = unsafe { another_reference(pool.cast()) };
+        assert!(ours.is_some() && floats());
+        assert_eq!(references(), 2);
+        drop(ours);
+        assert!(floats());
+        assert_eq!(references(), 1);
+        // SAFETY: the reference that was made above.
+        unsafe { g_object_unref(pool) };
     }
 }
