@@ -27,4 +27,6 @@ cat >/usr/share/libcamera/pipeline/virtual/virtual.yaml <<'YAML'
   location: "CameraLocationBack"
   model: "virtual back"
 YAML
-MOS_LIBCAMERA_REQUIRED=1 conformance_libcamera --test-threads=1
+# libcamera's virtual handler (0.7) goes on reading a request after it told that its picture is done, while the element may end the request
+# already. On one CPU, with threads that do not preempt each other, it has read it before anybody else runs. Handlers of chips don't do that.
+MOS_LIBCAMERA_REQUIRED=1 chrt --fifo 1 taskset -c 0 conformance_libcamera --test-threads=1
