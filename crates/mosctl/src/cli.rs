@@ -85,6 +85,8 @@ pub(crate) enum Command {
     Status(SomeStreams),
     /// Show what machine the service runs on, what drives the cameras that are wired to its chip, and why
     Platform,
+    /// Examine machine, service and cameras: what looks wrong, what to do, and what to send to who is asked for help
+    Doctor,
     /// Clear a stream's fault, reset its camera where that is possible, and rebuild its pipeline
     Reset(OneStream),
     /// Print what happens, as it happens, until Ctrl-C

@@ -118,6 +118,52 @@ async fn a_stream_is_made_run_looked_at_and_stopped() {
     other.did_not_notice();
 }
 
+/// The report's findings of one level.
+fn findings(report: &Value, level: &str) -> Vec<String> {
+    let all = report["findings"].as_array().unwrap();
+    all.iter()
+        .filter(|finding| finding["level"] == level)
+        .map(|finding| finding["what"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_doctor_s_report_has_what_is_wrong_and_what_it_rests_on() {
+    let home = crate::harness::Home::new(UNCONFIGURED);
+    let service = home.start();
+    let report = done(&service, &["doctor"]);
+    assert_eq!(findings(&report, "problem"), [""; 0], "{report}");
+    let notes = findings(&report, "note");
+    assert!(
+        notes.contains(&"this is a development build".to_owned()),
+        "{notes:?}"
+    );
+    assert_eq!(report["devices"]["devices"].as_array().unwrap().len(), 2);
+    let plans = report["plans"].as_array().unwrap();
+    assert_eq!(plans.len(), 2, "{report}");
+    assert!(
+        plans.iter().all(|plan| plan["plan"].is_object()),
+        "{report}"
+    );
+    assert!(report["service"]["service"]["platform"]["family"].is_string());
+    assert!(!report["machine"]["kernel"].as_str().unwrap().is_empty());
+
+    // A camera that is not there is the first finding.
+    service
+        .home
+        .configure("[cameras.gate]\nv4l2.path = '/dev/no-such-node'\n");
+    service.signal(Signal::HUP);
+    service.wait_state("gate", State::Absent).await;
+    let report = done(&service, &["doctor"]);
+    let problems = findings(&report, "problem");
+    assert!(
+        problems
+            .iter()
+            .any(|problem| problem.contains("stream gate is absent")),
+        "{report}"
+    );
+}
+
 /// Takes a picture of the stream `subject` and reads its size from its header (PNG, third edition, 11.2.1).
 fn picture_size(service: &Service) -> (u32, u32) {
     let file = service.home.path().join("subject.png");

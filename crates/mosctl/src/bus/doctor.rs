@@ -7,40 +7,8 @@ use serde::Serialize;
 
 use super::look::Since;
 use super::render::{format, time};
+use crate::finding::{Finding, Level};
 use crate::text;
-
-/// How much a finding matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Level {
-    /// Frames are lost, or somebody is shut out.
-    Problem,
-    /// It may become a problem.
-    Warning,
-    /// Good to know.
-    Note,
-}
-
-/// One thing that was found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Finding {
-    pub(crate) level: Level,
-    /// What is the case.
-    pub(crate) what: String,
-    /// What to do about it; may be empty.
-    pub(crate) advice: String,
-}
-
-impl Finding {
-    fn new(level: Level, what: impl Into<String>, advice: impl Into<String>) -> Self {
-        let (what, advice) = (what.into(), advice.into());
-        Self {
-            level,
-            what,
-            advice,
-        }
-    }
-}
 
 /// All that was found about one stream, what matters most first.
 #[derive(Debug, Serialize)]
@@ -81,15 +49,7 @@ impl Diagnosis {
     pub(crate) fn render(&self) -> String {
         let mut text = format!("{}\n", self.stream);
         for finding in &self.findings {
-            let mark = match finding.level {
-                Level::Problem => "problem",
-                Level::Warning => "warning",
-                Level::Note => "note",
-            };
-            text.push_str(&format!("  {mark:8} {}\n", finding.what));
-            if !finding.advice.is_empty() {
-                text.push_str(&format!("  {:8} -> {}\n", "", finding.advice));
-            }
+            text.push_str(&finding.render());
         }
         text
     }
