@@ -20,6 +20,7 @@ pub mod platform;
 pub mod profile;
 pub mod rfc7273;
 pub mod sdp;
+pub mod seat;
 pub mod session;
 pub mod source;
 pub mod stream;
@@ -36,6 +37,7 @@ pub use media_path::{CandidateKind, MediaPath};
 pub use onvif::{OnvifPlace, OnvifSettings, OnvifSource};
 pub use plan::{ConfigError, validate};
 pub use profile::Profile;
+pub use seat::QmmfSource;
 pub use session::SessionFacts;
 pub use source::{
     RtspSource, RtspTransport, Secret, SourceConfig, TestPattern, TestSource, V4l2Source,
