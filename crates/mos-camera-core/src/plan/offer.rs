@@ -5,15 +5,15 @@ use std::fmt;
 use crate::device::{Capability, Rates, Sizes};
 use crate::stream::{Framerate, StreamConfig};
 
-/// How a source hands its raw frames over.
+/// How a source hands its raw frames over. What caps say comes before what they leave open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Handover {
     /// dma-bufs under caps that say so: `video/x-raw(memory:DMABuf), format=DMA_DRM` (GStreamer 1.24 and later).
     Labelled,
-    /// dma-bufs that the driver exports, under plain caps.
-    Exported,
     /// dma-bufs under `memory:GBM` caps (Qualcomm's camera service).
     Gbm,
+    /// dma-bufs that the driver exports, under plain caps.
+    Exported,
     /// The CPU draws them into whatever pool it is offered (generated cameras).
     Drawn,
     /// Process memory of its own.
