@@ -8,6 +8,7 @@
 
 mod fallback;
 mod imp;
+mod lend;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use gst::subclass::prelude::*;
 use crate::budget::MAX_BUFFERS;
 pub use fallback::FallbackKind;
 pub(crate) use fallback::{Source, Wish};
+pub use lend::lend;
 
 gst::glib::wrapper! {
     /// `GstBufferPool` of dma-bufs or sealed memfds.
