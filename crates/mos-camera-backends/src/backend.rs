@@ -72,6 +72,8 @@ pub struct Source {
     pub call: Option<Arc<dyn Call>>,
     /// How many buffers it has, where it takes no wishes.
     pub pool: Option<FixedPool>,
+    /// Its frames are in memory that its owner closes when the source stops: the bus gives them back first.
+    pub lent: bool,
 }
 
 /// The buffers of a source that has a number of its own, whatever it is asked for.

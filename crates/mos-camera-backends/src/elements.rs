@@ -114,6 +114,7 @@ fn source(bin: gst::Bin, elements: &[gst::Element], plan: Plan) -> Source {
         origins: None,
         call: None,
         pool: None,
+        lent: false,
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The tee has one branch today; encoders and inference take theirs from it without touching the camera.
 
+mod descent;
 mod stats;
 mod watch;
 
@@ -20,6 +21,7 @@ use crate::call::Call;
 use crate::elements::make;
 use crate::intact::Corrupt;
 use crate::session::{Late, Session};
+use descent::Descent;
 pub use stats::{Memory, Picture, Stats};
 use watch::Watch;
 
@@ -45,6 +47,7 @@ pub enum PipelineEvent {
 #[derive(Debug)]
 pub struct CapturePipeline {
     pipeline: gst::Pipeline,
+    descent: Descent,
     gate: MosNv12Contract,
     sink: MosFrameSink,
     watch: Arc<Watch>,
@@ -105,6 +108,7 @@ impl CapturePipeline {
             sink.set_origins(origins);
         }
         Ok(Self {
+            descent: Descent::new(&source.bin, source.lent.then(|| sink.clone().upcast())),
             pipeline,
             gate,
             sink,
@@ -125,6 +129,10 @@ impl CapturePipeline {
     /// Starts it, again if it was stopped. Returns at once; failure comes as an event, like any later one.
     pub fn start(&self) {
         self.watch.begin();
+        if self.descent.is_stuck() {
+            self.watch.failed(stuck());
+            return;
+        }
         if let Some(Err(fault)) = self.call.as_ref().map(|call| call.begin()) {
             self.watch.failed(fault);
             return;
@@ -144,8 +152,7 @@ impl CapturePipeline {
         if let Some(call) = &self.call {
             call.hang_up();
         }
-        // Going down to NULL can't fail (GstElement's documentation).
-        let _down = self.pipeline.set_state(gst::State::Null);
+        self.descent.go(&self.pipeline);
         if let Some(call) = &self.call {
             call.ended();
         }
@@ -238,6 +245,14 @@ fn assemble(
         [source.bin.upcast_ref()]
             .into_iter()
             .chain(rest.iter().copied()),
+    )
+}
+
+fn stuck() -> Fault {
+    Fault::new(
+        FaultKind::Internal,
+        "the camera's source did not let go of the camera when it was stopped, and can't be used again",
+        "the service builds a new one by itself; if that fails too, restart what drives the camera",
     )
 }
 
