@@ -22,6 +22,7 @@ pub mod onvif;
 pub mod pipeline;
 pub mod platform;
 mod posted;
+pub mod qmmf;
 mod report;
 pub mod rtsp;
 mod session;
@@ -39,6 +40,7 @@ pub use intact::Corrupt;
 pub use libcamera::LibcameraBackend;
 pub use onvif::OnvifBackend;
 pub use pipeline::{BusSettings, CapturePipeline, PipelineEvent, Stats};
+pub use qmmf::QmmfBackend;
 pub use rtsp::RtspBackend;
 pub use session::{Late, Session};
 #[cfg(feature = "development")]

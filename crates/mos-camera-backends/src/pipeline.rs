@@ -234,6 +234,11 @@ fn budget(config: &StreamConfig) -> Budget {
     Budget::for_subscribers(IN_FLIGHT, 0, config.max_subscribers, WINDOW, HOLD)
 }
 
+/// Buffers that the stream's subscribers need, beside those that the camera works on.
+pub(crate) fn subscribers_buffers(config: &StreamConfig) -> u32 {
+    budget(config).buffers() - IN_FLIGHT
+}
+
 fn assemble(
     pipeline: &gst::Pipeline,
     source: &Source,

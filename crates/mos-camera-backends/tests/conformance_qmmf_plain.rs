@@ -1,0 +1,17 @@
+//! The conformance suite on the stand-in for Qualcomm's camera source, on a machine without caps with GBM memory.
+
+#![cfg(feature = "development")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod conformance;
+mod qmmf;
+
+use conformance::Subject;
+use gstqmmfstandin::Build;
+
+/// Both names; under the old one memory is not labelled as dma-buf memory.
+fn subjects() -> [Subject; 2] {
+    ["qticamsrc", "qtiqmmfsrc"].map(|element| qmmf::subject(element, Build { gbm: false }))
+}
+
+suite!(subjects);
