@@ -250,6 +250,6 @@ fn what_is_missing_is_named() {
     let bare: Arc<dyn Backend> =
         Arc::new(QmmfBackend::gmsl(Arc::new(Registry::new("/nowhere", None))));
     let id: DeviceId = "gmsl:x/link0".parse().unwrap();
-    assert_eq!(bare.discover().unwrap_err().kind, FaultKind::Unreachable);
+    assert_eq!(bare.discover().unwrap_err().kind, FaultKind::Missing);
     assert_eq!(bare.reset(&id).unwrap_err().kind, FaultKind::Absent);
 }

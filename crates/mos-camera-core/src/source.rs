@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::ice::IceServer;
 use crate::onvif::OnvifSource;
+use crate::seat::QmmfSource;
 use crate::tls::Trust;
 
 /// A secret that no log, status or debug print shows.
@@ -41,6 +42,8 @@ pub enum SourceConfig {
     Onvif(OnvifSource),
     /// A V4L2 capture node.
     V4l2(V4l2Source),
+    /// A camera of Qualcomm's camera service.
+    Qmmf(QmmfSource),
     /// A WebRTC stream.
     Whep(WhepSource),
 }

@@ -52,6 +52,7 @@ impl Backend for QmmfBackend {
     }
 
     fn discover(&self) -> Result<Vec<Device>, Fault> {
+        self.registry.element()?;
         self.registry.check_service()?;
         let found = self.registry.look();
         let capabilities = self.registry.offer()?.capabilities();
@@ -68,6 +69,7 @@ impl Backend for QmmfBackend {
 
     fn source(&self, device: &DeviceId, config: &StreamConfig) -> Result<Source, Fault> {
         let wired = self.registry.find(device)?;
+        self.registry.element()?;
         self.registry.check_service()?;
         source::build(&self.registry, &wired, config)
     }

@@ -4,11 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use mos_camera_core::platform::Family;
-use mos_camera_core::{OnViolation, OnvifPlace, RtspTransport, TestPattern, Transport};
+use mos_camera_core::{
+    OnViolation, OnvifPlace, QmmfSource, RtspTransport, TestPattern, Transport,
+};
 use serde::de::{Deserialize, Deserializer, Visitor};
 
 use super::file::{CameraTable, File, Service};
-use super::sources::{Onvif, OnvifCamera, Rtsp, Test, V4l2, Whep};
+use super::sources::{Onvif, OnvifCamera, Qmmf, Rtsp, Test, V4l2, Whep};
 use super::*;
 
 const DOCS: &str = include_str!("../../../../docs/configuration.md");
@@ -64,6 +66,9 @@ fn every_key_is_read() {
         [cameras.spare]
         stream = false
         v4l2 = { path = "/dev/video3" }
+        [cameras.mast.qmmf]
+        camera = 2
+        link = "i2c@1/max96712@29/link3"
     "#;
     let config = parse(&dir.path().join("x.toml"), text).unwrap();
     let service = &config.service;
@@ -108,6 +113,12 @@ fn every_key_is_read() {
     );
     assert_eq!(rtsp.password.unwrap().reveal(), "s3cret");
     assert_eq!(camera(&config, "spare").stream, None);
+    let mast = camera(&config, "mast");
+    assert_eq!(mast.device.as_str(), "gmsl:i2c@1/max96712@29/link3");
+    assert!(matches!(
+        mast.source,
+        SourceConfig::Qmmf(QmmfSource { camera: 2, .. })
+    ));
     assert_eq!(camera(&config, "spare").device.transport(), Transport::V4l2);
 }
 
@@ -210,6 +221,24 @@ fn errors_name_line_column_and_key() {
             "2:8",
             "cameras.a.v4l2.path",
             "absolute",
+        ),
+        (
+            "[cameras.a.qmmf]\ncamera = 33",
+            "2:10",
+            "cameras.a.qmmf.camera",
+            "from 0 to 32",
+        ),
+        (
+            "[cameras.a.qmmf]\ncamera = 1\nlink = 'gmsl:max96712@29/link0'",
+            "3:8",
+            "cameras.a.qmmf.link",
+            "after `gmsl:`",
+        ),
+        (
+            "[cameras.a.qmmf]\ncamera = 1\n[cameras.b.qmmf]\ncamera = 1\nlink = 'max96712@29/link0'",
+            "",
+            "cameras.b.qmmf",
+            "same device",
         ),
         (
             "[service]\nsocket_mode = '0444'",
@@ -399,6 +428,7 @@ fn every_key_is_documented_and_in_the_example() {
         ("[onvif]", keys::<Onvif>()),
         ("[cameras.NAME.onvif]", keys::<OnvifCamera>()),
         ("[cameras.NAME.v4l2]", keys::<V4l2>()),
+        ("[cameras.NAME.qmmf]", keys::<Qmmf>()),
         ("[cameras.NAME.whep]", keys::<Whep>()),
     ];
     assert_eq!(
@@ -406,7 +436,7 @@ fn every_key_is_documented_and_in_the_example() {
         ["service", "onvif", "cameras"],
         "a table that this test does not know"
     );
-    let transports = ["test", "rtsp", "onvif", "v4l2", "whep"];
+    let transports = ["test", "rtsp", "onvif", "v4l2", "qmmf", "whep"];
     for (table, keys) in tables {
         let section = DOCS
             .split("\n## ")

@@ -1,19 +1,20 @@
 //! The devices: what the backends found when they were last asked.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use mos_camera_backends::{
-    Backend, LibcameraBackend, OnvifBackend, Registry, RtspBackend, V4l2Backend, WhepBackend,
-    libcamera, onvif,
+    Backend, LibcameraBackend, OnvifBackend, QmmfBackend, Registry, RtspBackend, V4l2Backend,
+    WhepBackend, libcamera, onvif, qmmf,
 };
 use mos_camera_core::plan::Explanation;
 use mos_camera_core::platform::CsiBackend;
 use mos_camera_core::{
-    ControlValues, Device, DeviceId, Fault, FaultKind, Health, SourceConfig, StreamConfig,
-    TestSource, Transport,
+    ControlValues, Device, DeviceId, Fault, FaultKind, Health, QmmfSource, SourceConfig,
+    StreamConfig, TestSource, Transport,
 };
 
 use tokio::sync::Notify;
@@ -28,8 +29,8 @@ pub(super) struct Catalogue {
     v4l2: Arc<Registry>,
     /// What is known of ONVIF cameras, and who listens for them; it outlives the backends.
     onvif: Arc<onvif::Registry>,
-    /// What libcamera drives, where it drives the cameras on the chip; it outlives the backends.
-    chip: Option<Arc<libcamera::Registry>>,
+    /// What drives the cameras on the chip; it outlives the backends.
+    chip: Chip,
     found: Mutex<Found>,
     /// One look at a time.
     looking: tokio::sync::Mutex<()>,
@@ -91,6 +92,28 @@ pub(super) enum Effort {
     WhatChanged,
 }
 
+/// What drives the cameras that are wired to the chip, and what is known of them.
+#[derive(Debug)]
+enum Chip {
+    /// libcamera.
+    Libcamera(Arc<libcamera::Registry>),
+    /// Qualcomm's camera service.
+    Qmmf(Arc<qmmf::Registry>),
+    /// Nothing: they are V4L2 nodes, if the kernel shows any.
+    Kernel,
+}
+
+impl Chip {
+    /// By what was found out about the machine.
+    fn new(csi: Option<CsiBackend>, element: Option<&'static str>) -> Self {
+        match csi {
+            Some(CsiBackend::Libcamera) => Self::Libcamera(Arc::default()),
+            Some(CsiBackend::Qmmf) => Self::Qmmf(Arc::new(qmmf::Registry::new("/", element))),
+            None => Self::Kernel,
+        }
+    }
+}
+
 type Backends = BTreeMap<Transport, Arc<dyn Backend>>;
 
 #[derive(Debug, Default)]
@@ -130,14 +153,20 @@ pub(super) struct Changes {
 
 impl Catalogue {
     /// Knows the cameras of the file; nothing was looked for yet.
-    pub(super) fn new(config: &Config, csi: Option<CsiBackend>) -> Self {
-        let chip = (csi == Some(CsiBackend::Libcamera)).then(Arc::default);
+    ///
+    /// `csi` drives the cameras on the chip, by its `element`.
+    pub(super) fn new(
+        config: &Config,
+        csi: Option<CsiBackend>,
+        element: Option<&'static str>,
+    ) -> Self {
+        let chip = Chip::new(csi, element);
         let v4l2 = Arc::default();
         let again: Arc<Notify> = Arc::default();
         let look = Arc::clone(&again);
         let onvif = Arc::new(onvif::Registry::new(move || look.notify_one()));
         Self {
-            backends: RwLock::new(backends(config, &v4l2, &onvif, chip.as_ref())),
+            backends: RwLock::new(backends(config, &v4l2, &onvif, &chip)),
             v4l2,
             onvif,
             chip,
@@ -154,7 +183,7 @@ impl Catalogue {
     pub(super) fn of(backend: Arc<dyn Backend>) -> Self {
         let mut config = Config::default();
         config.onvif.discovery = false;
-        let catalogue = Self::new(&config, None);
+        let catalogue = Self::new(&config, None, None);
         *catalogue
             .backends
             .write()
@@ -173,7 +202,7 @@ impl Catalogue {
             .backends
             .write()
             .unwrap_or_else(PoisonError::into_inner) =
-            backends(config, &self.v4l2, &self.onvif, self.chip.as_ref());
+            backends(config, &self.v4l2, &self.onvif, &self.chip);
     }
 
     /// The backend of a device.
@@ -408,11 +437,10 @@ fn backends(
     config: &Config,
     registry: &Arc<Registry>,
     onvif: &Arc<onvif::Registry>,
-    chip: Option<&Arc<libcamera::Registry>>,
+    chip: &Chip,
 ) -> Backends {
     let (mut test, mut rtsp, mut v4l2) = (Vec::new(), Vec::new(), Vec::new());
-    let mut named = Vec::new();
-    let mut whep = Vec::new();
+    let (mut named, mut whep, mut wired) = (Vec::new(), Vec::new(), Vec::new());
     let mut taken = Vec::new();
     for (name, camera) in &config.cameras {
         let name = name.to_string();
@@ -424,28 +452,68 @@ fn backends(
                 taken.push(source.path.clone());
                 v4l2.push((name, source));
             }
+            SourceConfig::Qmmf(source) => wired.push((name, source)),
             SourceConfig::Whep(source) => whep.push((name, source)),
         }
     }
     onvif.configure(&config.onvif, named);
     let rtsp = RtspBackend::new(rtsp);
     let mut nodes = V4l2Backend::new(v4l2, Arc::clone(registry));
-    if let Some(libcamera) = chip {
+    if let Chip::Libcamera(libcamera) = chip {
         nodes = nodes.beside(Arc::clone(libcamera));
     }
-    let csi = chip.map(|libcamera| LibcameraBackend::new(Arc::clone(libcamera), taken.clone()));
-    let all: [Option<Arc<dyn Backend>>; 6] = [
+    let others: [Option<Arc<dyn Backend>>; 5] = [
         test_backend(test),
-        csi.map(|csi| Arc::new(csi) as Arc<dyn Backend>),
         Some(Arc::new(OnvifBackend::new(rtsp, Arc::clone(onvif)))),
         Some(Arc::new(nodes)),
-        Some(Arc::new(V4l2Backend::usb(Arc::clone(registry), taken))),
+        Some(Arc::new(V4l2Backend::usb(
+            Arc::clone(registry),
+            taken.clone(),
+        ))),
         Some(Arc::new(WhepBackend::new(whep))),
     ];
-    all.into_iter()
-        .flatten()
+    on_chip(chip, wired, taken)
+        .into_iter()
+        .chain(others.into_iter().flatten())
         .map(|backend| (backend.transport(), backend))
         .collect()
+}
+
+/// The backends of cameras that are wired to the chip.
+///
+/// Cameras that are configured for Qualcomm's camera service on a machine that does not use it are told what is missing.
+fn on_chip(
+    chip: &Chip,
+    wired: Vec<(String, QmmfSource)>,
+    taken: Vec<PathBuf>,
+) -> Vec<Arc<dyn Backend>> {
+    let qmmf = |registry: &Arc<qmmf::Registry>| -> [Arc<dyn Backend>; 2] {
+        [
+            Arc::new(QmmfBackend::csi(Arc::clone(registry))),
+            Arc::new(QmmfBackend::gmsl(Arc::clone(registry))),
+        ]
+    };
+    let unused = || {
+        let registry = Arc::new(qmmf::Registry::new("/", None));
+        registry.configure(wired.clone());
+        qmmf(&registry)
+    };
+    match chip {
+        Chip::Qmmf(registry) => {
+            registry.configure(wired);
+            qmmf(registry).into()
+        }
+        Chip::Libcamera(registry) => {
+            let csi: Arc<dyn Backend> =
+                Arc::new(LibcameraBackend::new(Arc::clone(registry), taken));
+            // Its own cameras are the chip's.
+            let [_, gmsl] = unused();
+            let gmsl = (!wired.is_empty()).then_some(gmsl);
+            [csi].into_iter().chain(gmsl).collect()
+        }
+        Chip::Kernel if wired.is_empty() => Vec::new(),
+        Chip::Kernel => unused().into(),
+    }
 }
 
 #[cfg(feature = "development")]
@@ -487,7 +555,7 @@ mod tests {
     #[test]
     fn a_device_without_a_backend_is_a_fault_and_not_absent() {
         let door = DeviceId::new(Transport::Rtsp, "door");
-        let mut catalogue = Catalogue::new(&Config::default(), None);
+        let mut catalogue = Catalogue::new(&Config::default(), None, None);
         assert!(!catalogue.is_present(&door));
         catalogue.backends = RwLock::default();
         assert!(catalogue.is_present(&door));

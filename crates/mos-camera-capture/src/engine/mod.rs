@@ -112,7 +112,8 @@ impl Engine {
     /// Starts every stream that the configuration and the wanted state ask for.
     pub async fn start(config: Config, store: Store, loaded: Loaded) -> Self {
         let platform = found_out(config.service.platform).await;
-        let catalogue = Catalogue::new(&cameras::merged(&config, &loaded.state), platform.csi);
+        let cameras = cameras::merged(&config, &loaded.state);
+        let catalogue = Catalogue::new(&cameras, platform.csi, platform.element);
         Self::start_with(config, store, loaded, catalogue, platform).await
     }
 

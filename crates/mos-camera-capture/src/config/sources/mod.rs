@@ -1,12 +1,14 @@
 //! The transport tables of a camera, one file each.
 
 mod onvif;
+mod qmmf;
 mod rtsp;
 mod test;
 mod v4l2;
 mod whep;
 
 pub(super) use onvif::{Onvif, OnvifCamera};
+pub(super) use qmmf::Qmmf;
 pub(super) use rtsp::Rtsp;
 pub(super) use test::Test;
 pub(super) use v4l2::V4l2;
