@@ -22,17 +22,27 @@ pub fn plugin() -> io::Result<PathBuf> {
     if let Some(path) = std::env::var_os("MOS_GST_PLUGIN") {
         return Ok(path.into());
     }
+    library("gst-plugin-mos", "libgstmos.so")
+}
+
+/// The stand-in for Qualcomm's camera source, as a plugin file.
+pub fn qmmf_standin() -> io::Result<PathBuf> {
+    library("mos-qmmf-standin", "libgstqmmfstandin.so")
+}
+
+/// A library of this build, beside the running test or one directory up.
+fn library(package: &str, file: &str) -> io::Result<PathBuf> {
     let program = std::env::current_exe()?;
     program
         .ancestors()
         .skip(1)
         .take(2)
-        .flat_map(|dir| [dir.join("libgstmos.so"), dir.join("deps/libgstmos.so")])
+        .flat_map(|dir| [dir.join(file), dir.join("deps").join(file)])
         .find(|path| path.is_file())
         .ok_or_else(|| {
             io::Error::new(
                 io::ErrorKind::NotFound,
-                format!("no libgstmos.so beside {}; build gst-plugin-mos, or name it in $MOS_GST_PLUGIN", program.display()),
+                format!("no {file} beside {}; build {package}", program.display()),
             )
         })
 }

@@ -4,9 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use mos_camera_core::platform::Family;
-use mos_camera_core::{
-    OnViolation, OnvifPlace, QmmfSource, RtspTransport, TestPattern, Transport,
-};
+use mos_camera_core::{OnViolation, OnvifPlace, QmmfSource, RtspTransport, TestPattern, Transport};
 use serde::de::{Deserialize, Deserializer, Visitor};
 
 use super::file::{CameraTable, File, Service};
@@ -396,7 +394,7 @@ fn what_the_example_has_commented_out_is_right_too() {
         .replace("/etc/mos-camera/door.password", secret.to_str().unwrap())
         .replace("/etc/mos-camera/lobby.token", secret.to_str().unwrap());
     let config = read(&text).unwrap();
-    assert_eq!(config.cameras.len(), 6, "{text}");
+    assert_eq!(config.cameras.len(), 7, "{text}");
     // What it shows of [service] are the defaults of an installed service.
     let ServiceConfig {
         control_socket,
