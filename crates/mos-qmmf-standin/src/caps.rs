@@ -25,15 +25,18 @@ const FIELDS: [&str; 9] = [
 /// What `video_%u` pads offer: plain caps, and GBM caps on a machine whose GBM is the vendor's.
 pub(crate) fn template(gbm: bool) -> String {
     let raw = |feature: &str| format!("{}{LIMITS}", RAW.replace("{},", &format!("{feature},")));
-    let mut caps = format!("image/jpeg,{LIMITS};{}", raw(""));
-    caps += &format!(
-        ";video/x-bayer,format=(string){{bggr,rggb,gbrg,grbg,mono}},bpp=(string){{8,10,12,16}},{LIMITS}"
-    );
+    let mut caps = vec![
+        format!("image/jpeg,{LIMITS}"),
+        raw(""),
+        format!(
+            "video/x-bayer,format=(string){{bggr,rggb,gbrg,grbg,mono}},bpp=(string){{8,10,12,16}},{LIMITS}"
+        ),
+    ];
     if gbm {
         // RGB is not among them.
-        caps += &format!(";{}", raw(&format!("({GBM})")).replace(",RGB", ""));
+        caps.push(raw(&format!("({GBM})")).replace(",RGB", ""));
     }
-    caps
+    caps.join(";")
 }
 
 /// What `image_%u` pads offer.
@@ -44,7 +47,7 @@ pub(crate) fn image_template() -> String {
 /// A field that the element knows nothing of, in fixed caps.
 pub(crate) fn unlisted(caps: &gst::CapsRef) -> Option<String> {
     let structure = caps.structure(0)?;
-    let fields: Vec<_> = structure.fields().map(|f| f.to_string()).collect();
+    let fields: Vec<_> = structure.fields().map(ToString::to_string).collect();
     let odd = |field: &String| !FIELDS.contains(&field.as_str());
     fields
         .into_iter()

@@ -1,16 +1,10 @@
 //! The element.
 
-use std::sync::{LazyLock, Mutex, PoisonError};
-
 use gst::glib;
 use gst::prelude::*;
-use gst::subclass::prelude::*;
 
-use crate::caps;
 use crate::event::Event;
-use crate::pad::VideoPad;
 use crate::service::service;
-use crate::settings::{Settings, TABLE};
 
 glib::wrapper! {
     /// `qticamsrc`, of older releases `qtiqmmfsrc`.
@@ -56,7 +50,16 @@ impl CamSrc {
 }
 
 mod imp {
-    use super::*;
+    use std::sync::{LazyLock, Mutex, PoisonError};
+
+    use gst::glib;
+    use gst::prelude::*;
+    use gst::subclass::prelude::*;
+
+    use crate::caps;
+    use crate::pad::VideoPad;
+    use crate::service::service;
+    use crate::settings::{Settings, TABLE};
 
     #[derive(Debug, Default)]
     pub struct CamSrc {

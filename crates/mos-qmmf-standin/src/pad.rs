@@ -1,17 +1,7 @@
 //! `video_%u` pads: their properties, their queue, and the task that pushes frames.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError};
-
 use gst::glib;
-use gst::prelude::*;
 use gst::subclass::prelude::*;
-
-use crate::caps;
-use crate::element::CamSrc;
-use crate::service::service;
-use crate::track::{Track, Wanted};
 
 /// Kind of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, glib::Enum)]
@@ -72,7 +62,19 @@ impl VideoPad {
 }
 
 mod imp {
-    use super::*;
+    use std::collections::VecDeque;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError};
+
+    use gst::glib;
+    use gst::prelude::*;
+    use gst::subclass::prelude::*;
+
+    use super::StreamType;
+    use crate::caps;
+    use crate::element::CamSrc;
+    use crate::service::service;
+    use crate::track::{Track, Wanted};
 
     #[derive(Debug, Clone, Copy, Default)]
     struct Settings {

@@ -1,7 +1,6 @@
 //! `GstBuffer`s around the service's buffers, which go back when GStreamer is done with them.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{PoisonError, Weak};
 
 use gst::glib;
 use gst::prelude::*;
@@ -49,7 +48,14 @@ fn address(buffer: &gst::BufferRef) -> usize {
 }
 
 mod imp {
-    use super::*;
+    use std::collections::HashMap;
+    use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+    use gst::glib;
+    use gst::subclass::prelude::*;
+
+    use super::address;
+    use crate::track::Track;
 
     #[derive(Debug, Default)]
     pub(super) struct Lent {

@@ -169,7 +169,9 @@ impl Service {
 
     fn freeze(&self, camera: u32) {
         if let Some(tracks) = self.lock().tracks.get(&camera) {
-            tracks.iter().for_each(|track| track.freeze());
+            for track in tracks {
+                track.freeze();
+            }
         }
     }
 
