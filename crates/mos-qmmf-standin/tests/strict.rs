@@ -88,16 +88,16 @@ fn what_the_documentation_does_not_allow_is_an_error_and_counted() {
     let pad = rig.source.src_pads().remove(0);
     let steps: [(&str, &dyn Fn()); 4] = [
         ("camera can't be set", &|| {
-            rig.source.set_property("camera", 9_u32)
+            rig.source.set_property("camera", 9_u32);
         }),
         ("extra-buffers can't be set", &|| {
-            pad.set_property("extra-buffers", 3_u32)
+            pad.set_property("extra-buffers", 3_u32);
         }),
         ("a pad is requested", &|| {
             assert!(rig.source.request_pad_simple("video_%u").is_none());
         }),
         ("image pads", &|| {
-            assert!(rig.source.request_pad_simple("image_%u").is_none())
+            assert!(rig.source.request_pad_simple("image_%u").is_none());
         }),
     ];
     for (what, step) in steps {
