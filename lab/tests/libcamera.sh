@@ -4,6 +4,8 @@
 set -e
 # What the handler's documentation calls its configuration; small pictures, since the CPU paints them.
 mkdir -p /usr/share/libcamera/pipeline/virtual
+# Tests share a boot: the others have no such cameras.
+trap 'rm /usr/share/libcamera/pipeline/virtual/virtual.yaml' EXIT
 cat >/usr/share/libcamera/pipeline/virtual/virtual.yaml <<'YAML'
 %YAML 1.1
 ---

@@ -236,7 +236,9 @@ async fn camera(control: &mut ControlClient) -> Option<(String, Option<String>)>
     let request = v1::ListDevicesRequest::default();
     let answer = control.list_devices(request).await.unwrap().into_inner();
     let (mut cameras, chosen) = (answer.devices, std::env::var("MOS_PROOF_DEVICE").ok());
-    cameras.retain(|d| d.capabilities.iter().any(|c| c.format == "NV12"));
+    // The proof is about a driver's memory, and captures from another node for comparison.
+    let is_node = |d: &v1::Device| d.location.starts_with("/dev/");
+    cameras.retain(|d| is_node(d) && d.capabilities.iter().any(|c| c.format == "NV12"));
     let device = chosen.or_else(|| cameras.first().map(|d| d.id.clone()))?;
     let other = cameras.into_iter().find(|d| d.id != device);
     Some((device, other.map(|d| d.location)))
