@@ -158,7 +158,7 @@ async fn what_is_wrong_is_refused_with_its_place_and_nothing_is_saved() {
             "v4l2 = { path = '/etc/passwd' }",
             Code::InvalidArgument,
             "INVALID_CAMERA",
-            "device nodes are found",
+            "found without being added",
         ),
         (
             "other",
