@@ -153,6 +153,25 @@ pub(crate) fn receive_with(
     wait: Wait,
     spill: &mut Spill,
 ) -> io::Result<Received> {
+    match receive_once(socket, wait, spill)? {
+        Received::Gone => receive_last(socket, spill),
+        received => Ok(received),
+    }
+}
+
+/// The kernel tells the end of a connection, too, if a packet and the end came between its look at the queue and its look at the
+/// connection (`unix_dgram_recvmsg`). After the end nothing comes any more: a second look finds such a packet, or that there is none.
+#[cold]
+fn receive_last(socket: BorrowedFd<'_>, spill: &mut Spill) -> io::Result<Received> {
+    match receive_once(socket, Wait::No, spill)? {
+        Received::Empty => Ok(Received::Gone),
+        received => Ok(received),
+    }
+}
+
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as of `receive_with`")]
+fn receive_once(socket: BorrowedFd<'_>, wait: Wait, spill: &mut Spill) -> io::Result<Received> {
     let mut short = [0; SHORT];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -208,7 +227,7 @@ fn receive_after_reset(
     wait: Wait,
     spill: &mut Spill,
 ) -> io::Result<Received> {
-    match receive_with(socket, Wait::No, spill) {
+    match receive_once(socket, Wait::No, spill) {
         Ok(Received::Empty) if wait == Wait::No => Ok(Received::Gone),
         other => other,
     }
