@@ -10,6 +10,7 @@ pub mod backend;
 mod built;
 pub mod call;
 mod capabilities;
+mod capture;
 mod elements;
 #[cfg(test)]
 mod fuzzing;

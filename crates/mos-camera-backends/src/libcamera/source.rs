@@ -1,14 +1,14 @@
 //! The elements of a camera: `libcamerasrc ! capsfilter`, and a converter where it gives no NV12 itself.
 
 use gst::prelude::*;
-use mos_camera_core::plan::{Capture, Explanation, Handover, Offer, Wish, is_compressed, validate};
+use mos_camera_core::plan::{Explanation, Handover, Offer, Wish, is_compressed, validate};
 use mos_camera_core::{Fault, FaultKind, StreamConfig};
 
 use super::ELEMENT;
 use super::discovery::Camera;
 use crate::backend::{FixedPool, Source};
 use crate::elements::{make, make_steps, source_bin};
-use crate::machine;
+use crate::{capture, machine};
 
 /// Explains how the camera's pictures become NV12.
 pub(super) fn explain(camera: &Camera, config: &StreamConfig) -> Explanation {
@@ -29,7 +29,7 @@ pub(super) fn build(camera: &Camera, config: &StreamConfig) -> Result<Source, Fa
     let source = make(ELEMENT)?;
     source.set_property("camera-name", &camera.name);
     let filter = make("capsfilter")?;
-    filter.set_property("caps", capture_caps(&plan.capture));
+    filter.set_property("caps", capture::caps(&plan.capture));
     let elements: Vec<_> = [source, filter]
         .into_iter()
         .chain(make_steps(&plan)?)
@@ -57,30 +57,6 @@ fn handovers(format: &str) -> Vec<Handover> {
     } else {
         Handover::Exported
     }]
-}
-
-/// Caps to ask for. The format is always named: without it libcamera takes its own default, on the i.MX 8M Plus's ISI YUYV.
-fn capture_caps(capture: &Capture) -> gst::Caps {
-    let mut caps = if is_compressed(&capture.format) {
-        gst::Caps::new_empty_simple(capture.format.as_str())
-    } else {
-        gst::Caps::builder("video/x-raw")
-            .field("format", &capture.format)
-            .build()
-    };
-    if let Some(structure) = caps.make_mut().structure_mut(0) {
-        if let Some((width, height)) = capture.size {
-            structure.set("width", width as i32);
-            structure.set("height", height as i32);
-        }
-        if let Some(rate) = capture.rate {
-            structure.set(
-                "framerate",
-                gst::Fraction::new(rate.num() as i32, rate.den() as i32),
-            );
-        }
-    }
-    caps
 }
 
 #[cfg(test)]
@@ -127,7 +103,7 @@ mod tests {
             };
             let plan = explain(&camera, &config).chosen.unwrap();
             assert_eq!(
-                capture_caps(&plan.capture),
+                capture::caps(&plan.capture),
                 caps.parse::<gst::Caps>().unwrap()
             );
             assert!(plan.steps.is_empty() && !plan.software && plan.memory.is_dmabuf());

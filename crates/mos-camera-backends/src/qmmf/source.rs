@@ -1,15 +1,15 @@
 //! The elements of a camera: `qticamsrc ! capsfilter`, and a converter where the chip gives no NV12.
 
 use gst::prelude::*;
-use mos_camera_core::plan::{Capture, Explanation, Handover, Offer, Wish, is_compressed, validate};
+use mos_camera_core::plan::{Explanation, Handover, Offer, Wish, is_compressed, validate};
 use mos_camera_core::seat::Wired;
 use mos_camera_core::{Capability, Fault, FaultKind, StreamConfig};
 
 use super::registry::Registry;
 use crate::backend::{FixedPool, Source};
-use crate::capabilities;
 use crate::elements::{make, make_steps, source_bin};
-use crate::machine;
+use crate::{capabilities, capture, machine};
+
 use crate::pipeline::subscribers_buffers;
 
 /// Caps feature of the vendor's GBM buffers.
@@ -109,7 +109,7 @@ pub(super) fn build(
     let camera = make(registry.element()?)?;
     camera.set_property("camera", wired.camera);
     let filter = make("capsfilter")?;
-    filter.set_property("caps", capture_caps(&plan.capture));
+    filter.set_property("caps", capture::caps(&plan.capture));
     let elements: Vec<_> = [camera.clone(), filter.clone()]
         .into_iter()
         .chain(make_steps(&plan)?)
@@ -154,27 +154,4 @@ fn no_stream(wired: &Wired) -> Fault {
         format!("{}: the camera source gives no pad for a stream", wired.id),
         "look at the log of the service: lines of the target `gstreamer` before this one may say more",
     )
-}
-
-/// Caps to ask for: all of them fixed, or the element takes its own defaults.
-fn capture_caps(capture: &Capture) -> gst::Caps {
-    let mut structure = if is_compressed(&capture.format) {
-        gst::Structure::new_empty(capture.format.as_str())
-    } else {
-        gst::Structure::builder("video/x-raw")
-            .field("format", &capture.format)
-            .build()
-    };
-    if let Some((width, height)) = capture.size {
-        structure.set("width", width as i32);
-        structure.set("height", height as i32);
-    }
-    if let Some(rate) = capture.rate {
-        let rate = gst::Fraction::new(rate.num() as i32, rate.den() as i32);
-        structure.set("framerate", rate);
-    }
-    let gbm = (capture.handover == Handover::Gbm).then(|| gst::CapsFeatures::new([GBM]));
-    let mut caps = gst::Caps::new_empty();
-    caps.make_mut().append_structure_full(structure, gbm);
-    caps
 }

@@ -9,7 +9,7 @@ use super::discovery::Target;
 use super::probe::{Probe, probe};
 use crate::backend::Source;
 use crate::elements::{factory_name, make, make_steps, source_bin};
-use crate::{capabilities, intact, machine};
+use crate::{capabilities, capture, intact, machine};
 
 /// Explains how the node's pictures become NV12.
 pub(super) fn explain(target: &Target, config: &StreamConfig) -> Result<Explanation, Fault> {
@@ -34,7 +34,7 @@ pub(super) fn build(target: &Target, config: &StreamConfig) -> Result<Source, Fa
     source.set_property("device", target.path.to_string_lossy().as_ref());
     source.set_property_from_str("io-mode", io_mode(&plan.capture));
     let filter = make("capsfilter")?;
-    filter.set_property("caps", capture_caps(&plan.capture));
+    filter.set_property("caps", capture::caps(&plan.capture));
     let elements: Vec<_> = [source, filter]
         .into_iter()
         .chain(make_steps(&plan)?)
@@ -109,34 +109,6 @@ fn offers_dma_drm(caps: &gst::CapsRef) -> bool {
     caps.can_intersect(&wanted)
 }
 
-/// Caps to ask for what was planned. Nothing is said of a rate that nobody asked for: `v4l2src` takes the highest.
-fn capture_caps(capture: &Capture) -> gst::Caps {
-    let mut caps = match (capture.handover, capture.format.as_str()) {
-        (Handover::Labelled, format) => gst::Caps::builder("video/x-raw")
-            .features(["memory:DMABuf"])
-            .field("format", "DMA_DRM")
-            .field("drm-format", format)
-            .build(),
-        (_, media_type) if is_compressed(media_type) => gst::Caps::new_empty_simple(media_type),
-        (_, format) => gst::Caps::builder("video/x-raw")
-            .field("format", format)
-            .build(),
-    };
-    if let Some(structure) = caps.make_mut().structure_mut(0) {
-        if let Some((width, height)) = capture.size {
-            structure.set("width", width as i32);
-            structure.set("height", height as i32);
-        }
-        if let Some(rate) = capture.rate {
-            structure.set(
-                "framerate",
-                gst::Fraction::new(rate.num() as i32, rate.den() as i32),
-            );
-        }
-    }
-    caps
-}
-
 #[cfg(test)]
 mod tests {
     use mos_camera_core::{Framerate, Transport};
@@ -183,7 +155,7 @@ mod tests {
         ] {
             let plan = planned(WEBCAM, &wish(size, rate)).chosen.unwrap();
             assert_eq!(
-                capture_caps(&plan.capture),
+                capture::caps(&plan.capture),
                 caps.parse::<gst::Caps>().unwrap()
             );
             assert_eq!(io_mode(&plan.capture), mode, "{caps}");
@@ -199,7 +171,7 @@ mod tests {
         ] {
             let plan = planned(&offered, &config).chosen.unwrap();
             assert_eq!(
-                capture_caps(&plan.capture),
+                capture::caps(&plan.capture),
                 expected.parse::<gst::Caps>().unwrap()
             );
             assert!(plan.steps.is_empty() && !plan.software && plan.memory.is_dmabuf());
