@@ -342,9 +342,10 @@ impl Fault {
             (Self::ServerKilled | Self::Reset | Self::CodecChange, RtspUdp) => (EITHER, s(15)),
             // Noise may pass for a parameter set, and frames come for a while.
             (Self::BrokenSps, _) => (COMES_AND_GOES, s(25)),
-            // What came of a message is not let go by GStreamer's client before the rest is there or the connection ends.
+            // What came of a message is not let go by GStreamer's client before the rest is there or the connection ends: of the first
+            // session's farewell, or of the attempt after it.
             (Self::SlowLoris, _) => (
-                "streaming -> backoff -> starting -> backoff -> failed? -> starting -> streaming",
+                "streaming -> (backoff -> starting)? -> backoff -> failed? -> starting -> streaming",
                 s(10),
             ),
             (Self::ExpiredCertificate, RtspTcp | RtspUdp) => {
