@@ -53,7 +53,7 @@ impl LibcameraBackend {
             None => Ok(camera),
             Some(path) => Err(Fault::new(
                 FaultKind::Busy,
-                given_away(path),
+                format!("{device}: {}", given_away(path)),
                 "use the V4L2 camera that is configured, or take its table out of the configuration",
             )),
         }
@@ -101,5 +101,59 @@ impl Backend for LibcameraBackend {
     fn reset(&self, device: &DeviceId) -> Result<(), Fault> {
         self.registry.look()?;
         self.find(device).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A camera behind a node that every machine has.
+    fn backend(taken: &[&str]) -> (LibcameraBackend, DeviceId) {
+        let camera = Camera {
+            id: DeviceId::new(Transport::MipiCsi, "cam"),
+            name: "cam".to_owned(),
+            model: "ov5640".to_owned(),
+            facing: None,
+            rotation: None,
+            capabilities: Vec::new(),
+            nodes: vec![fs::metadata("/dev/null").unwrap().rdev()],
+        };
+        let id = camera.id.clone();
+        let registry = Arc::new(Registry::of(vec![camera]));
+        let taken = taken.iter().map(PathBuf::from).collect();
+        (LibcameraBackend::new(registry, taken), id)
+    }
+
+    #[test]
+    fn a_node_that_the_operator_gave_to_v4l2_is_not_driven_twice() {
+        for (taken, expected) in [
+            (&[][..], None),
+            (&["/dev/zero", "/dev/no-such-node"], None),
+            (&["/dev/zero", "/dev/null"], Some(FaultKind::Busy)),
+        ] {
+            let (backend, id) = backend(taken);
+            let fault = backend.find(&id).err();
+            assert_eq!(
+                fault.as_ref().map(|fault| fault.kind),
+                expected,
+                "{taken:?}"
+            );
+            if let Some(fault) = fault {
+                assert!(
+                    fault.message.contains("csi:cam") && fault.message.contains("/dev/null"),
+                    "{fault}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_nodes_behind_its_cameras_are_libcameras() {
+        let (backend, _) = backend(&[]);
+        for (path, expected) in [("/dev/null", true), ("/dev/zero", false)] {
+            let number = fs::metadata(path).unwrap().rdev();
+            assert_eq!(backend.registry.owns(number), expected, "{path}");
+        }
     }
 }
