@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use mos_camera_api::v1::{
-    ExplainDeviceRequest, ExplainDeviceResponse, GetStatusRequest, ListDevicesRequest,
+    ExplainDeviceRequest, ExplainDeviceResponse, GetStatusRequest, ListDevicesRequest, PlanProblem,
 };
 
 use super::answer;
@@ -34,7 +34,7 @@ async fn ask(global: &Global) -> Result<Answers> {
     let devices = answer(control.list_devices(ListDevicesRequest::default())).await?;
     let mut plans = Vec::new();
     for device in &devices.devices {
-        plans.extend(explain(global, &device.id).await?);
+        plans.push(explain(global, &device.id).await?);
     }
     Ok(Answers {
         status,
@@ -43,13 +43,20 @@ async fn ask(global: &Global) -> Result<Answers> {
     })
 }
 
-/// A camera's plan; none of one that can't be asked now, whose health says so.
-async fn explain(global: &Global, device: &str) -> Result<Option<ExplainDeviceResponse>> {
+/// A camera's plan, or why none could be asked for.
+async fn explain(global: &Global, device: &str) -> Result<ExplainDeviceResponse> {
     let request = ExplainDeviceRequest {
         device: device.to_owned(),
         ..ExplainDeviceRequest::default()
     };
-    Ok(answer(global.inspect().await?.explain_device(request))
-        .await
-        .ok())
+    let answered = answer(global.inspect().await?.explain_device(request)).await;
+    Ok(answered.unwrap_or_else(|failure| ExplainDeviceResponse {
+        device: device.to_owned(),
+        problem: Some(PlanProblem {
+            message: failure.message,
+            hint: failure.hint,
+            ..PlanProblem::default()
+        }),
+        ..ExplainDeviceResponse::default()
+    }))
 }
