@@ -1,5 +1,6 @@
 //! `test`: everything that is checked before a change lands, and one summary at the end.
 
+mod digest;
 pub(crate) mod production;
 pub(crate) mod python;
 mod refusal;

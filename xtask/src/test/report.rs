@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::test::digest::digest;
 use crate::test::tally::Tally;
 use crate::ui::seconds;
 
@@ -17,6 +18,7 @@ struct Line {
 pub(crate) struct Report {
     lines: Vec<Line>,
     skipped: Vec<String>,
+    failed: Vec<String>,
     sum: Tally,
 }
 
@@ -42,6 +44,13 @@ impl Report {
         self.skipped.extend(lines.into_iter().map(str::to_owned));
     }
 
+    /// What a failed step's log says, said again at the end, where it is found in a long output or in its last lines.
+    pub(crate) fn note_failure(&mut self, name: &str, log: &str) {
+        let lines = digest(log).into_iter();
+        self.failed
+            .extend(lines.map(|line| format!("{name}: {line}")));
+    }
+
     /// A step that was left out.
     pub(crate) fn left_out(&mut self, name: &str, why: &str) {
         self.lines.push(Line {
@@ -60,6 +69,7 @@ impl Report {
             outcome: format!("failed: {why}"),
             took: None,
         });
+        self.failed.push(format!("{name}: {why}"));
         self.sum.failed += 1;
     }
 
@@ -90,6 +100,9 @@ impl std::fmt::Display for Report {
         }
         for line in &self.skipped {
             writeln!(f, "skipped: {}", line.trim_start_matches("skipped: "))?;
+        }
+        for line in &self.failed {
+            writeln!(f, "failed: {line}")?;
         }
         let Tally {
             passed,
@@ -137,10 +150,11 @@ mod tests {
         let mut report = Report::default();
         report.failed("the run itself", "no disk");
         assert!(!report.ok());
-        assert!(
-            report
-                .to_string()
-                .ends_with("failed: no disk\n0 passed, 1 failed, 0 skipped")
-        );
+        report.left_out("lab", "--no-lab was given");
+        report.ran("tests", Tally::one(false), Duration::from_secs(2));
+        report.note_failure("tests", "test a ... ok\ntest b ... FAILED\n");
+        assert!(report.to_string().ends_with(
+            "failed: the run itself: no disk\nfailed: tests: test b ... FAILED\n0 passed, 2 failed, 1 skipped"
+        ));
     }
 }

@@ -48,7 +48,7 @@ impl<'a> Runner<'a> {
         let ok = done.ok();
         let took = step.end(if ok { "ok" } else { "FAILED" });
         if !ok {
-            show(&log)?;
+            self.show(name, &log)?;
         }
         self.report.ran(name, Tally::one(ok), took);
         Ok(ok)
@@ -83,7 +83,7 @@ impl<'a> Runner<'a> {
             tally.passed, tally.failed, tally.skipped
         ));
         if tally.failed > 0 {
-            show(&log)?;
+            self.show(name, &log)?;
         }
         self.report.ran(name, tally, took);
         self.report.note_skips(noted.lines());
@@ -109,8 +109,18 @@ impl<'a> Runner<'a> {
         if ok || !log.exists() {
             Ok(())
         } else {
-            show(&log)
+            self.show(name, &log)
         }
+    }
+
+    /// The whole output of a failed step.
+    fn show(&mut self, name: &str, log: &Path) -> Result<(), Error> {
+        let log = read_lossy(log)?;
+        for line in log.lines() {
+            say(format!("    {line}"));
+        }
+        self.report.note_failure(name, &log);
+        Ok(())
     }
 
     /// A step that is left out, with why.
@@ -118,12 +128,4 @@ impl<'a> Runner<'a> {
         say(format!("skipped: {name}: {why}"));
         self.report.left_out(name, why);
     }
-}
-
-/// The whole output of a failed step.
-fn show(log: &Path) -> Result<(), Error> {
-    for line in read_lossy(log)?.lines() {
-        say(format!("    {line}"));
-    }
-    Ok(())
 }
