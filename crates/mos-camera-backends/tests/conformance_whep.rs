@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use conformance::{PATIENCE, Running, Subject, next};
-use mos_camera_backends::{Backend, PipelineEvent, WhepBackend};
+use mos_camera_backends::{Backend, WhepBackend};
 use mos_camera_core::{
     DeviceId, Fault, FaultKind, IceServer, Secret, StreamConfig, Trust, WhepSource,
 };
@@ -374,42 +374,6 @@ fn a_new_size_in_mid_stream_is_a_new_epoch() {
         }
     }
     assert_eq!(running.events.drain(), []);
-}
-
-#[test]
-fn sessions_leave_nothing_behind() {
-    if no_peer("sessions_leave_nothing_behind") {
-        return;
-    }
-    let (server, running) = start(&["--codec=VP8"]);
-    let cycle = || {
-        running.pipeline.stop();
-        running.pipeline.start();
-        running.first_frame();
-    };
-    (0..3).for_each(|_| cycle());
-    let before = (
-        mos_testkit::process::open_fds().unwrap(),
-        mos_testkit::process::threads().unwrap(),
-    );
-    (0..8).for_each(|_| cycle());
-    let after = (
-        mos_testkit::process::open_fds().unwrap(),
-        mos_testkit::process::threads().unwrap(),
-    );
-    // Sockets of the session that is just beginning may be one more or less.
-    assert!(
-        after.0 <= before.0 + 4 && after.1 <= before.1 + 4,
-        "{before:?} became {after:?}"
-    );
-    assert!(
-        running
-            .events
-            .drain()
-            .iter()
-            .all(|event| *event == PipelineEvent::FirstFrame)
-    );
-    drop(server);
 }
 
 /// Set for the test's own process within the namespace.

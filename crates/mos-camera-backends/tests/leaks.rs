@@ -1,23 +1,29 @@
-//! A hundred runs leave no descriptor and no thread behind. Alone in its file: it counts those of the whole process.
+//! A hundred runs leave no descriptor and no thread behind. They are counted in the whole process: nothing else runs in it meanwhile.
 
 #![cfg(feature = "development")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod conformance;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use conformance::{PATIENCE, Running};
-use mos_camera_backends::{Backend, RtspBackend, TestBackend};
-use mos_camera_core::{DeviceId, RtspSource, StreamConfig, TestSource, Trust};
+use mos_camera_backends::{Backend, RtspBackend, TestBackend, WhepBackend};
+use mos_camera_core::{DeviceId, RtspSource, StreamConfig, TestSource, Trust, WhepSource};
 use mos_testkit::process::{open_fds, threads};
-use mos_testkit::{Authority, ClosedPort, Codec, Dates, RtspServer, RtspServerOptions, wait_until};
+use mos_testkit::{
+    Authority, ClosedPort, Codec, Dates, RtspServer, RtspServerOptions, WhepServer, skip,
+    wait_until, whep,
+};
 
 /// Runs before the count: caches and thread pools fill up.
 const WARM_UP: usize = 5;
 const RUNS: usize = 100;
 /// Where a run takes longer, for its handshake.
 const FEWER: usize = 40;
+
+/// Held by the one test that runs.
+static ALONE: Mutex<()> = Mutex::new(());
 
 fn streams(backend: &Arc<dyn Backend>, device: &DeviceId) {
     let running = Running::start(backend, &StreamConfig::new(device.clone())).unwrap();
@@ -48,6 +54,7 @@ fn stays_flat(what: &str, runs: usize, mut run: impl FnMut()) {
 
 #[test]
 fn a_hundred_runs_leave_nothing_behind() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     mos_camera_backends::init().unwrap();
     let test: Arc<dyn Backend> = Arc::new(TestBackend::new(vec![(
         "front".to_owned(),
@@ -101,5 +108,24 @@ fn a_hundred_runs_leave_nothing_behind() {
     });
     stays_flat("RTSP camera that refuses", RUNS, || {
         fails(&rtsp, &"rtsp:gone".parse().unwrap());
+    });
+}
+
+#[test]
+fn forty_webrtc_sessions_leave_nothing_behind() {
+    if whep::python().is_none() {
+        let test = "forty_webrtc_sessions_leave_nothing_behind";
+        return skip::skip(test, "no Python with aiortc; `./x test` makes one").unwrap();
+    }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    mos_camera_backends::init().unwrap();
+    let server = WhepServer::aiortc(&["--codec=VP8"], None).unwrap();
+    let source = WhepSource {
+        timeout: PATIENCE,
+        ..WhepSource::new(server.url())
+    };
+    let whep: Arc<dyn Backend> = Arc::new(WhepBackend::new(vec![("door".to_owned(), source)]));
+    stays_flat("WebRTC camera", FEWER, || {
+        streams(&whep, &"whep:door".parse().unwrap());
     });
 }
