@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::cargo::{Profile, cargo, product_args, program};
 use crate::error::Error;
-use crate::exec::{create, run_logged};
+use crate::exec::{capture, create, run_logged};
 use crate::paths;
 use crate::test::refusal;
 use crate::test::tally::Tally;
@@ -16,6 +16,8 @@ use crate::test::tally::Tally;
 const LIMIT: Duration = Duration::from_mins(30);
 /// The type that stands for mapped pixels (`mos_frame::MappedFrame`); its name is in every symbol of its methods.
 const MAPPING: &[u8] = b"MappedFrame";
+/// The package whose development build seals nothing.
+const ELEMENTS: &str = "gst-plugin-mos";
 
 /// Cargo's arguments that choose what is built.
 pub(crate) fn arguments() -> Vec<String> {
@@ -73,6 +75,14 @@ pub(crate) fn check(log: &Path, tick: &mut dyn FnMut(&str)) -> Result<Tally, Err
             "the production service refuses a camera that only the CPU could decode, and explains it",
             refusal::holds(&folder.join("debug"))?,
         ),
+        (
+            "tests of the production service bring no development build of the elements with them",
+            !develops(&features("mos-camera-capture")?),
+        ),
+        (
+            "tests of the production backends don't either",
+            !develops(&features("mos-camera-backends")?),
+        ),
     ] {
         writeln!(log, "{} {what}", if held { "ok    " } else { "FAILED" })
             .map_err(Error::io("cannot write the log"))?;
@@ -89,6 +99,19 @@ pub(crate) fn in_own_folder(command: &mut Command) {
     command
         .env("CARGO_TARGET_DIR", paths::target().join("production"))
         .env("CARGO_BUILD_BUILD_DIR", paths::target());
+}
+
+/// With which features the elements are built for a package's tests in production. A dev-dependency's wish would count for all.
+fn features(package: &str) -> Result<String, Error> {
+    let mut command = cargo("tree");
+    command.args(["--package", package, "--no-default-features"]);
+    command.args(["--edges", "features,normal,build,dev", "--invert", ELEMENTS]);
+    capture("the features of a production build's tests", &mut command)
+}
+
+/// Whether a tree of features holds the one that lets frames be mapped.
+fn develops(tree: &str) -> bool {
+    tree.contains(&format!("{ELEMENTS} feature \"development\""))
 }
 
 /// Whether a program holds code that maps a frame.
@@ -112,4 +135,18 @@ fn refuses_snapshot(mosctl: &Path) -> Result<bool, Error> {
     let says_why = String::from_utf8_lossy(&output.stderr).contains("production");
     // 9: not in this build.
     Ok(output.status.code() == Some(9) && says_why && File::open(picture).is_err())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_for_the_development_build_is_found() {
+        let tree = "gst-plugin-mos v0.1.0\n└── gst-plugin-mos feature \"development\"\n    └── peer v0.1.0\n";
+        assert!(develops(tree));
+        assert!(!develops(
+            "gst-plugin-mos v0.1.0\n└── mos-camera-backends feature \"development\"\n"
+        ));
+    }
 }
