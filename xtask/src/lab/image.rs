@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::exec::{self, Running, run_logged};
 use crate::paths;
 use crate::signals;
+use crate::ui::say;
 
 /// Debian release of the guest.
 const SUITE: &str = "trixie";
@@ -24,6 +25,8 @@ const BACKPORTS: &str = "trixie-backports";
 pub(crate) const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// Raise when the way the image is made changes.
 const RECIPE: &[u8] = b"2";
+/// A mirror that is being updated answers with lists that don't belong together; a moment later they do.
+const TRIES: u32 = 2;
 const ROOT_LIMIT: Duration = Duration::from_mins(30);
 const TOOL_LIMIT: Duration = Duration::from_mins(5);
 
@@ -150,6 +153,8 @@ fn debootstrap(target: &Path, tick: &mut dyn FnMut(&str)) -> Result<(), Error> {
     ]);
     command.arg(format!("--include={}", packages(&list).join(",")));
     command.arg(r#"--aptopt=APT::Install-Recommends "false""#);
+    // Some 500 MB come over the network; one lost connection must not cost the whole.
+    command.arg(r#"--aptopt=Acquire::Retries "5""#);
     command.args(
         ["doc", "man", "locale"].map(|kind| format!("--dpkgopt=path-exclude=/usr/share/{kind}/*")),
     );
@@ -177,21 +182,31 @@ fn debootstrap(target: &Path, tick: &mut dyn FnMut(&str)) -> Result<(), Error> {
     command.arg(SUITE).arg(target);
     command.args([SUITE, BACKPORTS].map(source));
     let log = paths::artifacts().join("lab/build.log");
-    let done = run_logged(
-        "mmdebstrap",
-        &mut command,
-        &log,
-        ROOT_LIMIT,
-        |_| (),
-        |line| tick(line),
-    )?;
-    match done.require("making the guest's root from Debian's packages") {
-        Ok(()) => Ok(()),
-        Err(failed) => Err(preflight::explain(
-            failed,
-            &exec::read_lossy(&log)?,
-            &mirror,
-        )),
+    let mut tries = 0;
+    loop {
+        let done = run_logged(
+            "mmdebstrap",
+            &mut command,
+            &log,
+            ROOT_LIMIT,
+            |_| (),
+            |line| tick(line),
+        )?;
+        tries += 1;
+        match done.require("making the guest's root from Debian's packages") {
+            Ok(()) => return Ok(()),
+            Err(failed) if tries == TRIES => {
+                let log = exec::read_lossy(&log)?;
+                return Err(preflight::explain(failed, &log, &mirror));
+            }
+            Err(failed) => {
+                signals::check()?;
+                say(format!("    trying again: {failed}"));
+                if target.exists() {
+                    fs::remove_file(target).map_err(Error::path("remove", target))?;
+                }
+            }
+        }
     }
 }
 

@@ -76,6 +76,8 @@ fn apt(what: &str, args: &[&str]) -> Result<(), Error> {
         "--quiet",
         "-o",
         "Dpkg::Use-Pty=0",
+        "-o",
+        "Acquire::Retries=5",
     ]);
     command.args(args);
     let log = paths::artifacts().join("setup.log");
