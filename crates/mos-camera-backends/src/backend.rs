@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use gstmos::origins::Origins;
 use mos_camera_core::plan::Explanation;
-use mos_camera_core::{ControlValues, Device, DeviceId, Fault, FaultKind, StreamConfig, Transport};
+use mos_camera_core::{
+    ControlValues, Device, DeviceId, Fault, FaultKind, FixedPool, StreamConfig, Transport,
+};
 
 use crate::built::Built;
 use crate::call::Call;
@@ -74,15 +76,4 @@ pub struct Source {
     pub pool: Option<FixedPool>,
     /// Its frames are in memory that its owner closes when the source stops: the bus gives them back first.
     pub lent: bool,
-}
-
-/// The buffers of a source that has a number of its own, whatever it is asked for.
-///
-/// Subscribers that need more are refused when they come, with the figures, so that the camera never runs dry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FixedPool {
-    /// All of them.
-    pub buffers: u32,
-    /// Those that the camera needs to go on.
-    pub in_flight: u32,
 }

@@ -47,12 +47,16 @@ pub(crate) fn make_steps(plan: &Plan) -> Result<Vec<gst::Element>, Fault> {
 
 fn make_step(step: &Step) -> Result<gst::Element, Fault> {
     let element = make(&step.factory)?;
-    for (name, text) in &step.properties {
-        // Elements of other versions may lack it.
-        if let Some(property) = element.find_property(name) {
-            let value = gst::glib::Value::deserialize_with_pspec(text, &property)
-                .map_err(|_| no_such_value(step, name))?;
-            element.set_property_from_value(name, &value);
+    for (name, setting) in &step.properties {
+        match element.find_property(name) {
+            Some(property) => {
+                let value = gst::glib::Value::deserialize_with_pspec(&setting.value, &property)
+                    .map_err(|_| no_such_value(step, name))?;
+                element.set_property_from_value(name, &value);
+            }
+            None if setting.required => return Err(no_such_value(step, name)),
+            // Elements of other versions may lack it.
+            None => {}
         }
     }
     Ok(element)
@@ -61,7 +65,7 @@ fn make_step(step: &Step) -> Result<gst::Element, Fault> {
 fn no_such_value(step: &Step, property: &str) -> Fault {
     Fault::new(
         FaultKind::Missing,
-        format!("`{step}`: the property {property} has no such value in the installed version"),
+        format!("`{step}`: the installed version has no property {property} with that value"),
         "install a newer version of the element",
     )
 }
@@ -156,6 +160,7 @@ mod tests {
         assert_eq!(queue.property::<u32>("max-size-buffers"), 3);
         for (text, kind) in [
             ("queue leaky=sideways", FaultKind::Missing),
+            ("queue no-such-property==1", FaultKind::Missing),
             ("no-such-element", FaultKind::Missing),
         ] {
             assert_eq!(make(text).unwrap_err().kind, kind, "{text}");

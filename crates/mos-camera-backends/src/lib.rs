@@ -18,7 +18,7 @@ mod guard;
 pub mod http;
 mod intact;
 pub mod libcamera;
-mod machine;
+pub mod machine;
 pub mod onvif;
 pub mod pipeline;
 pub mod platform;
@@ -34,7 +34,7 @@ pub mod test;
 pub mod v4l2;
 pub mod whep;
 
-pub use backend::{Backend, FixedPool, Source};
+pub use backend::{Backend, Source};
 pub use built::Built;
 pub use call::Call;
 pub use intact::Corrupt;

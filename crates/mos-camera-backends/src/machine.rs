@@ -1,13 +1,15 @@
-//! Looks at the machine that plans are made for.
+//! Looks at the machine that plans are made for, and keeps the rules that they are made by.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use gst::prelude::*;
 use mos_camera_core::plan::{
-    Build, ElementFacts, Explanation, Formats, Machine, Offer, PoolMemory, Request, Rule, Wish,
-    built_in, explain,
+    Build, ElementFacts, Explanation, Formats, Machine, Offer, PoolMemory, Profiles, Property,
+    Registry, Request, Rules, Wish, explain, is_kind_of,
 };
+use mos_camera_core::platform::Family;
 
 /// Which build this is.
 const BUILD: Build = if cfg!(feature = "development") {
@@ -16,9 +18,32 @@ const BUILD: Build = if cfg!(feature = "development") {
     Build::Production
 };
 
+/// The rules that plans are made by. One set a process, as GStreamer's registry is.
+static RULES: LazyLock<RwLock<Arc<Rules>>> = LazyLock::new(|| RwLock::new(Arc::new(built_in())));
+
+/// What holds where nobody said on which machine this runs.
+fn built_in() -> Rules {
+    Profiles::built_in().map_or_else(
+        |error| {
+            tracing::error!(%error, "the profiles of this build can't be read: nothing can be decoded or converted");
+            Rules::default()
+        },
+        |profiles| profiles.rules(Family::Generic, &[]),
+    )
+}
+
+/// Makes plans by these rules from now on. Sources that are built already stay as they are.
+pub fn follow(rules: Rules) {
+    *RULES.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+}
+
+fn rules() -> Arc<Rules> {
+    Arc::clone(&RULES.read().unwrap_or_else(PoisonError::into_inner))
+}
+
 /// Explains what becomes of an offer on this machine, in this build.
 pub(crate) fn explained(offer: &Offer, wish: Wish) -> Explanation {
-    let rules = built_in();
+    let rules = rules();
     let machine = look(&rules);
     explain(&Request {
         offer,
@@ -29,22 +54,79 @@ pub(crate) fn explained(offer: &Offer, wish: Wish) -> Explanation {
     })
 }
 
+/// Records what this machine has: of all that rules name, and of every other decoder and converter, so that a rule can be
+/// written for one that no rule names yet. Makes each element once, so [`crate::init`] has to come first.
+pub fn record() -> Registry {
+    let rules = rules();
+    let named = named(&rules);
+    let mut machine = look(&rules);
+    for factory in factories() {
+        if !named.iter().any(|name| is_kind_of(&factory, name)) && !works_on_pictures(&factory) {
+            continue;
+        }
+        if let Some(facts) = facts(&factory, |_| true) {
+            machine.elements.insert(factory, facts);
+        }
+    }
+    let nodes = machine.elements.values().filter_map(|f| f.device.clone());
+    let nodes: Vec<_> = nodes.filter(|node| Path::new(node).exists()).collect();
+    machine.devices.extend(nodes);
+    let (major, minor, micro, _) = gst::version();
+    Registry {
+        gstreamer: format!("{major}.{minor}.{micro}"),
+        machine,
+    }
+}
+
+/// Whether an element decodes or converts pictures. Of libav, only the decoders that rules name are of interest.
+fn works_on_pictures(factory: &str) -> bool {
+    let class = gst::ElementFactory::find(factory)
+        .and_then(|found| found.metadata("klass").map(str::to_owned))
+        .unwrap_or_default();
+    let has = |word: &str| class.split('/').any(|part| part == word);
+    !factory.starts_with("avdec_")
+        && (has("Video") || has("Image"))
+        && (has("Decoder") || has("Converter"))
+        && !has("Bin")
+}
+
+/// Elements that rules name.
+fn named(rules: &Rules) -> BTreeSet<&str> {
+    let steps = rules.ways.iter().flat_map(|rule| &rule.steps);
+    steps.map(|step| step.factory.as_str()).collect()
+}
+
+/// The names of all elements in GStreamer's registry.
+fn factories() -> Vec<String> {
+    let all = gst::Registry::get().features(gst::ElementFactory::static_type());
+    all.iter().map(|feature| feature.name().into()).collect()
+}
+
 /// What the machine has, of what the rules name.
-fn look(rules: &[Rule]) -> Machine {
-    let factories: BTreeSet<&str> = rules
-        .iter()
-        .flat_map(|rule| &rule.steps)
-        .map(|step| step.factory.as_str())
-        .collect();
-    let elements: BTreeMap<_, _> = factories
+fn look(rules: &Rules) -> Machine {
+    let mut found: BTreeSet<String> = named(rules).into_iter().map(str::to_owned).collect();
+    // A machine with several V4L2 nodes of one kind has an element for each.
+    let of_nodes = factories().into_iter().filter(|f| f.starts_with("v4l2"));
+    let kinds = found.clone();
+    found.extend(of_nodes.filter(|f| kinds.iter().any(|kind| is_kind_of(f, kind))));
+    let set = |factory: &str, property: &str| {
+        let steps = rules.ways.iter().flat_map(|rule| &rule.steps);
+        let mut steps = steps.filter(|step| is_kind_of(factory, &step.factory));
+        steps.any(|step| step.properties.contains_key(property))
+    };
+    let elements: BTreeMap<_, _> = found
         .into_iter()
-        .filter_map(|name| Some((name.to_owned(), facts(name)?)))
+        .filter_map(|name| {
+            let facts = facts(&name, |property| set(&name, property))?;
+            Some((name, facts))
+        })
         .collect();
-    let named = elements.values().filter_map(|facts| facts.device.clone());
+    let of_elements = elements.values().filter_map(|facts| facts.device.clone());
     let devices = rules
+        .ways
         .iter()
         .flat_map(|rule| rule.devices.iter().flatten().cloned())
-        .chain(named);
+        .chain(of_elements);
     let devices = devices.filter(|node| Path::new(node).exists()).collect();
     Machine {
         elements,
@@ -74,7 +156,7 @@ fn pools() -> BTreeSet<PoolMemory> {
 ///
 /// The registry is asked, not `gst-inspect-1.0 --exists`, which fails on plugins of another version. It may remember an
 /// element whose library has lost one of its own libraries since: only making it tells.
-fn facts(factory: &str) -> Option<ElementFacts> {
+fn facts(factory: &str, of_interest: impl Fn(&str) -> bool) -> Option<ElementFacts> {
     let found = gst::ElementFactory::find(factory)?;
     let element = found.create().build().ok()?;
     let pads = |direction| formats(&found, direction);
@@ -82,7 +164,52 @@ fn facts(factory: &str) -> Option<ElementFacts> {
         takes: pads(gst::PadDirection::Sink),
         gives: pads(gst::PadDirection::Src),
         device: device(&element),
+        properties: Some(properties(&element, of_interest)),
     })
+}
+
+/// Properties that can be set, of those of interest.
+fn properties(
+    element: &gst::Element,
+    of_interest: impl Fn(&str) -> bool,
+) -> BTreeMap<String, Property> {
+    let common = gst::Object::static_type();
+    let properties = element.list_properties();
+    properties
+        .iter()
+        .filter(|property| {
+            property.flags().contains(gst::glib::ParamFlags::WRITABLE)
+                && !common.is_a(property.owner_type())
+                && of_interest(property.name())
+        })
+        .map(|property| (property.name().to_owned(), kind_of(property)))
+        .collect()
+}
+
+fn kind_of(property: &gst::glib::ParamSpec) -> Property {
+    use gst::glib::Type;
+    let kind = property.value_type();
+    if let Some(class) = gst::glib::EnumClass::with_type(kind) {
+        // Some plugins put sentences there; those are no value of a step.
+        let words = class.values().iter().map(gst::glib::EnumValue::nick);
+        let words = words.filter(|word| !word.contains(char::is_whitespace));
+        return Property::OneOf(words.map(str::to_owned).collect());
+    }
+    let numbers = [
+        Type::I32,
+        Type::U32,
+        Type::I64,
+        Type::U64,
+        Type::I_LONG,
+        Type::U_LONG,
+        Type::F32,
+        Type::F64,
+    ];
+    match kind {
+        Type::BOOL => Property::Switch,
+        kind if numbers.contains(&kind) => Property::Number,
+        _ => Property::Other,
+    }
 }
 
 /// The node that a V4L2 memory-to-memory element was registered for.
@@ -177,22 +304,55 @@ mod tests {
     #[test]
     fn what_is_there_is_seen_with_what_it_takes_and_gives() {
         gst::init().unwrap();
-        let facts = facts("jpegdec").expect("gstreamer1.0-plugins-good is part of the set-up");
+        let facts = facts("jpegdec", |name| name.starts_with("idct"))
+            .expect("gstreamer1.0-plugins-good is part of the set-up");
         assert_eq!(facts.takes, only(&["image/jpeg"]));
         assert!(facts.gives.contains("I420") && !facts.gives.contains("NV12"));
-        assert_eq!(super::facts("no-such-element"), None);
+        let properties = facts.properties.unwrap();
+        let [(name, Property::OneOf(methods))] = &properties.iter().collect::<Vec<_>>()[..] else {
+            panic!("{properties:?}")
+        };
+        assert_eq!(*name, "idct-method");
+        assert!(methods.contains("islow"), "{methods:?}");
+        assert_eq!(super::facts("no-such-element", |_| true), None);
+    }
+
+    #[test]
+    fn kinds_of_properties_are_told_apart() {
+        gst::init().unwrap();
+        let facts = facts("queue", |_| true).unwrap().properties.unwrap();
+        for (name, kind) in [
+            ("silent", Some(Property::Switch)),
+            ("max-size-buffers", Some(Property::Number)),
+            // Read only, and what every element has.
+            ("current-level-buffers", None),
+            ("name", None),
+        ] {
+            assert_eq!(facts.get(name), kind.as_ref(), "{name}");
+        }
     }
 
     #[test]
     fn only_what_the_rules_name_is_looked_at() {
         gst::init().unwrap();
-        let rules: Vec<Rule> = built_in()
-            .into_iter()
-            .filter(|rule| rule.name == "jpeg-libjpeg")
-            .collect();
+        let mut rules = built_in();
+        rules.ways.retain(|rule| rule.name == "jpeg-libjpeg");
         let machine = look(&rules);
         let names: Vec<_> = machine.elements.keys().map(String::as_str).collect();
         assert_eq!(names, ["jpegdec", "videoconvert"]);
+        let properties = machine.elements["jpegdec"].properties.as_ref().unwrap();
+        assert_eq!(properties.keys().collect::<Vec<_>>(), ["max-errors"]);
         assert!(machine.devices.is_empty());
+    }
+
+    #[test]
+    fn a_record_has_more_than_the_rules_name_and_survives_its_text() {
+        gst::init().unwrap();
+        let registry = record();
+        // No rule names it, and it is in the same package.
+        assert!(registry.machine.elements.contains_key("pngdec"));
+        assert!(registry.machine.elements.contains_key("jpegdec"));
+        assert!(!registry.machine.elements.contains_key("audioconvert"));
+        assert_eq!(registry.to_string().parse(), Ok(registry));
     }
 }

@@ -65,10 +65,6 @@ const GRAPH: gst::DebugGraphDetails = gst::DebugGraphDetails::MEDIA_TYPE
 
 /// Buffers that a camera or decoder works on: two being filled, two on their way.
 const IN_FLIGHT: u32 = 4;
-/// Newest frames on offer to a subscriber that does not say how many it wants.
-const WINDOW: u32 = 2;
-/// Frames that a subscriber holds.
-const HOLD: u32 = 1;
 
 impl CapturePipeline {
     /// Builds the pipeline of a stream; nothing is opened yet.
@@ -205,9 +201,9 @@ fn make_sink(
     sink.set_property("stream", stream.as_str());
     sink.set_property("directory", bus.directory.to_string_lossy().as_ref());
     sink.set_property("in-flight", IN_FLIGHT);
-    sink.set_property("window", WINDOW);
-    sink.set_property("hold", HOLD);
-    sink.set_property("expected-subscribers", config.max_subscribers);
+    sink.set_property("window", Budget::WINDOW);
+    sink.set_property("hold", Budget::HOLD);
+    sink.set_property("expected-subscribers", config.subscribers());
     own(sink)
 }
 
@@ -231,7 +227,7 @@ fn own<E: IsA<gst::Element>>(element: gst::Element) -> Result<E, Fault> {
 }
 
 fn budget(config: &StreamConfig) -> Budget {
-    Budget::for_subscribers(IN_FLIGHT, 0, config.max_subscribers, WINDOW, HOLD)
+    Budget::usual(IN_FLIGHT, config.subscribers())
 }
 
 /// Buffers that the stream's subscribers need, beside those that the camera works on.

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use gst::prelude::*;
 use mos_camera_core::platform::{
-    CAMERA_SERVICE, CsiBackend, ElementState, Evidence, Family, Platform, SocIds, decide, strings,
+    Board, CAMERA_SERVICE, CsiBackend, ElementState, Evidence, Family, Platform, SocIds,
+    decide_with, strings,
 };
 
 /// Root of the device tree, as the kernel shows it.
@@ -22,11 +23,16 @@ const DMI: &str = "sys/class/dmi/id";
 ///
 /// Makes elements, so [`crate::init`] has to come first. May block on the file system.
 pub fn probe(root: &Path, configured: Option<Family>) -> Platform {
+    probe_with(root, configured, &[])
+}
+
+/// The same with boards that profiles tell of.
+pub fn probe_with(root: &Path, configured: Option<Family>, boards: &[Board]) -> Platform {
     let evidence = Evidence {
         elements: elements(),
         ..files(root)
     };
-    decide(&evidence, configured)
+    decide_with(&evidence, configured, boards)
 }
 
 /// What files and sockets say.

@@ -72,6 +72,7 @@ fn read_config(args: &Args) -> Result<Config, ConfigError> {
         None => Config::default(),
     };
     args.override_in(&mut config);
+    config.read_profiles()?;
     Ok(config)
 }
 

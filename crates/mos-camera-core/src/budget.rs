@@ -24,7 +24,39 @@ pub struct Budget {
     pub holds: u32,
 }
 
+/// The buffers of a source that has a number of its own, whatever it is asked for.
+///
+/// Subscribers that need more are refused when they come, with the figures, so that the camera never runs dry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FixedPool {
+    /// All of them.
+    pub buffers: u32,
+    /// Those that the camera needs to go on.
+    pub in_flight: u32,
+}
+
+impl FixedPool {
+    /// How many subscribers of the usual window and hold it serves.
+    pub const fn serves(&self) -> u32 {
+        let mut subscribers = 0;
+        while Budget::usual(self.in_flight, subscribers + 1).buffers() <= self.buffers {
+            subscribers += 1;
+        }
+        subscribers
+    }
+}
+
 impl Budget {
+    /// Newest frames on offer to a subscriber that does not say how many it wants.
+    pub const WINDOW: u32 = 2;
+    /// Frames that a subscriber holds that does not say how many it holds.
+    pub const HOLD: u32 = 1;
+
+    /// The budget for so many subscribers of the usual window and hold.
+    pub const fn usual(in_flight: u32, subscribers: u32) -> Self {
+        Self::for_subscribers(in_flight, 0, subscribers, Self::WINDOW, Self::HOLD)
+    }
+
     /// The budget for `subscribers` that each have `window` frames on offer and hold `hold`.
     pub const fn for_subscribers(
         in_flight: u32,
@@ -77,6 +109,16 @@ mod tests {
                 holds,
             };
             assert_eq!(budget.buffers(), buffers, "{budget:?}");
+        }
+    }
+
+    #[test]
+    fn a_fixed_pool_serves_as_many_as_the_budget_allows() {
+        for (buffers, in_flight, serves) in
+            [(4, 1, 1), (3, 1, 0), (5, 1, 2), (1, 1, 0), (16, 4, 10)]
+        {
+            let pool = FixedPool { buffers, in_flight };
+            assert_eq!(pool.serves(), serves, "{pool:?}");
         }
     }
 

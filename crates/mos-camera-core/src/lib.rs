@@ -27,7 +27,7 @@ pub mod stream;
 pub mod tls;
 
 pub use backoff::BackoffPolicy;
-pub use budget::Budget;
+pub use budget::{Budget, FixedPool};
 pub use control::{Control, ControlKind, ControlValues, MenuItem};
 pub use device::{Capability, Device, DeviceId, Health, Range, Rates, Sizes, Transport};
 pub use fault::{Fault, FaultKind};

@@ -3,12 +3,16 @@
 //!
 //! [`decide`] takes [`Evidence`] that somebody else gathered and gives a [`Platform`] with the ground of each decision.
 
+mod board;
 mod choice;
 mod evidence;
 mod family;
 #[cfg(test)]
 mod tables;
 
-pub use choice::{CAMERA_SERVICE, CsiBackend, Ground, Platform, Problem, Refused, decide};
+pub use board::Board;
+pub use choice::{
+    CAMERA_SERVICE, CsiBackend, Ground, Platform, Problem, Refused, decide, decide_with,
+};
 pub use evidence::{ElementState, Evidence, SocIds, strings};
 pub use family::{Family, Soc, UnknownFamily};

@@ -197,8 +197,10 @@ pub struct StreamConfig {
     pub first_frame_timeout: Duration,
     /// Longest gap between frames while streaming.
     pub steady_timeout: Duration,
-    /// Subscribers that the stream's buffer pool is sized for (each holding one frame).
-    pub max_subscribers: u32,
+    /// Subscribers that the stream has buffers for, each holding one frame; `None`: eight, or as many as a camera with a fixed
+    /// number of buffers serves without a copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_subscribers: Option<u32>,
     /// Camera controls to set; all others stay as they are on the device.
     #[serde(default, skip_serializing_if = "ControlValues::is_empty")]
     pub controls: ControlValues,
@@ -219,7 +221,7 @@ impl StreamConfig {
     pub const FIRST_FRAME_TIMEOUT: Duration = Duration::from_secs(45);
     /// Default of [`Self::steady_timeout`].
     pub const STEADY_TIMEOUT: Duration = Duration::from_secs(5);
-    /// Default of [`Self::max_subscribers`].
+    /// What [`Self::max_subscribers`] comes to if it is not given.
     pub const MAX_SUBSCRIBERS: u32 = 8;
 
     /// The defaults for a device.
@@ -230,12 +232,17 @@ impl StreamConfig {
             framerate: None,
             first_frame_timeout: Self::FIRST_FRAME_TIMEOUT,
             steady_timeout: Self::STEADY_TIMEOUT,
-            max_subscribers: Self::MAX_SUBSCRIBERS,
+            max_subscribers: None,
             controls: ControlValues::new(),
             on_violation: OnViolation::default(),
             profile: None,
             set_encoder: false,
         }
+    }
+
+    /// Subscribers that a pool of the stream's own is sized for.
+    pub fn subscribers(&self) -> u32 {
+        self.max_subscribers.unwrap_or(Self::MAX_SUBSCRIBERS)
     }
 }
 

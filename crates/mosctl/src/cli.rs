@@ -86,7 +86,7 @@ pub(crate) enum Command {
     /// Show what machine the service runs on, what drives the cameras that are wired to its chip, and why
     Platform,
     /// Examine machine, service and cameras: what looks wrong, what to do, and what to send to who is asked for help
-    Doctor,
+    Doctor(Examine),
     /// Clear a stream's fault, reset its camera where that is possible, and rebuild its pipeline
     Reset(OneStream),
     /// Print what happens, as it happens, until Ctrl-C
@@ -134,6 +134,16 @@ pub(crate) struct Explain {
     /// Frames per second, as 30 or 30000/1001 [default: the planner's choice]
     #[arg(long, value_name = "RATE")]
     pub(crate) framerate: Option<Framerate>,
+    /// Subscribers that there have to be buffers for, 1 to 64 [default: as many as there are buffers for without a copy]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) max_subscribers: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Examine {
+    /// Write what GStreamer has on this machine into this file instead, to send to who writes a board's profile
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record_registry: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -213,7 +223,7 @@ pub(crate) struct Configure {
     /// Longest gap between frames after that [default: 5s]
     #[arg(long, value_name = "TIME", value_parser = args::duration)]
     pub(crate) steady_timeout: Option<Duration>,
-    /// Subscribers that the stream has buffers for, 1 to 64 [default: 8]
+    /// Subscribers that the stream has buffers for, 1 to 64 [default: 8, or as many as a camera with few buffers of its own serves]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) max_subscribers: Option<u32>,
     /// What to do when something in the service maps the stream's frames [default: report]

@@ -58,7 +58,7 @@ async fn run_async(global: &Global, command: Command, out: &Out) -> Result<()> {
         Command::Configure(args) => configure::run(global, args, out).await,
         Command::Start(args) => control::start(global, &args.stream, out).await,
         Command::Stop(args) => control::stop(global, &args.stream, out).await,
-        Command::Doctor => doctor::run(global, out).await,
+        Command::Doctor(args) => doctor::run(global, &args, out).await,
         Command::Platform => platform::run(global, out).await,
         Command::Reset(args) => control::reset(global, &args.stream, out).await,
         Command::Status(args) => status::run(global, &args.streams, out).await,

@@ -233,14 +233,21 @@ pub(crate) fn config(config: &StreamConfig) -> String {
         ""
     };
     format!(
-        "device {}, size {}, framerate {}, first frame within {}, then one every {}, {} subscribers{profile}{sets}{stops}{controls}",
+        "device {}, size {}, framerate {}, first frame within {}, then one every {}, {}{profile}{sets}{stops}{controls}",
         config.device,
         or_any(size(config.size.as_ref())),
         or_any(framerate(config.framerate.as_ref())),
         proto_duration(config.first_frame_timeout.as_ref()),
         proto_duration(config.steady_timeout.as_ref()),
-        config.max_subscribers,
+        subscribers(config.max_subscribers),
     )
+}
+
+fn subscribers(most: u32) -> String {
+    match most {
+        0 => "subscribers as there are buffers".to_owned(),
+        most => format!("{most} subscribers"),
+    }
 }
 
 /// `2 frames refused, 1 map refused, 3 mapped dma-bufs found`; empty without any.

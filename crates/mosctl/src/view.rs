@@ -248,7 +248,8 @@ pub(crate) struct Config {
     framerate: Option<String>,
     first_frame_timeout_ms: Option<u64>,
     steady_timeout_ms: Option<u64>,
-    max_subscribers: u32,
+    /// None: eight, or as many as the camera serves without a copy.
+    max_subscribers: Option<u32>,
     /// `report` or `stop`.
     on_violation: String,
     profile: Option<String>,
@@ -264,7 +265,7 @@ impl From<&v1::StreamConfig> for Config {
             framerate: framerate(c.framerate.as_ref()),
             first_frame_timeout_ms: millis(c.first_frame_timeout.as_ref()),
             steady_timeout_ms: millis(c.steady_timeout.as_ref()),
-            max_subscribers: c.max_subscribers,
+            max_subscribers: Some(c.max_subscribers).filter(|n| *n != 0),
             on_violation: text::enum_name(c.on_violation().as_str_name(), "ON_VIOLATION_"),
             profile: non_empty(&c.profile),
             set_encoder: c.set_encoder,
@@ -416,6 +417,10 @@ struct Plan {
     rule: String,
     why: String,
     text: String,
+    /// The profile that the rule comes from.
+    origin: String,
+    traps: Vec<String>,
+    limit: Option<String>,
 }
 
 impl From<&v1::NormalisePlan> for Plan {
@@ -430,6 +435,9 @@ impl From<&v1::NormalisePlan> for Plan {
             rule: p.rule.clone(),
             why: p.why.clone(),
             text: p.text.clone(),
+            origin: p.origin.clone(),
+            traps: p.traps.clone(),
+            limit: non_empty(&p.limit),
         }
     }
 }
@@ -695,6 +703,8 @@ pub(crate) struct Platform {
     overridden_ground: Option<String>,
     refused: Vec<Refused>,
     problems: Vec<PlatformProblem>,
+    /// Files of profiles that hold on this machine.
+    profiles: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -731,6 +741,7 @@ impl From<&v1::Platform> for Platform {
             overridden_ground: non_empty(&p.overridden_ground),
             refused: p.refused.iter().map(refused).collect(),
             problems: p.problems.iter().map(problem).collect(),
+            profiles: p.profiles.clone(),
         }
     }
 }

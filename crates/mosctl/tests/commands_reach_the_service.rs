@@ -27,10 +27,10 @@ use mos_camera_api::v1::{
     Capability, CaptureFormat, ConfigureStreamRequest, ConfigureStreamResponse, Device,
     ErrorDetail, Event, ExplainDeviceRequest, ExplainDeviceResponse, FrameMemory, Framerate,
     GetStatusRequest, GetStatusResponse, Health, Lagged, ListDevicesRequest, ListDevicesResponse,
-    NormalisePlan, OnViolation, PlanProblem, RejectedPlan, ResetCaptureRequest,
-    ResetCaptureResponse, ServiceStatus, Size, StartCaptureRequest, StartCaptureResponse, State,
-    StateChanged, StopCaptureRequest, StopCaptureResponse, StreamConfig, StreamStatus, Transport,
-    WatchEventsRequest, event,
+    NormalisePlan, OnViolation, PlanProblem, RecordRegistryRequest, RecordRegistryResponse,
+    RejectedPlan, ResetCaptureRequest, ResetCaptureResponse, ServiceStatus, Size,
+    StartCaptureRequest, StartCaptureResponse, State, StateChanged, StopCaptureRequest,
+    StopCaptureResponse, StreamConfig, StreamStatus, Transport, WatchEventsRequest, event,
 };
 use rustix::process::Signal;
 use tokio::sync::{mpsc, oneshot};
@@ -237,6 +237,7 @@ impl CaptureInspectService for Script {
             device,
             size,
             framerate,
+            max_subscribers,
         } = request.into_inner();
         let capture = CaptureFormat {
             format: "NV12".into(),
@@ -272,6 +273,14 @@ impl CaptureInspectService for Script {
                     memory: FrameMemory::DmaHeap.into(),
                     hardware_copies: 1,
                     text: "NV12 -> NV12 in dma-heap dma-bufs".into(),
+                    rule: "copy-va".into(),
+                    why: "it has to".into(),
+                    origin: "/etc/board.toml".into(),
+                    traps: vec!["vapostproc: slow".into()],
+                    limit: match max_subscribers {
+                        0 => String::new(),
+                        wanted => format!("{wanted} are wanted"),
+                    },
                     ..NormalisePlan::default()
                 });
             }
@@ -284,6 +293,15 @@ impl CaptureInspectService for Script {
             ..RejectedPlan::default()
         }];
         Ok(Response::new(explained))
+    }
+
+    async fn record_registry(
+        &self,
+        _: Request<RecordRegistryRequest>,
+    ) -> Answer<RecordRegistryResponse> {
+        Ok(Response::new(RecordRegistryResponse {
+            registry: "gstreamer 1.22.0\nelement vpudec\n".into(),
+        }))
     }
 }
 
@@ -380,6 +398,8 @@ fn a_device_is_explained() {
         "640x480",
         "--framerate",
         "30000/1001",
+        "--max-subscribers",
+        "5",
     ];
     let output = service.run(&args);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -387,6 +407,10 @@ fn a_device_is_explained() {
     for part in [
         "test:front: NV12 -> NV12 in dma-heap dma-bufs\n",
         "  per frame: 1 copy by hardware\n",
+        "  rule copy-va: it has to\n",
+        "  said by: /etc/board.toml\n",
+        "  known trap: vapostproc: slow\n",
+        "  limit: 5 are wanted;",
         "rejected:\n  NV12 640x480: it costs more\n",
     ] {
         assert!(text.contains(part), "{part} in {text}");
@@ -403,6 +427,34 @@ fn a_device_is_explained() {
         (&"vapostproc".into(), &serde_json::Value::Null)
     );
     assert_eq!(json["rejected"][0]["reason"], "COSTLIER");
+}
+
+#[test]
+fn a_registry_is_recorded_into_a_file() {
+    let service = Service::new();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("board.txt");
+    let record = |path: &std::path::Path| {
+        service.run(&["doctor", "--record-registry", path.to_str().unwrap()])
+    };
+    let output = record(&path);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains(path.to_str().unwrap()));
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.starts_with("# Recorded by `mosctl doctor"), "{text}");
+    assert!(
+        text.ends_with("gstreamer 1.22.0\nelement vpudec\n"),
+        "{text}"
+    );
+    let registry: mos_camera_core::plan::Registry = text.parse().unwrap();
+    assert!(registry.machine.elements.contains_key("vpudec"));
+    let output = record(&dir.path().join("no/such/folder"));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("can't write"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]

@@ -2,17 +2,20 @@
 
 use gst::prelude::*;
 use mos_camera_core::plan::{Explanation, Handover, Offer, Wish, is_compressed, validate};
-use mos_camera_core::{Fault, FaultKind, StreamConfig};
+use mos_camera_core::{Fault, FaultKind, FixedPool, StreamConfig};
 
 use super::ELEMENT;
 use super::discovery::Camera;
-use crate::backend::{FixedPool, Source};
+use crate::backend::Source;
 use crate::elements::{make, make_steps, source_bin};
 use crate::{capture, machine};
 
 /// Explains how the camera's pictures become NV12.
 pub(super) fn explain(camera: &Camera, config: &StreamConfig) -> Explanation {
-    let offer = Offer::new(&camera.capabilities, handovers);
+    let offer = Offer {
+        pool: Some(POOL),
+        ..Offer::new(&camera.capabilities, handovers)
+    };
     machine::explained(&offer, Wish::from(config))
 }
 
@@ -108,6 +111,25 @@ mod tests {
             );
             assert!(plan.steps.is_empty() && !plan.software && plan.memory.is_dmabuf());
         }
+    }
+
+    #[test]
+    fn more_subscribers_than_its_buffers_serve_get_a_copy_by_hardware_or_are_told() {
+        let camera = camera(ISI);
+        let plan = |max_subscribers| {
+            let config = StreamConfig {
+                max_subscribers,
+                ..StreamConfig::new(camera.id.clone())
+            };
+            explain(&camera, &config).chosen.unwrap()
+        };
+        for few in [None, Some(POOL.serves())] {
+            assert_eq!((plan(few).limit, plan(few).steps.len()), (None, 0));
+        }
+        // Which of the two is this machine's to say.
+        let many = plan(Some(POOL.serves() + 1));
+        assert_eq!(many.limit.is_none(), many.copies.hardware == 1, "{many:?}");
+        assert!(!many.software);
     }
 
     #[test]

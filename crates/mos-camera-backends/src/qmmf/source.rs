@@ -3,10 +3,10 @@
 use gst::prelude::*;
 use mos_camera_core::plan::{Explanation, Handover, Offer, Wish, is_compressed, validate};
 use mos_camera_core::seat::Wired;
-use mos_camera_core::{Capability, Fault, FaultKind, StreamConfig};
+use mos_camera_core::{Capability, Fault, FaultKind, FixedPool, StreamConfig};
 
 use super::registry::Registry;
-use crate::backend::{FixedPool, Source};
+use crate::backend::Source;
 use crate::elements::{make, make_steps, source_bin};
 use crate::{capabilities, capture, machine};
 

@@ -25,6 +25,7 @@ pub(super) fn offer(codecs: impl Iterator<Item = Codec>) -> Offer {
     let formats = codecs.flat_map(|codec| Offer::unknown(codec.media_type()).formats);
     Offer {
         formats: formats.collect(),
+        pool: None,
     }
 }
 
@@ -136,8 +137,9 @@ fn no_decoder(error: &NoPlan, offered: &[Media]) -> Fault {
 mod tests {
     use mos_camera_core::Transport;
     use mos_camera_core::plan::{
-        Build, ElementFacts, Formats, Machine, PoolMemory, Request, Wish, built_in, explain,
+        Build, ElementFacts, Formats, Machine, PoolMemory, Profiles, Request, Wish, explain,
     };
+    use mos_camera_core::platform::Family;
     use mos_camera_core::sdp::media;
 
     use super::*;
@@ -155,7 +157,7 @@ mod tests {
         let any = || ElementFacts {
             takes: Formats::Any,
             gives: Formats::Any,
-            device: None,
+            ..ElementFacts::default()
         };
         let machine = Machine {
             elements: elements
@@ -165,7 +167,7 @@ mod tests {
             devices: [].into(),
             pools: [PoolMemory::Memfd].into(),
         };
-        let rules = built_in();
+        let rules = Profiles::built_in().unwrap().rules(Family::Generic, &[]);
         explain(&Request {
             offer,
             wish: Wish::default(),

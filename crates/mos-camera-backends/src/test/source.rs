@@ -44,6 +44,7 @@ pub(super) fn explain(config: &StreamConfig) -> Explanation {
     let wish = Wish {
         size: config.size.or(Some(SIZE)),
         rate: config.framerate.or(Framerate::new(RATE.0, RATE.1)),
+        subscribers: config.max_subscribers,
     };
     machine::explained(&offer, wish)
 }

@@ -84,6 +84,7 @@ pub(super) fn explain(known: Option<Codec>, wish: Wish) -> Explanation {
         .flat_map(|codec| plan::Offer::unknown(codec.format).formats);
     let offer = plan::Offer {
         formats: formats.collect(),
+        pool: None,
     };
     machine::explained(&offer, wish)
 }

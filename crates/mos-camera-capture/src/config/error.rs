@@ -4,6 +4,8 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use mos_camera_core::plan::ProfileError;
+
 use super::SecretError;
 use super::locate;
 use super::secret::Places;
@@ -11,6 +13,9 @@ use super::secret::Places;
 /// The configuration can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// A profile is wrong.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
     /// The file could not be read.
     #[error("{}: can't read the configuration file: {source}; check the path and its permissions", path.display())]
     Unreadable {

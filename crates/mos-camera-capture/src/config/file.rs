@@ -15,6 +15,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::error::Source;
+use super::profiles::Profiles;
 use super::secret::Places;
 use super::sources::{Onvif, OnvifCamera, Qmmf, Rtsp, Test, V4l2, Whep};
 use super::values::{TIMEOUTS, absolute, even, millis};
@@ -47,6 +48,7 @@ pub(super) struct Service {
     log_format: Option<LogFormat>,
     log_level: Option<LogLevel>,
     platform: Option<Platform>,
+    profile_dirs: Option<Vec<Spanned<PathBuf>>>,
 }
 
 /// `[cameras.NAME]`.
@@ -162,9 +164,10 @@ impl File {
             cameras.insert(name, camera);
         }
         Ok(Config {
-            service,
             onvif: self.onvif.resolve(source)?,
             cameras,
+            profiles: Profiles::default(),
+            service,
         })
     }
 }
@@ -205,8 +208,20 @@ impl Service {
             log_format: self.log_format.unwrap_or(default.log_format),
             log_level: self.log_level.map_or(default.log_level, |level| level.0),
             platform: self.platform.map(|platform| platform.0),
+            profile_dirs: profile_dirs(self.profile_dirs, default.profile_dirs, source)?,
         })
     }
+}
+
+fn profile_dirs(
+    given: Option<Vec<Spanned<PathBuf>>>,
+    default: Vec<PathBuf>,
+    source: &Source<'_>,
+) -> Result<Vec<PathBuf>, ConfigError> {
+    given.map_or(Ok(default), |given| {
+        let path = |dir| absolute(Some(dir), PathBuf::new(), source);
+        given.into_iter().map(path).collect()
+    })
 }
 
 /// The camera of a table that is at `span`.
@@ -308,7 +323,7 @@ impl CameraTable {
                 default.steady_timeout,
                 source,
             )?,
-            max_subscribers: self.max_subscribers(default.max_subscribers, source)?,
+            max_subscribers: self.max_subscribers(source)?,
             controls: self
                 .controls
                 .iter()
@@ -330,13 +345,12 @@ impl CameraTable {
         }
     }
 
-    fn max_subscribers(&self, default: u32, source: &Source<'_>) -> Result<u32, ConfigError> {
+    fn max_subscribers(&self, source: &Source<'_>) -> Result<Option<u32>, ConfigError> {
         match &self.max_subscribers {
             Some(n) if !(1..=64).contains(n.get_ref()) => {
                 Err(source.invalid(&n.span(), "expected a number from 1 to 64"))
             }
-            Some(n) => Ok(*n.get_ref()),
-            None => Ok(default),
+            n => Ok(n.as_ref().map(|n| *n.get_ref())),
         }
     }
 }

@@ -6,6 +6,7 @@
 mod error;
 mod file;
 mod locate;
+mod profiles;
 mod secret;
 mod sources;
 mod values;
@@ -19,10 +20,17 @@ use mos_camera_core::{DeviceId, OnvifSettings, SourceConfig, StreamConfig, Strea
 use mos_camera_api::client;
 
 pub use error::ConfigError;
+pub use profiles::Profiles;
 pub use secret::SecretError;
 
 /// Where the configuration is looked for when no `--config` names one.
 pub const DEFAULT_PATH: &str = "/etc/mos-camera/mos-camera.toml";
+
+/// Where profiles are: those that come with a board's system, and those of who runs it.
+pub const PROFILE_DIRS: [&str; 2] = [
+    "/usr/share/mos-camera/profiles.d",
+    "/etc/mos-camera/profiles.d",
+];
 
 /// Everything that the service is told by its operator.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,6 +41,16 @@ pub struct Config {
     pub onvif: OnvifSettings,
     /// The cameras by name.
     pub cameras: BTreeMap<StreamName, Camera>,
+    /// What is known of ways to NV12; those of this build until [`Config::read_profiles`].
+    pub profiles: Profiles,
+}
+
+impl Config {
+    /// Reads the profiles of [`ServiceConfig::profile_dirs`].
+    pub fn read_profiles(&mut self) -> Result<(), ConfigError> {
+        self.profiles = Profiles::read(&self.service.profile_dirs)?;
+        Ok(())
+    }
 }
 
 /// The service's own settings.
@@ -60,6 +78,8 @@ pub struct ServiceConfig {
     pub log_level: String,
     /// The platform, if it is not to be found out.
     pub platform: Option<Family>,
+    /// Folders of profiles, in the order in which they are read; one that is not there is as an empty one.
+    pub profile_dirs: Vec<PathBuf>,
 }
 
 impl Default for ServiceConfig {
@@ -76,6 +96,7 @@ impl Default for ServiceConfig {
             log_format: LogFormat::default(),
             log_level: "info".to_owned(),
             platform: None,
+            profile_dirs: PROFILE_DIRS.map(PathBuf::from).into(),
         }
     }
 }

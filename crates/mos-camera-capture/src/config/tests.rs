@@ -88,7 +88,7 @@ fn every_key_is_read() {
             front.config.max_subscribers,
             front.config.on_violation
         ),
-        (Some((1280, 720)), 3, OnViolation::Stop)
+        (Some((1280, 720)), Some(3), OnViolation::Stop)
     );
     assert_eq!(front.config.framerate.unwrap().to_string(), "30000/1001");
     assert_eq!(front.config.first_frame_timeout, Duration::from_secs(1));

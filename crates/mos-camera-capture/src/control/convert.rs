@@ -115,11 +115,7 @@ pub fn config_from(config: Option<v1::StreamConfig>) -> Result<StreamConfig, Bad
             config.steady_timeout,
             default.steady_timeout,
         )?,
-        max_subscribers: if config.max_subscribers == 0 {
-            default.max_subscribers
-        } else {
-            config.max_subscribers
-        },
+        max_subscribers: Some(config.max_subscribers).filter(|n| *n != 0),
         controls: config.controls.into_iter().collect(),
         on_violation: on_violation_from(config.on_violation)?,
         profile: Some(config.profile).filter(|profile| !profile.is_empty()),
@@ -176,7 +172,7 @@ pub fn config(config: &StreamConfig) -> v1::StreamConfig {
         framerate: config.framerate.map(framerate),
         first_frame_timeout: Some(proto_duration(config.first_frame_timeout)),
         steady_timeout: Some(proto_duration(config.steady_timeout)),
-        max_subscribers: config.max_subscribers,
+        max_subscribers: config.max_subscribers.unwrap_or_default(),
         controls: config.controls.clone().into_iter().collect(),
         on_violation: on_violation(config.on_violation).into(),
         profile: config.profile.clone().unwrap_or_default(),
@@ -276,7 +272,7 @@ pub fn hotplug(hotplug: Hotplug) -> (String, String) {
 }
 
 /// The machine.
-pub fn platform(platform: &Platform) -> v1::Platform {
+pub fn platform(platform: &Platform, profiles: Vec<String>) -> v1::Platform {
     let (overridden_family, overridden_ground) = platform
         .overridden
         .as_ref()
@@ -302,6 +298,7 @@ pub fn platform(platform: &Platform) -> v1::Platform {
         overridden_ground,
         refused: platform.refused.iter().map(refused).collect(),
         problems: platform.problems.iter().map(problem).collect(),
+        profiles,
     }
 }
 
@@ -467,6 +464,13 @@ pub fn plan(plan: &Plan) -> v1::NormalisePlan {
         rule: plan.rule.clone(),
         why: plan.why.clone(),
         text: plan.to_string(),
+        origin: plan.origin.clone(),
+        traps: plan.traps.clone(),
+        limit: plan
+            .limit
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
     }
 }
 
@@ -513,6 +517,7 @@ pub fn explained_from(request: &v1::ExplainDeviceRequest) -> Result<StreamConfig
     let config = StreamConfig {
         size: request.size.map(|size| (size.width, size.height)),
         framerate,
+        max_subscribers: Some(request.max_subscribers).filter(|n| *n != 0),
         ..StreamConfig::new(device)
     };
     // What the device does not offer is explained; what nothing can be is refused.

@@ -34,4 +34,18 @@ impl CaptureInspectService for Inspect {
             explanation,
         )))
     }
+
+    async fn record_registry(
+        &self,
+        _: Request<v1::RecordRegistryRequest>,
+    ) -> Result<Response<v1::RecordRegistryResponse>, Status> {
+        // Makes every element once, which loads libraries.
+        let recorded = tokio::task::spawn_blocking(mos_camera_backends::machine::record);
+        let registry = recorded.await.map_err(|error| {
+            Status::internal(format!("the look at the registry broke off: {error}"))
+        })?;
+        Ok(Response::new(v1::RecordRegistryResponse {
+            registry: registry.to_string(),
+        }))
+    }
 }

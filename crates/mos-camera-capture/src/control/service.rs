@@ -124,7 +124,7 @@ impl Control {
             hotplug,
             hotplug_detail,
             stray_mappings: status.stray_mappings,
-            platform: Some(convert::platform(&status.platform)),
+            platform: Some(convert::platform(&status.platform, status.profiles)),
         }
     }
 }

@@ -241,7 +241,7 @@ mod tests {
         assert!(needs_rebuild(
             &old,
             &StreamConfig {
-                max_subscribers: 3,
+                max_subscribers: Some(3),
                 ..old.clone()
             }
         ));

@@ -26,7 +26,7 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::SystemTime;
 
 use mos_camera_core::plan::{self, Explanation};
-use mos_camera_core::platform::{self, Evidence, Family, Platform};
+use mos_camera_core::platform::{self, Evidence, Platform};
 use mos_camera_core::{Device, DeviceId, FaultKind, StreamConfig, StreamName, Transport};
 use tokio::sync::{Notify, broadcast, watch};
 
@@ -106,12 +106,15 @@ pub struct ServiceStatus {
     pub stray_mappings: u64,
     /// The machine.
     pub platform: Arc<Platform>,
+    /// The files of profiles that hold on it.
+    pub profiles: Vec<String>,
 }
 
 impl Engine {
     /// Starts every stream that the configuration and the wanted state ask for.
     pub async fn start(config: Config, store: Store, loaded: Loaded) -> Self {
-        let platform = found_out(config.service.platform).await;
+        let platform = found_out(&config).await;
+        follow_profiles(&config, &platform);
         let cameras = cameras::merged(&config, &loaded.state);
         let catalogue = Catalogue::new(&cameras, platform.csi, platform.element);
         Self::start_with(config, store, loaded, catalogue, platform).await
@@ -165,6 +168,7 @@ impl Engine {
     /// Takes over a new configuration file. Streams whose settings did not change don't notice.
     pub async fn reload(&self, config: Config) {
         let _turn = self.0.reloading.lock().await;
+        follow_profiles(&config, &self.0.platform);
         *self.0.file.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
         self.apply().await;
     }
@@ -531,6 +535,7 @@ impl Engine {
             hotplug: self.0.hotplug.borrow().clone(),
             stray_mappings: self.0.strays.count(),
             platform: Arc::clone(&self.0.platform),
+            profiles: profiles_in_force(&self.file(), &self.0.platform),
         }
     }
 
@@ -567,16 +572,18 @@ impl Engine {
     }
 }
 
-/// Looks for devices whenever the kernel says that some came, went or changed, or a stream asks, until the engine is gone.
 /// The machine, and what is wrong with it in the log.
-async fn found_out(configured: Option<Family>) -> Platform {
-    let probe = move || mos_camera_backends::platform::probe(Path::new("/"), configured);
+async fn found_out(config: &Config) -> Platform {
+    let (configured, boards) = (config.service.platform, config.profiles.boards());
+    let known = boards.clone();
+    let probe =
+        move || mos_camera_backends::platform::probe_with(Path::new("/"), configured, &known);
     // Making elements loads libraries.
     let platform = tokio::task::spawn_blocking(probe)
         .await
         .unwrap_or_else(|error| {
             tracing::error!(%error, "the probe of the platform broke off; nothing is assumed of this machine");
-            platform::decide(&Evidence::default(), configured)
+            platform::decide_with(&Evidence::default(), configured, &boards)
         });
     tracing::info!(
         family = %platform.family,
@@ -591,6 +598,26 @@ async fn found_out(configured: Option<Family>) -> Platform {
     platform
 }
 
+/// Makes plans by what the profiles say of this machine from now on; streams that run stay as they are until they are built anew.
+fn follow_profiles(config: &Config, platform: &Platform) {
+    let (family, compatible) = (platform.family, &platform.compatible);
+    match config.profiles.rules(family, compatible) {
+        Ok(rules) => mos_camera_backends::machine::follow(rules),
+        Err(error) => {
+            tracing::error!(%error, "the profiles can't be used; plans are made as before");
+        }
+    }
+    for file in profiles_in_force(config, platform) {
+        tracing::info!(file, "profile");
+    }
+}
+
+/// The files of profiles that hold on a machine.
+fn profiles_in_force(config: &Config, platform: &Platform) -> Vec<String> {
+    config.profiles.files(platform.family, &platform.compatible)
+}
+
+/// Looks for devices whenever the kernel says that some came, went or changed, or a stream asks, until the engine is gone.
 async fn follow(mut changes: hotplug::Changes, look: Arc<Notify>, engine: Weak<Shared>) {
     let mut told = true;
     loop {

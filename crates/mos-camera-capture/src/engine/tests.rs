@@ -126,7 +126,12 @@ impl Backend for Explained {
 
 /// What a webcam's offer becomes where nothing is installed.
 fn webcam_on_a_bare_machine(build: plan::Build) -> Explanation {
-    let (offer, rules) = (plan::Offer::unknown("image/jpeg"), plan::built_in());
+    let (offer, rules) = (
+        plan::Offer::unknown("image/jpeg"),
+        plan::Profiles::built_in()
+            .unwrap()
+            .rules(mos_camera_core::platform::Family::Generic, &[]),
+    );
     plan::explain(&plan::Request {
         offer: &offer,
         wish: plan::Wish::default(),

@@ -11,6 +11,7 @@ fn ask(device: &str, size: Option<(u32, u32)>) -> ExplainDeviceRequest {
         device: device.to_owned(),
         size: size.map(|(width, height)| Size { width, height }),
         framerate: None,
+        max_subscribers: 0,
     }
 }
 

@@ -4,14 +4,17 @@ use std::fmt;
 
 use super::offer::{Handover, is_compressed};
 use super::rules::{Copies, RAW};
+use crate::budget::FixedPool;
 
-/// The cost of a plan. What stands first decides first; the last two only make the order total.
+/// The cost of a plan. What stands first decides first; the last three only make the order total.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Cost {
     /// The CPU touches pixels.
     pub(super) software: bool,
     /// No rate was asked for, and this one is below what looks like motion.
     pub(super) slow: bool,
+    /// The camera's own buffers are too few.
+    pub(super) limit: Option<PoolLimit>,
     pub(super) copies: Copies,
     pub(super) loss: Loss,
     /// Frames in no dma-buf.
@@ -23,6 +26,30 @@ pub(super) struct Cost {
     pub(super) handover: Handover,
     /// Place of the format in what the source offers.
     pub(super) place: usize,
+    /// Place among the elements of the same kind, one for each node.
+    pub(super) variant: usize,
+}
+
+/// A source whose buffers are too few for the subscribers that are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PoolLimit {
+    /// Its buffers.
+    pub pool: FixedPool,
+    /// The subscribers.
+    pub wanted: u32,
+}
+
+impl fmt::Display for PoolLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (serves, wanted) = (self.pool.serves(), self.wanted);
+        write!(
+            f,
+            "the camera has {} buffers of its own, which serve {serves} subscriber{} without a copy, and {wanted} {} wanted",
+            self.pool.buffers,
+            if serves == 1 { "" } else { "s" },
+            if wanted == 1 { "is" } else { "are" },
+        )
+    }
 }
 
 /// What a format loses on its way to NV12.
@@ -72,6 +99,8 @@ pub enum Costlier {
     Cpu,
     /// Few frames per second, where no rate was asked for.
     Slow,
+    /// The camera's own buffers are too few.
+    Pool(PoolLimit),
     /// So many more copies by the CPU.
     CpuCopies(u32),
     /// So many more copies by hardware.
@@ -92,6 +121,8 @@ impl Cost {
             Costlier::Cpu
         } else if self.slow != other.slow {
             Costlier::Slow
+        } else if let (Some(limit), None) = (self.limit, other.limit) {
+            Costlier::Pool(limit)
         } else if mine.cpu != others.cpu {
             Costlier::CpuCopies(mine.cpu.saturating_sub(others.cpu))
         } else if mine.hardware != others.hardware {
@@ -111,6 +142,7 @@ impl fmt::Display for Costlier {
         match self {
             Self::Cpu => f.write_str("the CPU would touch pixels, which the chosen plan avoids"),
             Self::Slow => f.write_str("it comes at fewer frames per second than look like motion"),
+            Self::Pool(limit) => limit.fmt(f),
             Self::CpuCopies(n) => write!(f, "{} by the CPU", more(*n)),
             Self::HardwareCopies(n) => write!(f, "{} by hardware", more(*n)),
             Self::Loss(loss) => write!(f, "it costs as much as the chosen plan, but {loss}"),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::cost::Costlier;
+use super::cost::{Costlier, PoolLimit};
 use super::machine::PoolMemory;
 use super::offer::Handover;
 use super::rules::{Copies, Step};
@@ -26,6 +26,10 @@ pub struct Plan {
     pub rule: String,
     /// Why there is such a rule.
     pub why: String,
+    /// The profile that the rule comes from.
+    pub origin: String,
+    /// What is known to go wrong with its elements.
+    pub traps: Vec<String>,
     /// What the source is asked for.
     pub capture: Capture,
     /// Elements behind the source, in order.
@@ -36,6 +40,8 @@ pub struct Plan {
     pub copies: Copies,
     /// Whether the CPU touches pixels (development builds only).
     pub software: bool,
+    /// The source's own buffers are fewer than the subscribers that are wanted need, and nothing here copies them.
+    pub limit: Option<PoolLimit>,
 }
 
 /// What a source is asked for.
@@ -123,6 +129,24 @@ pub enum Reason {
         format: String,
         /// Whether it is what it would have to take.
         takes: bool,
+    },
+    /// An element is here, but can't be set as the rule wants it.
+    PropertyUnfit {
+        /// The element.
+        element: String,
+        /// The property that it lacks, or that does not take the value.
+        property: String,
+        /// The value.
+        value: String,
+    },
+    /// A profile says that an element is not to be used.
+    Forbidden {
+        /// The element.
+        element: String,
+        /// Why, in the profile's words.
+        reason: String,
+        /// The profile.
+        origin: String,
     },
     /// A device node is not there.
     DeviceMissing {
@@ -358,6 +382,8 @@ impl Reason {
             Self::NoRule => "NO_RULE",
             Self::ElementMissing { .. } => "ELEMENT_MISSING",
             Self::ElementUnfit { .. } => "ELEMENT_UNFIT",
+            Self::PropertyUnfit { .. } => "PROPERTY_UNFIT",
+            Self::Forbidden { .. } => "FORBIDDEN",
             Self::DeviceMissing { .. } => "DEVICE_MISSING",
             Self::OtherMachine { .. } => "OTHER_MACHINE",
             Self::SoftwareRefused { .. } => "SOFTWARE_REFUSED",
@@ -372,6 +398,8 @@ impl Reason {
             self,
             Self::ElementMissing { .. }
                 | Self::ElementUnfit { .. }
+                | Self::PropertyUnfit { .. }
+                | Self::Forbidden { .. }
                 | Self::DeviceMissing { .. }
                 | Self::NotDmaBuf
         )
@@ -401,6 +429,12 @@ impl fmt::Display for Reason {
             Self::ElementUnfit { element, format, takes } => {
                 let verb = if *takes { "take" } else { "give" };
                 write!(f, "{element} of this machine does not {verb} {format}")
+            }
+            Self::PropertyUnfit { element, property, value } => {
+                write!(f, "{element} of this machine can't be set to {property}={value}")
+            }
+            Self::Forbidden { element, reason, origin } => {
+                write!(f, "{element} is forbidden by {origin}: {reason}")
             }
             Self::DeviceMissing { element, devices } => {
                 write!(f, "{element} needs {}, which is not there", devices.join(" or "))

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::rules::Setting;
+
 /// What is there. The backends look; the planner only reads.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Machine {
@@ -23,6 +25,45 @@ pub struct ElementFacts {
     pub gives: Formats,
     /// The device node that it works with, if it names one.
     pub device: Option<String>,
+    /// Its properties, of those that rules name; none if nobody looked, and then any may be there.
+    pub properties: Option<BTreeMap<String, Property>>,
+}
+
+impl ElementFacts {
+    /// Whether the element can be given a property, or can do without it.
+    pub fn accepts(&self, name: &str, setting: &Setting) -> bool {
+        match &self.properties {
+            None => true,
+            Some(properties) => match properties.get(name) {
+                None => !setting.required,
+                Some(property) => property.accepts(&setting.value),
+            },
+        }
+    }
+}
+
+/// What a property can be set to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Property {
+    /// `true` or `false`.
+    Switch,
+    /// A number.
+    Number,
+    /// One of these words.
+    OneOf(BTreeSet<String>),
+    /// Anything else.
+    Other,
+}
+
+impl Property {
+    fn accepts(&self, value: &str) -> bool {
+        match self {
+            Self::Switch => matches!(value, "true" | "false"),
+            Self::Number => value.parse::<f64>().is_ok(),
+            Self::OneOf(values) => values.contains(value),
+            Self::Other => true,
+        }
+    }
 }
 
 /// Formats of a pad.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::budget::FixedPool;
 use crate::device::{Capability, Rates, Sizes};
 use crate::stream::{Framerate, StreamConfig};
 
@@ -37,6 +38,8 @@ impl fmt::Display for Handover {
 pub struct Offer {
     /// Formats; one that can be handed over in several ways is there once for each.
     pub formats: Vec<Offered>,
+    /// The buffers of the source, where it has a number of its own, whatever it is asked for.
+    pub pool: Option<FixedPool>,
 }
 
 /// A format that a source offers.
@@ -80,6 +83,7 @@ impl Offer {
         };
         Self {
             formats: vec![offered],
+            pool: None,
         }
     }
 
@@ -113,6 +117,8 @@ pub struct Wish {
     pub size: Option<(u32, u32)>,
     /// Frames per second.
     pub rate: Option<Framerate>,
+    /// So many that hold a frame each have to be served. None: as many as the source can serve without a copy.
+    pub subscribers: Option<u32>,
 }
 
 impl From<&StreamConfig> for Wish {
@@ -120,6 +126,7 @@ impl From<&StreamConfig> for Wish {
         Self {
             size: config.size,
             rate: config.framerate,
+            subscribers: config.max_subscribers,
         }
     }
 }

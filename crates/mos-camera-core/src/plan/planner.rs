@@ -1,10 +1,10 @@
 //! Picks the cheapest way from what a source offers to NV12.
 
-use super::cost::{Cost, Loss, format_place};
+use super::cost::{Cost, Loss, PoolLimit, format_place};
 use super::explanation::{Capture, Explanation, FrameMemory, Plan, Reason, Rejected};
 use super::machine::{Build, ElementFacts, Machine};
 use super::offer::{Handover, Offer, Offered, Wish, is_compressed};
-use super::rules::{Copies, EndsIn, Kind, Rule};
+use super::rules::{Copies, EndsIn, Kind, Rule, Rules, Setting, Step, canonical};
 use super::size::{Picked, pick};
 use crate::stream::Framerate;
 
@@ -20,7 +20,7 @@ pub struct Request<'a> {
     /// Which build this is.
     pub build: Build,
     /// The ways that are known, by preference among what costs the same.
-    pub rules: &'a [Rule],
+    pub rules: &'a Rules,
 }
 
 /// Below this a plan counts as slow where no rate was asked for: cameras give their largest raw sizes at 5 or 10 fps.
@@ -28,8 +28,8 @@ const SLOW: u32 = 15;
 
 /// Considers every format with every rule that takes it, and chooses what costs least.
 ///
-/// In this order: no pixel touched by the CPU; at least 15 fps, unless a rate is asked for; fewest copies by the CPU, then
-/// by hardware; least loss; dma-bufs; the order of [`RAW`](super::RAW) and of the rules.
+/// In this order: no pixel touched by the CPU; at least 15 fps, unless a rate is asked for; buffers for as many subscribers as
+/// are asked for; fewest copies by the CPU, then by hardware; least loss; dma-bufs; the order of [`RAW`](super::RAW) and of the rules.
 pub fn explain(request: &Request<'_>) -> Explanation {
     let all: Vec<Considered> = request
         .offer
@@ -87,27 +87,64 @@ fn consider(request: &Request<'_>, place: usize, offered: &Offered) -> Vec<Consi
     };
     let rules = request
         .rules
+        .ways
         .iter()
         .enumerate()
-        .filter(|(_, rule)| rule.takes(&offered.format));
-    let all: Vec<_> = rules
-        .map(|(index, rule)| {
-            Candidate {
-                request,
-                place,
-                offered,
-                picked,
-                index,
-                rule,
-            }
-            .judge()
+        .filter(|(_, rule)| rule.takes(&offered.format))
+        // A mere copy is no alternative where the camera's own buffers will do.
+        .filter(|(_, rule)| !rule.copies_only(&offered.format) || limit(request).is_some());
+    let candidates = rules.flat_map(|(index, rule)| {
+        let variants = variants(rule, request.machine).into_iter().enumerate();
+        variants.map(move |(variant, steps)| Candidate {
+            request,
+            place,
+            offered,
+            picked,
+            index,
+            rule,
+            variant,
+            steps,
         })
-        .collect();
+    });
+    let all: Vec<_> = candidates.map(Candidate::judge).collect();
     if all.is_empty() {
         vec![unusable(request, offered, Reason::NoRule)]
     } else {
         all
     }
+}
+
+/// Whether the source's own buffers are too few.
+fn limit(request: &Request<'_>) -> Option<PoolLimit> {
+    let (pool, wanted) = (request.offer.pool?, request.wish.subscribers?);
+    (pool.serves() < wanted).then_some(PoolLimit { pool, wanted })
+}
+
+/// The steps of a rule by every element of their kind: a machine with several nodes of one kind has an element for each, and
+/// what one does not take another may.
+fn variants(rule: &Rule, machine: &Machine) -> Vec<Vec<Step>> {
+    let mut all = vec![Vec::new()];
+    for step in &rule.steps {
+        let names = machine
+            .elements
+            .keys()
+            .filter(|name| **name != step.factory && canonical(name) == step.factory);
+        let mut factories: Vec<&String> = names.collect();
+        if factories.is_empty() || machine.elements.contains_key(&step.factory) {
+            factories.insert(0, &step.factory);
+        }
+        let with = |steps: Vec<Step>| {
+            factories.iter().map(move |factory| {
+                let step = Step {
+                    factory: (*factory).clone(),
+                    ..step.clone()
+                };
+                steps.iter().cloned().chain([step]).collect()
+            })
+        };
+        all = all.into_iter().flat_map(with).collect();
+    }
+    all
 }
 
 /// A format that is out whatever the rules say.
@@ -135,27 +172,28 @@ struct Candidate<'a> {
     picked: Picked,
     index: usize,
     rule: &'a Rule,
+    variant: usize,
+    steps: Vec<Step>,
 }
 
 impl Candidate<'_> {
     fn judge(self) -> Considered {
         match self.obstacle() {
-            Some(reason) => Considered::Rejected(Rejected {
-                capture: self.capture(),
-                rule: self.rule.name.clone(),
-                steps: self.rule.steps.clone(),
-                reason,
-            }),
+            Some(reason) => self.rejected(reason),
             None => match self.memory() {
                 Some(memory) => Considered::Possible(self.plan(memory), self.cost(memory)),
-                None => Considered::Rejected(Rejected {
-                    capture: self.capture(),
-                    rule: self.rule.name.clone(),
-                    steps: self.rule.steps.clone(),
-                    reason: Reason::NotDmaBuf,
-                }),
+                None => self.rejected(Reason::NotDmaBuf),
             },
         }
+    }
+
+    fn rejected(self, reason: Reason) -> Considered {
+        Considered::Rejected(Rejected {
+            capture: self.capture(),
+            rule: self.rule.name.clone(),
+            steps: self.steps,
+            reason,
+        })
     }
 
     /// The first thing in the way. What a production build refuses comes before what is missing: nobody shall install it.
@@ -163,8 +201,10 @@ impl Candidate<'_> {
         self.other_machine()
             .or_else(|| self.not_shareable())
             .or_else(|| self.refused())
+            .or_else(|| self.forbidden())
             .or_else(|| self.element_missing())
             .or_else(|| self.element_unfit())
+            .or_else(|| self.property_unfit())
             .or_else(|| self.device_missing())
     }
 
@@ -187,8 +227,19 @@ impl Candidate<'_> {
         refused.then_some(Reason::SoftwareRefused { element })
     }
 
+    fn forbidden(&self) -> Option<Reason> {
+        let rules = self.request.rules;
+        let forbids = |step: &Step| Some((step.factory.clone(), rules.forbids(&step.factory)?));
+        let (element, forbidden) = self.steps.iter().find_map(forbids)?;
+        Some(Reason::Forbidden {
+            element,
+            reason: forbidden.reason.clone(),
+            origin: forbidden.origin.clone(),
+        })
+    }
+
     fn element_missing(&self) -> Option<Reason> {
-        let factories = self.rule.steps.iter().map(|step| &step.factory);
+        let factories = self.steps.iter().map(|step| &step.factory);
         let missing = factories.filter(|f| !self.request.machine.elements.contains_key(*f));
         let elements: Vec<_> = missing.cloned().collect();
         let package = self.rule.package.clone();
@@ -201,7 +252,7 @@ impl Candidate<'_> {
 
     /// What the first element takes and the last one gives; between them the rule is trusted.
     fn element_unfit(&self) -> Option<Reason> {
-        let (first, last) = (self.rule.steps.first()?, self.rule.steps.last()?);
+        let (first, last) = (self.steps.first()?, self.steps.last()?);
         let unfit = |element: &str, format: &str, takes| Reason::ElementUnfit {
             element: element.to_owned(),
             format: format.to_owned(),
@@ -215,9 +266,22 @@ impl Candidate<'_> {
             .then(|| unfit(&last.factory, "NV12", false))
     }
 
+    fn property_unfit(&self) -> Option<Reason> {
+        self.steps.iter().find_map(|step| {
+            let facts = self.facts(&step.factory)?;
+            let unfit = |(name, setting): &(&String, &Setting)| !facts.accepts(name, setting);
+            let (property, setting) = step.properties.iter().find(unfit)?;
+            Some(Reason::PropertyUnfit {
+                element: step.factory.clone(),
+                property: property.clone(),
+                value: setting.value.clone(),
+            })
+        })
+    }
+
     fn device_missing(&self) -> Option<Reason> {
         let there = |device: &String| self.request.machine.devices.contains(device);
-        for step in &self.rule.steps {
+        for step in &self.steps {
             let device = self
                 .facts(&step.factory)
                 .and_then(|facts| facts.device.clone());
@@ -302,15 +366,23 @@ impl Candidate<'_> {
         }
     }
 
+    /// Whether the source's own buffers, which go to the bus as they are, are too few. A converter or decoder has its own.
+    fn limit(&self) -> Option<PoolLimit> {
+        limit(self.request).filter(|_| self.rule.ends_in == EndsIn::Source)
+    }
+
     fn plan(&self, memory: FrameMemory) -> Plan {
         Plan {
             rule: self.rule.name.clone(),
             why: self.rule.why.clone(),
+            origin: self.rule.origin.clone(),
+            traps: self.request.rules.traps(&self.steps),
             capture: self.capture(),
-            steps: self.rule.steps.clone(),
+            steps: self.steps.clone(),
             memory,
             copies: self.copies(),
             software: self.software(),
+            limit: self.limit(),
         }
     }
 
@@ -322,6 +394,7 @@ impl Candidate<'_> {
         Cost {
             software: self.software(),
             slow: best.is_some_and(is_slow),
+            limit: self.limit(),
             copies: self.copies(),
             loss: Loss::of(&self.offered.format),
             no_dmabuf: !memory.is_dmabuf(),
@@ -329,6 +402,7 @@ impl Candidate<'_> {
             rule: self.index,
             handover: self.offered.handover,
             place: self.place,
+            variant: self.variant,
         }
     }
 }

@@ -1,12 +1,14 @@
 //! What holds for every source and every machine.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
 use super::cost::{Cost, Loss, format_place};
 use super::*;
 use crate::device::{Rates, Sizes};
+use crate::platform::Family;
 use crate::stream::Framerate;
 
 const FORMATS: [&str; 9] = [
@@ -27,6 +29,13 @@ const HANDOVERS: [Handover; 5] = [
     Handover::Drawn,
     Handover::Process,
 ];
+
+/// The rules of this build on a machine of no known family.
+fn built_in() -> Rules {
+    static RULES: LazyLock<Rules> =
+        LazyLock::new(|| Profiles::built_in().unwrap().rules(Family::Generic, &[]));
+    RULES.clone()
+}
 
 fn offered() -> impl Strategy<Value = Offered> {
     let mode = (
@@ -53,11 +62,15 @@ fn offered() -> impl Strategy<Value = Offered> {
 }
 
 fn offer() -> impl Strategy<Value = Offer> {
-    prop::collection::vec(offered(), 0..5).prop_map(|formats| Offer { formats })
+    prop::collection::vec(offered(), 0..5).prop_map(|formats| Offer {
+        formats,
+        pool: None,
+    })
 }
 
 fn factories() -> Vec<String> {
     let all: BTreeSet<String> = built_in()
+        .ways
         .into_iter()
         .flat_map(|rule| rule.steps)
         .map(|step| step.factory)
@@ -67,6 +80,7 @@ fn factories() -> Vec<String> {
 
 fn devices() -> Vec<String> {
     let all: BTreeSet<String> = built_in()
+        .ways
         .into_iter()
         .flat_map(|rule| rule.devices)
         .flatten()
@@ -101,7 +115,11 @@ fn wish() -> impl Strategy<Value = Wish> {
     ]));
     let rate =
         prop::option::of((1..60u32).prop_filter_map("a rate", |rate| Framerate::new(rate, 1)));
-    (size, rate).prop_map(|(size, rate)| Wish { size, rate })
+    (size, rate).prop_map(|(size, rate)| Wish {
+        size,
+        rate,
+        ..Wish::default()
+    })
 }
 
 fn plan(offer: &Offer, wish: Wish, machine: &Machine, build: Build) -> Explanation {
@@ -119,12 +137,15 @@ fn cost(plan: &Plan, offer: &Offer, wish: Wish) -> Cost {
     let fifteen = Framerate::new(15, 1).unwrap();
     Cost {
         software: plan.software,
+        limit: None,
         slow: wish.rate.is_none() && plan.capture.best_rate.is_some_and(|rate| rate < fifteen),
         copies: plan.copies,
         loss: Loss::of(&plan.capture.format),
         no_dmabuf: !plan.memory.is_dmabuf(),
         format: format_place(&plan.capture.format),
+        variant: 0,
         rule: built_in()
+            .ways
             .iter()
             .position(|rule| rule.name == plan.rule)
             .unwrap(),
@@ -166,7 +187,7 @@ proptest! {
         offer in offer(), wish in wish(), machine in machine(), element in prop::sample::select(factories()),
     ) {
         // Such an element says which machine it is, not only what it can do.
-        prop_assume!(built_in().iter().all(|rule| !rule.unless.contains(&element)));
+        prop_assume!(built_in().ways.iter().all(|rule| !rule.unless.contains(&element)));
         let before = plan(&offer, wish, &machine, Build::Development).chosen;
         let after = plan(&offer, wish, &with(&machine, &element), Build::Development).chosen;
         if let Some(before) = before {
@@ -180,7 +201,7 @@ proptest! {
     fn without_its_element_the_next_best_is_chosen(offer in offer(), wish in wish(), machine in machine()) {
         let first = plan(&offer, wish, &machine, Build::Development);
         let Some(gone) = first.chosen.as_ref().and_then(|plan| plan.steps.last()).cloned() else { return Ok(()); };
-        prop_assume!(built_in().iter().all(|rule| !rule.unless.contains(&gone.factory)));
+        prop_assume!(built_in().ways.iter().all(|rule| !rule.unless.contains(&gone.factory)));
         let mut poorer = machine.clone();
         poorer.elements.remove(&gone.factory);
         let left = first.rejected.iter().filter(|r| matches!(r.reason, Reason::Costlier(_)));
@@ -194,7 +215,7 @@ proptest! {
     #[test]
     fn everything_is_chosen_or_rejected_once(offer in offer(), wish in wish(), machine in machine()) {
         let explanation = plan(&offer, wish, &machine, Build::Development);
-        let taking = |format: &Offered| built_in().iter().filter(|rule| rule.takes(&format.format)).count().max(1);
+        let taking = |format: &Offered| built_in().ways.iter().filter(|rule| rule.takes(&format.format)).count().max(1);
         let most: usize = offer.formats.iter().map(taking).sum();
         let told = explanation.rejected.len() + usize::from(explanation.chosen.is_some());
         prop_assert!(told <= most && told >= offer.formats.len(), "{told} of {most}");
@@ -217,11 +238,5 @@ proptest! {
             let costlier = |r: &Rejected| matches!(r.reason, Reason::Costlier(_));
             prop_assert!(!explanation.rejected.iter().any(costlier), "the cheapest of those is chosen");
         }
-    }
-
-    #[test]
-    fn rules_survive_a_file(name in prop::sample::select(built_in())) {
-        let text = serde_json::to_string(&name).unwrap();
-        prop_assert_eq!(serde_json::from_str::<Rule>(&text).unwrap(), name);
     }
 }

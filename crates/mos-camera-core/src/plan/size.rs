@@ -181,6 +181,7 @@ mod tests {
         let wish = |size, rate: Option<u32>| Wish {
             size,
             rate: rate.map(fps),
+            ..Wish::default()
         };
         let not_at = |rate, size, offered| Reason::NotAtRate {
             rate: fps(rate),
@@ -220,6 +221,7 @@ mod tests {
         let wish = Wish {
             size: Some((640, 480)),
             rate: Some(fps(25)),
+            ..Wish::default()
         };
         let expected = Picked {
             size: wish.size,

@@ -1,11 +1,20 @@
 //! The planner's decisions, case by case.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use super::*;
 use crate::device::{DeviceId, Rates, Sizes, Transport};
 use crate::fault::{Fault, FaultKind};
+use crate::platform::Family;
 use crate::stream::Framerate;
+
+/// The rules of this build on a machine of no known family.
+fn built_in() -> Rules {
+    static RULES: LazyLock<Rules> =
+        LazyLock::new(|| Profiles::built_in().unwrap().rules(Family::Generic, &[]));
+    RULES.clone()
+}
 
 fn fps(num: u32) -> Framerate {
     Framerate::new(num, 1).unwrap()
@@ -41,6 +50,7 @@ fn machine(elements: &str, pools: &[PoolMemory]) -> Machine {
         .split_whitespace()
         .map(|e| (e.to_owned(), ElementFacts::default()));
     let nodes = built_in()
+        .ways
         .into_iter()
         .flat_map(|rule| rule.devices)
         .flatten();
@@ -55,6 +65,7 @@ fn explained(formats: &[Offered], wish: Wish, machine: &Machine, build: Build) -
     let (offer, rules) = (
         Offer {
             formats: formats.to_vec(),
+            pool: None,
         },
         built_in(),
     );
@@ -70,7 +81,7 @@ fn explained(formats: &[Offered], wish: Wish, machine: &Machine, build: Build) -
 /// Every element that a rule names.
 const EVERYTHING: &str = "h264parse h265parse jpegparse v4l2slh264dec v4l2slh265dec v4l2slvp8dec v4l2h264dec v4l2h265dec v4l2vp8dec \
     qtivtransform vpudec vah264dec vah265dec vavp8dec vapostproc vp8dec avdec_h264 avdec_h265 openh264dec jpegdec v4l2jpegdec vajpegdec v4l2convert \
-    imxvideoconvert_ocl videoconvert videoconvertscale";
+    imxvideoconvert_ocl imxvideoconvert_g2d qtic2vdec videoconvert videoconvertscale";
 
 const SOFTWARE: &str = "h264parse h265parse jpegparse avdec_h264 avdec_h265 openh264dec vp8dec jpegdec videoconvert videoconvertscale";
 
@@ -140,6 +151,24 @@ fn rows() -> Vec<Row<'static>> {
             "h264parse vpudec",
             Production,
             hard("h264-imx-vpu", 0),
+        ),
+        (
+            h264(),
+            "h264parse qtic2vdec qtivtransform",
+            Production,
+            hard("h264-codec2-qualcomm", 0),
+        ),
+        (
+            h265(),
+            "h265parse qtic2vdec",
+            Production,
+            hard("h265-codec2-qualcomm", 0),
+        ),
+        (
+            yuy2(),
+            "imxvideoconvert_g2d",
+            Production,
+            hard("convert-imx-2d", 1),
         ),
         (
             h264(),
@@ -288,9 +317,11 @@ fn every_rule_is_chosen_in_some_row() {
         .filter_map(|row| row.3)
         .map(|row| row.0)
         .collect();
-    for rule in built_in() {
+    // These need more than the presence of elements: they are chosen in the plans of recorded registries.
+    let recorded = |name: &str| name.starts_with("copy-") || name.ends_with("-c2d");
+    for rule in built_in().ways {
         assert!(
-            chosen.contains(rule.name.as_str()),
+            chosen.contains(rule.name.as_str()) || recorded(&rule.name),
             "no row for {}",
             rule.name
         );
@@ -300,7 +331,7 @@ fn every_rule_is_chosen_in_some_row() {
 #[test]
 fn the_tests_know_every_element() {
     let known: BTreeSet<&str> = EVERYTHING.split_whitespace().collect();
-    for rule in built_in() {
+    for rule in built_in().ways {
         for step in &rule.steps {
             assert!(
                 known.contains(step.factory.as_str()),
@@ -329,6 +360,7 @@ fn the_format_that_costs_least_is_captured() {
     let wish = |size, rate: Option<u32>| Wish {
         size,
         rate: rate.map(fps),
+        ..Wish::default()
     };
     let (small, large) = (Some((640, 480)), Some((1280, 720)));
     for (offer, wish, elements, expected) in [
@@ -440,6 +472,7 @@ fn an_unknown_offer_takes_any_wish() {
     let wish = Wish {
         size: Some((1920, 1080)),
         rate: Some(fps(25)),
+        ..Wish::default()
     };
     let (offer, rules) = (Offer::unknown("video/x-h264"), built_in());
     let machine = machine(SOFTWARE, &[PoolMemory::Memfd]);
@@ -527,6 +560,7 @@ fn each_alternative_has_its_reason() {
     let wish = Wish {
         size: Some((1280, 720)),
         rate: Some(fps(30)),
+        ..Wish::default()
     };
     let explanation = explained(&formats, wish, &machine, Development);
     let plan = explanation.chosen.as_ref().unwrap();
@@ -665,6 +699,7 @@ fn without_a_plan_the_error_names_what_is_missing() {
     let large = Wish {
         size: Some((1920, 1080)),
         rate: None,
+        ..Wish::default()
     };
     let h264 = [vga("video/x-h264")];
     for (error, obstacle, kind, parts) in [
@@ -784,11 +819,14 @@ fn rules_that_are_put_in_front_win_among_equals() {
         unless: Vec::new(),
         package: String::new(),
         why: String::new(),
+        origin: String::new(),
     };
-    let rules: Vec<_> = [profile].into_iter().chain(built_in()).collect();
+    let mut rules = built_in();
+    rules.ways.insert(0, profile);
     let (offer, machine) = (
         Offer {
             formats: vec![vga("YUY2")],
+            pool: None,
         },
         machine(EVERYTHING, &[]),
     );

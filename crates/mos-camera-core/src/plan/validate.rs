@@ -172,11 +172,11 @@ fn check_ranges(config: &StreamConfig) -> Result<(), ConfigError> {
     }
     check_timeout("first_frame_timeout", config.first_frame_timeout)?;
     check_timeout("steady_timeout", config.steady_timeout)?;
-    let value = config.max_subscribers;
-    if (1..=MAX_SUBSCRIBERS).contains(&value) {
-        Ok(())
-    } else {
-        Err(ConfigError::SubscribersOutOfRange { value })
+    match config.max_subscribers {
+        Some(value) if !(1..=MAX_SUBSCRIBERS).contains(&value) => {
+            Err(ConfigError::SubscribersOutOfRange { value })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -421,21 +421,21 @@ mod tests {
             ),
             (
                 StreamConfig {
-                    max_subscribers: 64,
+                    max_subscribers: Some(64),
                     ..base.clone()
                 },
                 None,
             ),
             (
                 StreamConfig {
-                    max_subscribers: 0,
+                    max_subscribers: Some(0),
                     ..base.clone()
                 },
                 Some("max_subscribers"),
             ),
             (
                 StreamConfig {
-                    max_subscribers: 65,
+                    max_subscribers: Some(65),
                     ..base.clone()
                 },
                 Some("max_subscribers"),

@@ -2,11 +2,15 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
+use super::board::Board;
 use super::evidence::Evidence;
 use super::family::{self, Family, Soc};
 
 /// What drives cameras that are wired to the chip: MIPI CSI-2, also behind a GMSL2 link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum CsiBackend {
     /// libcamera, by its element `libcamerasrc`.
     Libcamera,
@@ -40,6 +44,13 @@ impl fmt::Display for CsiBackend {
 pub enum Ground {
     /// A word of the device tree.
     Compatible(String),
+    /// A word of the device tree, and the profile that knows it.
+    Profile {
+        /// The word.
+        word: String,
+        /// The profile.
+        origin: String,
+    },
     /// The kernel's `SoC` driver; the device tree does not say it.
     SocId(String),
     /// Qualcomm's device tree, and its camera service and element: a chip that is not in the list, with what the listed have.
@@ -56,6 +67,9 @@ impl fmt::Display for Ground {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Compatible(word) => write!(f, "the device tree says {word}"),
+            Self::Profile { word, origin } => {
+                write!(f, "the device tree says {word}, and {origin} knows it")
+            }
             Self::SocId(id) => write!(f, "the kernel's SoC driver says {id}"),
             Self::CameraService => f.write_str(
                 "a Qualcomm chip that is not in the list, with the QMMF service and its element",
@@ -114,14 +128,37 @@ pub struct Platform {
 ///
 /// Never fails: on a machine that lacks what its family should have, the next best is chosen, and [`Platform::problems`] says so.
 pub fn decide(evidence: &Evidence, configured: Option<Family>) -> Platform {
-    let (found, ground, soc) = find(evidence);
+    decide_with(evidence, configured, &[])
+}
+
+/// The same with boards that profiles tell of: they come before what is known here.
+pub fn decide_with(evidence: &Evidence, configured: Option<Family>, boards: &[Board]) -> Platform {
+    let board = boards
+        .iter()
+        .find(|board| evidence.compatible.contains(&board.compatible));
+    let (found, ground, soc) = match board {
+        Some(board) => (
+            board.family,
+            Ground::Profile {
+                word: board.compatible.clone(),
+                origin: board.origin.clone(),
+            },
+            family::of_compatible(&evidence.compatible),
+        ),
+        None => find(evidence),
+    };
     let (family, ground, overridden) = match configured {
         Some(family) => (family, Ground::Configured, Some((found, ground))),
         None => (found, ground, None),
     };
     let mut refused = Vec::new();
     let mut chosen = None;
-    for &backend in preference(family) {
+    // What a profile says of a board does not hold for another family that the configuration names.
+    let preferred = board
+        .filter(|board| board.family == family)
+        .and_then(|board| board.csi.as_deref())
+        .unwrap_or_else(|| preference(family));
+    for &backend in preferred {
         match usable(backend, evidence) {
             Ok(element) if chosen.is_none() => chosen = Some((backend, element)),
             Ok(_) => refused.push(Refused {
@@ -139,7 +176,7 @@ pub fn decide(evidence: &Evidence, configured: Option<Family>) -> Platform {
         soc,
         compatible: evidence.compatible.clone(),
         model: evidence.model.clone(),
-        problems: problems(family, csi, &refused),
+        problems: problems(family, preferred, csi, &refused),
         csi,
         element,
         refused,
@@ -214,8 +251,15 @@ fn usable(backend: CsiBackend, evidence: &Evidence) -> Result<&'static str, Stri
 pub const CAMERA_SERVICE: &str = "/run/cam_server/le_cam_socket";
 
 /// What a family's board should have and this one has not.
-fn problems(family: Family, csi: Option<CsiBackend>, refused: &[Refused]) -> Vec<Problem> {
-    let best = preference(family)[0];
+fn problems(
+    family: Family,
+    preferred: &[CsiBackend],
+    csi: Option<CsiBackend>,
+    refused: &[Refused],
+) -> Vec<Problem> {
+    let Some(&best) = preferred.first() else {
+        return Vec::new();
+    };
     if family == Family::Generic || csi == Some(best) {
         return Vec::new();
     }

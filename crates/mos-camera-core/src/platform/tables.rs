@@ -320,3 +320,75 @@ fn names_of_families_are_read_as_they_are_written() {
     }
     assert!("imx8mm".parse::<Family>().is_err());
 }
+
+#[test]
+fn a_profile_brings_boards_that_are_not_known_here() {
+    let board = |compatible: &str, family, csi| super::Board {
+        compatible: compatible.to_owned(),
+        family,
+        csi,
+        origin: "/etc/x.toml".to_owned(),
+    };
+    let both = &[("libcamerasrc", true), ("qticamsrc", true)][..];
+    for (tree, boards, configured, family, csi) in [
+        (
+            "acme,cam acme,chip",
+            vec![],
+            None,
+            Family::Generic,
+            Some(CsiBackend::Libcamera),
+        ),
+        (
+            "acme,cam acme,chip",
+            vec![board("acme,chip", Family::Imx8mp, None)],
+            None,
+            Family::Imx8mp,
+            Some(CsiBackend::Libcamera),
+        ),
+        (
+            "acme,cam acme,chip",
+            vec![board("acme,chi", Family::Imx8mp, None)],
+            None,
+            Family::Generic,
+            Some(CsiBackend::Libcamera),
+        ),
+        // It comes before what is known, and says what drives the cameras.
+        (
+            "acme,cam qcom,qcs8300",
+            vec![board(
+                "acme,cam",
+                Family::Qcs,
+                Some(vec![CsiBackend::Libcamera, CsiBackend::Qmmf]),
+            )],
+            None,
+            Family::Qcs,
+            Some(CsiBackend::Libcamera),
+        ),
+        (
+            "acme,cam qcom,qcs8300",
+            vec![],
+            None,
+            Family::Qcs,
+            Some(CsiBackend::Qmmf),
+        ),
+        // The configuration has the last word.
+        (
+            "acme,cam acme,chip",
+            vec![board("acme,chip", Family::Imx8mp, None)],
+            Some(Family::Qcs),
+            Family::Qcs,
+            Some(CsiBackend::Qmmf),
+        ),
+    ] {
+        let platform = decide_with(&evidence(tree, both, true), configured, &boards);
+        assert_eq!(
+            (platform.family, platform.csi),
+            (family, csi),
+            "{tree} {boards:?}"
+        );
+        let named = platform.ground.to_string().contains("/etc/x.toml");
+        let by_profile = configured.is_none() && family != Family::Generic && !boards.is_empty();
+        assert_eq!(named, by_profile, "{}", platform.ground);
+        assert!(platform.problems.is_empty(), "{:?}", platform.problems);
+    }
+}

@@ -17,6 +17,7 @@ pub(super) async fn run(global: &Global, args: &Explain, out: &Out) -> Result<()
         device: args.device.to_string(),
         size: args.size.map(size),
         framerate: args.framerate.map(framerate),
+        max_subscribers: args.max_subscribers.unwrap_or_default(),
     };
     let explained = answer(global.inspect().await?.explain_device(request)).await?;
     out.result(&view::Explanation::from(&explained), |_| render(&explained))
@@ -45,6 +46,18 @@ fn chosen(device: &str, plan: &NormalisePlan) -> String {
     );
     if !plan.why.is_empty() {
         text.push_str(&format!("  rule {}: {}\n", plan.rule, plan.why));
+    }
+    if !plan.origin.is_empty() {
+        text.push_str(&format!("  said by: {}\n", plan.origin));
+    }
+    for trap in &plan.traps {
+        text.push_str(&format!("  known trap: {trap}\n"));
+    }
+    if !plan.limit.is_empty() {
+        text.push_str(&format!(
+            "  limit: {}; nothing here copies them by hardware\n",
+            plan.limit
+        ));
     }
     text
 }

@@ -41,6 +41,9 @@ fn render(platform: &Platform) -> String {
         );
         lines.push(("without the key", found));
     }
+    for file in &platform.profiles {
+        lines.push(("profile", file.clone()));
+    }
     lines.push(("cameras on the chip", csi(platform)));
     for refused in &platform.refused {
         lines.push(("not taken", format!("{}: {}", refused.backend, refused.why)));
