@@ -24,6 +24,7 @@ mod mosctl;
 mod no_permission;
 mod onvif_camera;
 mod platform;
+mod profiles;
 mod qmmf_camera;
 mod reconfigure_running;
 mod reload;
