@@ -69,6 +69,7 @@ pub(crate) fn classify(caps: &gst::CapsRef) -> Result<Form, Refusal> {
         features: &features,
         format: structure.get("format").ok(),
         drm_format: structure.get("drm-format").ok(),
+        compression: structure.get("compression").ok(),
     })
 }
 

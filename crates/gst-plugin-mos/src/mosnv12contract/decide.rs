@@ -51,6 +51,8 @@ pub(crate) struct Description<'a> {
     pub(crate) format: Option<&'a str>,
     /// Field `drm-format`.
     pub(crate) drm_format: Option<&'a str>,
+    /// Field `compression`: GStreamer 1.20 of Qualcomm Linux 1.x calls UBWC `NV12` with `ubwc` here.
+    pub(crate) compression: Option<&'a str>,
 }
 
 /// Why frames don't pass the gate.
@@ -146,6 +148,12 @@ pub(crate) fn form(caps: &Description<'_>) -> Result<Form, Refusal> {
     if caps.media_type != "video/x-raw" {
         return Err(Refusal::MediaType(caps.media_type.to_owned()));
     }
+    if let Some(compression) = caps
+        .compression
+        .filter(|word| !matches!(*word, "" | "none"))
+    {
+        return Err(Refusal::Layout(format!("compression={compression}")));
+    }
     let form = match caps.features {
         [] | ["memory:SystemMemory"] => Form::Plain,
         ["memory:DMABuf"] if caps.format == Some("DMA_DRM") => {
@@ -224,6 +232,7 @@ mod tests {
             features,
             format: Some(format),
             drm_format,
+            compression: None,
         }
     }
 
@@ -267,6 +276,20 @@ mod tests {
                     ..caps(&[], "NV12", None)
                 },
                 Err("media-type"),
+            ),
+            (
+                Description {
+                    compression: Some("ubwc"),
+                    ..caps(&["memory:GBM"], "NV12", None)
+                },
+                Err("layout"),
+            ),
+            (
+                Description {
+                    compression: Some("none"),
+                    ..caps(&[], "NV12", None)
+                },
+                Ok(Form::Plain),
             ),
             (
                 Description {
