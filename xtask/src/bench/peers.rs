@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::debian::{self, SUITE, mirror};
 use crate::error::Error;
 use crate::exec::{self, capture, run_logged};
-use crate::lab::{KEYRING, lock, mirror};
+use crate::lock;
 use crate::paths;
 
-const SUITE: &str = "trixie";
 /// Raise when the way the folder is made changes.
 const RECIPE: u32 = 1;
 const LIMIT: Duration = Duration::from_mins(10);
@@ -92,7 +92,7 @@ fn mmdebstrap(mirror: &str, target: &Path) -> Command {
     command.arg(format!("--extract-hook=set -e; {PLUGINS}"));
     command.arg(SUITE);
     command.arg(target);
-    command.arg(format!("deb [signed-by={KEYRING}] {mirror} {SUITE} main"));
+    command.arg(debian::source(mirror, SUITE));
     command
 }
 

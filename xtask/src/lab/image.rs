@@ -9,20 +9,15 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::lock::{self, Mode};
-use super::{mirror, preflight};
+use super::preflight;
+use crate::debian::{self, BACKPORTS, SUITE, mirror, packages, stage};
 use crate::error::Error;
 use crate::exec::{self, Running, run_logged};
+use crate::lock::{self, Mode};
 use crate::paths;
 use crate::signals;
 use crate::ui::say;
 
-/// Debian release of the guest.
-const SUITE: &str = "trixie";
-/// Newer versions of packages, for those that the list writes with a `/` and this name behind.
-const BACKPORTS: &str = "trixie-backports";
-/// Debian's own keys.
-pub(crate) const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// Raise when the way the image is made changes.
 const RECIPE: &[u8] = b"2";
 /// A mirror that is being updated answers with lists that don't belong together; a moment later they do.
@@ -98,12 +93,9 @@ fn key(guest: &Path) -> Result<String, Error> {
     ] {
         let path = guest.join(name);
         let bytes = fs::read(&path).map_err(Error::path("read", &path))?;
-        hash.update((bytes.len() as u64).to_le_bytes());
-        hash.update(bytes);
+        debian::add(&mut hash, &bytes);
     }
-    Ok(hash.finalize()[..8]
-        .iter()
-        .fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
+    Ok(debian::name(hash))
 }
 
 fn build(folder: &Path, tick: &mut dyn FnMut(&str)) -> Result<(), Error> {
@@ -118,20 +110,6 @@ fn build(folder: &Path, tick: &mut dyn FnMut(&str)) -> Result<(), Error> {
     fs::rename(&work, folder).map_err(Error::path("finish", folder))
 }
 
-/// Makes `target` whole or not at all; a target that is there already was made by an earlier, stopped build.
-fn stage(target: &Path, make: impl FnOnce(&Path) -> Result<(), Error>) -> Result<(), Error> {
-    signals::check()?;
-    if target.exists() {
-        return Ok(());
-    }
-    let new = target.with_extension("new");
-    if new.exists() {
-        fs::remove_file(&new).map_err(Error::path("remove", &new))?;
-    }
-    make(&new)?;
-    fs::rename(&new, target).map_err(Error::path("finish", target))
-}
-
 /// Debian's packages as a tar file. mmdebstrap works as root or, without, in a user namespace; it mounts nothing that
 /// outlives it.
 fn debootstrap(target: &Path, tick: &mut dyn FnMut(&str)) -> Result<(), Error> {
@@ -139,7 +117,6 @@ fn debootstrap(target: &Path, tick: &mut dyn FnMut(&str)) -> Result<(), Error> {
     let list = guest.join("packages.txt");
     let list = fs::read_to_string(&list).map_err(Error::path("read", &list))?;
     let mirror = mirror::find()?;
-    let source = |suite: &str| format!("deb [signed-by={KEYRING}] {mirror} {suite} main");
     let into =
         |file: &str, folder: &str| format!("copy-in {} {folder}", guest.join(file).display());
     let initramfs = "/etc/initramfs-tools";
@@ -180,7 +157,7 @@ fn debootstrap(target: &Path, tick: &mut dyn FnMut(&str)) -> Result<(), Error> {
     // Fills GStreamer's plugin registry: minutes saved under emulation.
     command.arg(r#"--customize-hook=HOME=/root chroot "$1" gst-inspect-1.0 >/dev/null"#);
     command.arg(SUITE).arg(target);
-    command.args([SUITE, BACKPORTS].map(source));
+    command.args([SUITE, BACKPORTS].map(|suite| debian::source(&mirror, suite)));
     let log = paths::artifacts().join("lab/build.log");
     let mut tries = 0;
     loop {
@@ -208,14 +185,6 @@ fn debootstrap(target: &Path, tick: &mut dyn FnMut(&str)) -> Result<(), Error> {
             }
         }
     }
-}
-
-/// Package names, without comments.
-fn packages(list: &str) -> Vec<&str> {
-    list.lines()
-        .map(|line| line.split('#').next().unwrap_or_default().trim())
-        .filter(|name| !name.is_empty())
-        .collect()
 }
 
 /// A squashfs from a tar file, compressed so that it is quick to read under emulation.
@@ -280,14 +249,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn package_lists_may_have_comments() {
-        assert_eq!(
-            packages("# head\nudev   # nodes\n\n  kmod\n"),
-            ["udev", "kmod"]
-        );
-    }
-
-    #[test]
     fn the_key_follows_the_content() {
         let folder = tempfile::tempdir().unwrap();
         for name in [
@@ -303,22 +264,5 @@ mod tests {
         assert_eq!(before.len(), 16);
         fs::write(folder.path().join("packages.txt"), "other").unwrap();
         assert_ne!(before, key(folder.path()).unwrap());
-    }
-
-    #[test]
-    fn a_stage_is_whole_or_absent_and_made_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let target = folder.path().join("stage.bin");
-        let fail = stage(&target, |new| {
-            fs::write(new, "half").unwrap();
-            Err(Error::NotMet("stopped".to_owned()))
-        });
-        assert!(fail.is_err() && !target.exists());
-        stage(&target, |new| {
-            fs::write(new, "whole").map_err(Error::io("write"))
-        })
-        .unwrap();
-        stage(&target, |_| panic!("made twice")).unwrap();
-        assert_eq!(fs::read_to_string(target).unwrap(), "whole");
     }
 }

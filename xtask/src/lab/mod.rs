@@ -5,8 +5,6 @@
 mod accel;
 mod catalog;
 mod image;
-pub(crate) mod lock;
-pub(crate) mod mirror;
 mod preflight;
 mod qemu;
 mod share;
@@ -15,8 +13,6 @@ mod suite;
 use std::path::Path;
 
 use clap::Subcommand;
-
-pub(crate) use image::KEYRING;
 
 use crate::error::Error;
 use crate::exec::read_lossy;

@@ -5,9 +5,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::catalog::LabTest;
-use super::lock::{self, Mode};
 use crate::error::Error;
 use crate::exec::create;
+use crate::lock::{self, Mode};
 use crate::paths;
 
 /// A shared folder, emptied at its start. Its lock keeps other runs from it.

@@ -1,4 +1,4 @@
-//! Locks between runs of the lab on one machine; waiting for one can be interrupted.
+//! Locks between runs on one machine, over what they keep in the cache; waiting for one can be interrupted.
 
 use std::fs::File;
 use std::io;
@@ -32,9 +32,7 @@ pub(crate) fn take(file: &File, mode: Mode, mut waiting: impl FnMut()) -> Result
             Ok(()) => return Ok(()),
             Err(Errno::WOULDBLOCK | Errno::INTR) => waiting(),
             Err(error) => {
-                return Err(Error::io("cannot lock the camera lab")(io::Error::from(
-                    error,
-                )));
+                return Err(Error::io("cannot lock the cache")(io::Error::from(error)));
             }
         }
         if signals::pause(LOOK) {
