@@ -85,18 +85,39 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         None => build(args, parts)?,
     };
     let target = Target::new(args);
+    put(parts, &built, &target)?;
+    say_how_to_use(args, parts, &target);
+    Ok(())
+}
+
+/// Lays out everything that cargo built into `built` as it will be installed below `prefix`, in the folder `destdir`.
+pub(crate) fn lay_out(
+    built: &Path,
+    prefix: &Path,
+    libdir: &Path,
+    destdir: &Path,
+) -> Result<(), Error> {
+    let target = Target {
+        prefix: prefix.to_owned(),
+        libdir: prefix.join(libdir),
+        destdir: Some(destdir.to_owned()),
+        quiet: true,
+    };
+    put(&Part::ALL, built, &target)
+}
+
+fn put(parts: &[Part], built: &Path, target: &Target) -> Result<(), Error> {
     for part in parts {
         match part {
-            Part::Programs => programs(&built, &target)?,
+            Part::Programs => programs(built, target)?,
             Part::Gstreamer => target.file(
                 &built.join("libgstmos.so"),
                 &target.libdir.join("gstreamer-1.0/libgstmos.so"),
                 0o644,
             )?,
-            Part::Library => library(&built, &target)?,
+            Part::Library => library(built, target)?,
         }
     }
-    say_how_to_use(args, parts, &target);
     Ok(())
 }
 
@@ -179,6 +200,7 @@ struct Target {
     prefix: PathBuf,
     libdir: PathBuf,
     destdir: Option<PathBuf>,
+    quiet: bool,
 }
 
 impl Target {
@@ -187,6 +209,7 @@ impl Target {
             prefix: args.prefix.clone(),
             libdir: args.prefix.join(&args.libdir),
             destdir: args.destdir.clone(),
+            quiet: false,
         }
     }
 
@@ -199,7 +222,9 @@ impl Target {
         if let Some(folder) = place.parent() {
             fs::create_dir_all(folder).map_err(Error::path("create", folder))?;
         }
-        ui::say(format!("  {}", place.display()));
+        if !self.quiet {
+            ui::say(format!("  {}", place.display()));
+        }
         Ok(place)
     }
 

@@ -9,6 +9,7 @@ mod cargo;
 mod conformance;
 mod debian;
 mod demo;
+mod dist;
 mod error;
 mod exec;
 mod fuzz;
@@ -59,6 +60,8 @@ enum Command {
     Build(build::Args),
     /// Build the Python package for development and production, and run its tests
     Python,
+    /// Make Debian packages of the production build
+    Dist(dist::Args),
     /// Build and install programs, GStreamer plugin and C library, below a prefix
     Install(install::Args),
 }
@@ -88,6 +91,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Model(args) => model::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Lab(args) => lab::run(args),
+        Command::Dist(args) => dist::run(&args),
         Command::Build(args) => build::run(&args),
         Command::Install(args) => install::run(&args),
         Command::Python => test::run_python(),

@@ -1,5 +1,7 @@
-//! Debian roots made of packages: what the camera lab's guest and the bus benchmark's peers have in common.
+//! Debian roots made of packages: what the camera lab's guest, the bus benchmark's peers and the packages of `dist` have
+//! in common.
 
+pub(crate) mod chroot;
 pub(crate) mod mirror;
 
 use std::fs;
@@ -28,6 +30,15 @@ pub(crate) fn packages(list: &str) -> Vec<&str> {
         .map(|line| line.split('#').next().unwrap_or_default().trim())
         .filter(|name| !name.is_empty())
         .collect()
+}
+
+/// A name for everything that goes into something that is kept in the cache.
+pub(crate) fn key<Part: AsRef<[u8]>>(parts: impl IntoIterator<Item = Part>) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        add(&mut hash, part.as_ref());
+    }
+    name(hash)
 }
 
 /// Adds a part so that it can't be taken for a piece of its neighbour.
@@ -79,6 +90,15 @@ mod tests {
             packages("# head\nudev   # nodes\n\n  kmod\n"),
             ["udev", "kmod"]
         );
+    }
+
+    #[test]
+    fn keys_tell_parts_apart() {
+        let one = key(["ab", "c"]);
+        assert_eq!(one.len(), 16);
+        assert_eq!(one, key(["ab", "c"]));
+        assert_ne!(one, key(["a", "bc"]));
+        assert_ne!(one, key(["ab"]));
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         Group::Test,
         Group::Bench,
         Group::Lab,
+        Group::Dist,
     ];
     let groups = if args.groups.is_empty() {
         &all[..]

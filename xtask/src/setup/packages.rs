@@ -15,6 +15,8 @@ pub(crate) enum Group {
     Bench,
     /// The virtual camera lab.
     Lab,
+    /// Debian packages.
+    Dist,
 }
 
 /// A system package.
@@ -140,6 +142,18 @@ const LAB: &[Package] = &[
     ),
 ];
 
+const DIST: &[Package] = &[
+    package(
+        "mmdebstrap",
+        "makes the root that packages are built in from Debian's packages",
+    ),
+    package(
+        "debian-archive-keyring",
+        "checks that those packages are Debian's",
+    ),
+    package("git", "says which commit is packaged"),
+];
+
 /// A service that comes with a package and would be started at once, though only the program is wanted.
 pub(crate) fn service(package: &str) -> Option<&'static str> {
     // A relay that listens on all addresses.
@@ -150,7 +164,7 @@ const fn package(name: &'static str, why: &'static str) -> Package {
     Package { name, why }
 }
 
-/// The packages of several groups, in order.
+/// The packages of several groups, in order, each once.
 pub(crate) fn of(groups: &[Group]) -> Vec<Package> {
     let table = |group: &Group| match group {
         Group::Build => BUILD,
@@ -158,8 +172,15 @@ pub(crate) fn of(groups: &[Group]) -> Vec<Package> {
         Group::Test => TEST,
         Group::Bench => BENCH,
         Group::Lab => LAB,
+        Group::Dist => DIST,
     };
-    groups.iter().flat_map(table).copied().collect()
+    let mut all: Vec<Package> = Vec::new();
+    for package in groups.iter().flat_map(table) {
+        if all.iter().all(|there| there.name != package.name) {
+            all.push(*package);
+        }
+    }
+    all
 }
 
 #[cfg(test)]
@@ -176,6 +197,7 @@ mod tests {
             Group::Test,
             Group::Bench,
             Group::Lab,
+            Group::Dist,
         ]);
         let names: HashSet<_> = all.iter().map(|package| package.name).collect();
         assert_eq!(names.len(), all.len());

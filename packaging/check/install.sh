@@ -1,0 +1,11 @@
+#!/bin/sh
+# Inside a minimal Debian root: the packages go in by apt, so that what they depend on is really there. /packages has them.
+set -eu
+export DEBIAN_FRONTEND=noninteractive
+
+apt-get update -q
+# Alone first, with nothing but what they depend on: what is missing then shows.
+apt-get install -q -y --no-install-recommends /packages/*.deb
+dpkg --audit
+# What the trials use besides.
+apt-get install -q -y --no-install-recommends gcc libc6-dev pkgconf gstreamer1.0-tools

@@ -1,0 +1,260 @@
+//! `dist`: Debian packages of the production build, for this machine's processor and others.
+
+mod arch;
+mod build;
+mod check;
+mod elf;
+mod package;
+mod root;
+mod source;
+mod version;
+mod yocto;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+use crate::exec;
+use crate::lock::{self, Mode};
+use crate::paths;
+use crate::setup::{self, Group};
+use crate::ui::{self, Step};
+
+use self::arch::Arch;
+use self::package::About;
+
+/// What service and command line together may take on a disk.
+const INSTALLED_BAR: u64 = 40_000_000;
+/// The packages that count for it.
+const COUNTED: [&str; 2] = ["mos-camera-capture", "mosctl"];
+
+/// Arguments of `dist`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Processor to build for; repeat for several [default: this machine's]
+    #[arg(long, value_enum)]
+    arch: Vec<Arch>,
+    /// Look through the packages with lintian, and install, use and purge those for this machine in a root that is thrown away
+    #[arg(long)]
+    check: bool,
+    /// Only write the Yocto layer's list of crates anew, after a change of Cargo.lock
+    #[arg(long, conflicts_with_all = ["arch", "check"])]
+    yocto_crates: bool,
+    /// Don't check or install system packages
+    #[arg(long)]
+    no_setup: bool,
+}
+
+/// Builds packages, and says what they are and how big.
+pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    if args.yocto_crates {
+        return yocto::update();
+    }
+    if !rustix::process::geteuid().is_root() {
+        return Err(Error::NotMet(
+            "packages are built in a root folder that is changed to, which takes root: call this with sudo".to_owned(),
+        ));
+    }
+    if !args.no_setup {
+        setup::ensure(&[Group::Dist])?;
+    }
+    let archs = if args.arch.is_empty() {
+        &[Arch::NATIVE][..]
+    } else {
+        &args.arch
+    };
+    let cache = Cache::take()?;
+    let version = version::find(paths::root())?;
+    ui::say(format!("version {}", version.debian));
+    let source = cache.folder.join("source");
+    source::copy(paths::root(), &source::files(paths::root())?, &source)?;
+    let crates = step("crates", |tick| root::crates(&cache.folder, tick))?;
+    for arch in archs {
+        let root = one(*arch, &cache.folder, &source, &crates, &version)?;
+        if args.check {
+            check(*arch, &cache.folder, &root)?;
+        }
+    }
+    Ok(())
+}
+
+/// The folder in the cache, which nobody else uses at the same time.
+struct Cache {
+    folder: PathBuf,
+    _lock: File,
+}
+
+impl Cache {
+    fn take() -> Result<Self, Error> {
+        let folder = paths::cache().join("dist");
+        fs::create_dir_all(&folder).map_err(Error::path("create", &folder))?;
+        let file = exec::create(&folder.join("lock"))?;
+        let mut said = false;
+        lock::take(&file, Mode::Exclusive, || {
+            if !said {
+                ui::say("waiting for another build of packages");
+                said = true;
+            }
+        })?;
+        Ok(Self {
+            folder,
+            _lock: file,
+        })
+    }
+}
+
+fn one(
+    arch: Arch,
+    cache: &Path,
+    source: &Path,
+    crates: &Path,
+    version: &version::Version,
+) -> Result<PathBuf, Error> {
+    let name = arch.debian();
+    let root = step(&format!("root for {name}"), |tick| {
+        root::ready(arch, cache, tick)
+    })?;
+    let target = cache.join("target");
+    fs::create_dir_all(&target).map_err(Error::path("create", &target))?;
+    let inputs = build::Inputs {
+        root: &root,
+        source,
+        crates,
+        target: &target,
+        version,
+    };
+    let built = step(&format!("production build for {name}"), |tick| {
+        build::build(arch, &inputs, tick)
+    })?;
+    let inputs = package::Inputs {
+        root: &root,
+        source,
+        built: &built,
+        work: &cache.join(format!("packages-{name}")),
+        version,
+    };
+    let made = step(&format!("packages for {name}"), |tick| {
+        package::make(arch, &inputs, tick)
+    })?;
+    let out = output(arch);
+    let made = hand_out(&made, &out)?;
+    let about = made.iter().map(|path| package::about(&root, path));
+    let about: Vec<_> = about.collect::<Result<_, _>>()?;
+    ui::say(out.display().to_string());
+    print!("{}", ui::table(&table(&about), 1));
+    judge(&about)?;
+    Ok(root)
+}
+
+/// Where the packages are put.
+fn output(arch: Arch) -> PathBuf {
+    paths::target().join("dist").join(arch.debian())
+}
+
+fn check(arch: Arch, cache: &Path, root: &Path) -> Result<(), Error> {
+    let (name, packages) = (arch.debian(), output(arch));
+    step(
+        &format!("looking through the packages for {name}"),
+        |tick| check::look_through(arch, root, &packages, tick),
+    )?;
+    if arch != Arch::NATIVE {
+        ui::say(format!("programs for {name} don't run here: not tried"));
+        return Ok(());
+    }
+    step("installing, using and purging them", |tick| {
+        check::install(arch, cache, &packages, tick)
+    })
+}
+
+fn step<T>(
+    name: &str,
+    work: impl FnOnce(&mut dyn FnMut(&str)) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let mut step = Step::begin(name);
+    let result = work(&mut |line| step.tick(line));
+    step.end(if result.is_ok() { "done" } else { "failed" });
+    result
+}
+
+/// Puts the packages where the user finds them, in the place of earlier ones.
+fn hand_out(made: &[PathBuf], out: &Path) -> Result<Vec<PathBuf>, Error> {
+    crate::debian::remove(out)?;
+    fs::create_dir_all(out).map_err(Error::path("create", out))?;
+    let hand = |path: &PathBuf| {
+        let to = out.join(path.file_name().unwrap_or_default());
+        fs::copy(path, &to).map_err(Error::path("copy", path))?;
+        Ok(to)
+    };
+    made.iter().map(hand).collect()
+}
+
+fn table(about: &[About]) -> Vec<Vec<String>> {
+    let kb = |bytes: u64| format!("{} kB", bytes.div_ceil(1000));
+    let head = ["package", "size", "installed"].map(str::to_owned).to_vec();
+    let rows = about.iter().map(|package| {
+        vec![
+            package.name.clone(),
+            kb(package.size),
+            kb(package.installed),
+        ]
+    });
+    std::iter::once(head).chain(rows).collect()
+}
+
+/// Holds service and command line to their bar.
+fn judge(about: &[About]) -> Result<(), Error> {
+    let counted = about
+        .iter()
+        .filter(|package| COUNTED.contains(&package.name.as_str()));
+    let bytes: u64 = counted.map(|package| package.installed).sum();
+    let mb = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
+    let text = format!(
+        "{} installed: {} of at most {}",
+        COUNTED.join(" and "),
+        mb(bytes),
+        mb(INSTALLED_BAR)
+    );
+    if bytes == 0 || bytes > INSTALLED_BAR {
+        return Err(Error::NotMet(text));
+    }
+    println!("{text}");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn about(name: &str, installed: u64) -> About {
+        About {
+            name: name.to_owned(),
+            size: 1_234,
+            installed,
+        }
+    }
+
+    #[test]
+    fn the_bar_counts_service_and_command_line_together() {
+        let both = |service, ctl| {
+            let all = [
+                about("mos-camera-capture", service),
+                about("mosctl", ctl),
+                about("libmos-frame-dev", 90_000_000),
+            ];
+            judge(&all)
+        };
+        assert!(both(30_000_000, 10_000_000).is_ok());
+        let text = both(30_000_000, 10_000_001).unwrap_err().to_string();
+        assert!(text.contains("40.0 MB of at most 40.0 MB"), "{text}");
+        // Packages of other names would not be held to anything.
+        assert!(judge(&[about("libmos-frame-dev", 1)]).is_err());
+    }
+
+    #[test]
+    fn the_table_has_a_row_for_each_package() {
+        assert_eq!(
+            ui::table(&table(&[about("mosctl", 2_000)]), 1),
+            "package  size  installed\nmosctl   2 kB       2 kB\n"
+        );
+    }
+}
