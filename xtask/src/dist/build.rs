@@ -1,13 +1,14 @@
 //! The production build, in the root.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use super::arch::Arch;
 use super::version::Version;
 use crate::debian::chroot::Chroot;
 use crate::error::Error;
-use crate::exec::run_logged;
+use crate::exec::{capture, run_logged};
 use crate::paths;
 use crate::test::production;
 
@@ -37,6 +38,36 @@ pub(crate) fn build(
     inputs: &Inputs<'_>,
     tick: &mut dyn FnMut(&str),
 ) -> Result<PathBuf, Error> {
+    let mut command = cargo(arch, inputs);
+    command.args(arguments(arch));
+    let log = paths::artifacts().join(format!("dist/build-{}.log", arch.debian()));
+    let done = run_logged(
+        "cargo build",
+        &mut command,
+        &log,
+        LIMIT,
+        |_| (),
+        |line| tick(line),
+    )?;
+    done.require("the production build in the root")?;
+    Ok(inputs.target.join(arch.rust()).join("release"))
+}
+
+/// What is linked into the results, as `notices` reads it.
+pub(crate) fn linked(arch: Arch, inputs: &Inputs<'_>) -> Result<String, Error> {
+    let mut command = cargo(arch, inputs);
+    command.args([
+        "tree",
+        "--edges",
+        "normal,no-proc-macro",
+        "--prefix",
+        "none",
+    ]);
+    command.args(["--format", "{p}|{l}"]).args(common(arch));
+    capture("cargo's list of what is linked", &mut command)
+}
+
+fn cargo(arch: Arch, inputs: &Inputs<'_>) -> Command {
     let mut chroot = Chroot::new(inputs.root)
         .read(inputs.source, SOURCE)
         .read(inputs.crates, CRATES)
@@ -52,24 +83,17 @@ pub(crate) fn build(
     }
     let mut command = chroot.command("sh");
     command.args(["-euc", r#"cd "$1"; shift; exec cargo "$@""#, "sh", SOURCE]);
-    command.args(arguments(arch));
-    let log = paths::artifacts().join(format!("dist/build-{}.log", arch.debian()));
-    let done = run_logged(
-        "cargo build",
-        &mut command,
-        &log,
-        LIMIT,
-        |_| (),
-        |line| tick(line),
-    )?;
-    done.require("the production build in the root")?;
-    Ok(inputs.target.join(arch.rust()).join("release"))
+    command
 }
 
 fn arguments(arch: Arch) -> Vec<String> {
+    let fixed = ["build", "--release"].map(str::to_owned);
+    fixed.into_iter().chain(common(arch)).collect()
+}
+
+/// What chooses sources, crates and features.
+fn common(arch: Arch) -> Vec<String> {
     let fixed = [
-        "build",
-        "--release",
         "--locked",
         "--offline",
         "--target",

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::arch::Arch;
 use super::elf;
+use super::units;
 use crate::debian::chroot::Chroot;
 use crate::debian::{self, SUITE, mirror};
 use crate::error::Error;
@@ -101,6 +102,9 @@ fn in_root(
     for (name, chroot) in [("install", &online), ("try", &inside), ("purge", &inside)] {
         let mut command = chroot.command("sh");
         command.arg(format!("{SCRIPTS}/{name}.sh"));
+        if name == "try" {
+            command.args(units::EXPOSURE.map(|(unit, limit)| format!("{unit}={limit}")));
+        }
         logged(name, arch, &mut command, tick)?;
     }
     Ok(())

@@ -4,9 +4,11 @@ mod arch;
 mod build;
 mod check;
 mod elf;
+mod notices;
 mod package;
 mod root;
 mod source;
+mod units;
 mod version;
 mod yocto;
 
@@ -126,10 +128,14 @@ fn one(
     let built = step(&format!("production build for {name}"), |tick| {
         build::build(arch, &inputs, tick)
     })?;
+    let linked = build::linked(arch, &inputs)?;
+    let notices = cache.join(format!("third-party-{name}.txt"));
+    notices::write(&linked, crates, &notices)?;
     let inputs = package::Inputs {
         root: &root,
         source,
         built: &built,
+        notices: &notices,
         work: &cache.join(format!("packages-{name}")),
         version,
     };

@@ -72,6 +72,8 @@ pub(crate) struct Inputs<'a> {
     pub(crate) source: &'a Path,
     /// What was built.
     pub(crate) built: &'a Path,
+    /// What the programs hold of others.
+    pub(crate) notices: &'a Path,
     /// A folder to work in.
     pub(crate) work: &'a Path,
     /// What was built.
@@ -141,6 +143,7 @@ fn lay_out(arch: Arch, inputs: &Inputs<'_>, folder: &Path) -> Result<(), Error> 
     for (from, to) in FILES {
         copy(&inputs.source.join(from), &tree.join(to))?;
     }
+    copy(inputs.notices, &tree.join("third-party.txt"))?;
     python(inputs, &tree)
 }
 

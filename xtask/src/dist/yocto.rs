@@ -1,4 +1,4 @@
-//! The crates of Cargo.lock as BitBake fetches them: `mos-camera-crates.inc` of the layer in `packaging/yocto`.
+//! The crates of Cargo.lock as `BitBake` fetches them: `mos-camera-crates.inc` of the layer in `packaging/yocto`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,14 +6,12 @@ use std::path::PathBuf;
 use crate::error::Error;
 use crate::paths;
 
-const HEAD: &str =
-    "# The crates of Cargo.lock. Written by `cargo xtask dist --yocto-crates`; a test holds it to the lock file.\n";
+const HEAD: &str = "# The crates of Cargo.lock. Written by `cargo xtask dist --yocto-crates`; a test holds it to the lock file.\n";
 
 /// Where the list is.
 pub(crate) fn place() -> PathBuf {
-    paths::root().join(
-        "packaging/yocto/meta-mos-camera/recipes-multimedia/mos-camera/mos-camera-crates.inc",
-    )
+    paths::root()
+        .join("packaging/yocto/meta-mos-camera/recipes-multimedia/mos-camera/mos-camera-crates.inc")
 }
 
 /// Writes the list anew.
@@ -33,7 +31,7 @@ fn current() -> Result<String, Error> {
 
 /// The list for a lock file. Names carry the version, since a crate may be there twice.
 fn list(lock: &str) -> Result<String, String> {
-    let (mut uris, mut sums) = (String::new(), String::new());
+    let (mut uris, mut sums) = (Vec::new(), Vec::new());
     for package in lock.split("[[package]]").skip(1) {
         let value = |key: &str| {
             let found = package.lines().find_map(|line| {
@@ -48,12 +46,17 @@ fn list(lock: &str) -> Result<String, String> {
             continue;
         };
         if !source.starts_with("registry+") {
-            return Err(format!("{name} is from {source}, which the recipe does not fetch"));
+            return Err(format!(
+                "{name} is from {source}, which the recipe does not fetch"
+            ));
         }
         let sum = value("checksum")?;
-        uris += &format!("    crate://crates.io/{name}/{version};name={name}-{version} \\\n");
-        sums += &format!("SRC_URI[{name}-{version}.sha256sum] = \"{sum}\"\n");
+        uris.push(format!(
+            "    crate://crates.io/{name}/{version};name={name}-{version} \\\n"
+        ));
+        sums.push(format!("SRC_URI[{name}-{version}.sha256sum] = \"{sum}\"\n"));
     }
+    let (uris, sums) = (uris.concat(), sums.concat());
     Ok(format!("{HEAD}\nSRC_URI += \" \\\n{uris}\"\n\n{sums}"))
 }
 

@@ -13,6 +13,8 @@ use super::*;
 
 const DOCS: &str = include_str!("../../../../docs/configuration.md");
 const EXAMPLE: &str = include_str!("../../../../dist/mos-camera.toml");
+/// What packages put to the default path.
+const PACKAGED: &str = include_str!("../../../../dist/mos-camera.packaged.toml");
 
 fn read(text: &str) -> Result<Config, ConfigError> {
     parse(Path::new("/etc/x.toml"), text)
@@ -372,6 +374,16 @@ fn the_example_is_a_good_configuration() {
         "two test cameras for a quick start"
     );
     assert_eq!(config.service, ServiceConfig::default());
+}
+
+#[test]
+fn packages_start_with_no_camera() {
+    let config = read(PACKAGED).unwrap();
+    assert!(config.cameras.is_empty());
+    assert_eq!(config.service, ServiceConfig::default());
+    for key in PACKAGED.lines().filter(|line| line.contains(" = ")) {
+        assert!(EXAMPLE.contains(key), "the example has another `{key}`");
+    }
 }
 
 #[test]
