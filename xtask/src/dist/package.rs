@@ -91,7 +91,7 @@ pub(crate) fn make(
     lay_out(arch, inputs, &folder)?;
     let mut command = Chroot::new(inputs.root)
         .write(inputs.work, PLACE)
-        .variable("DEB_BUILD_OPTIONS", "parallel=2")
+        .variable("DEB_BUILD_OPTIONS", "nocheck")
         .command("sh");
     command.args([
         "-euc",
@@ -137,7 +137,7 @@ fn lay_out(arch: Arch, inputs: &Inputs<'_>, folder: &Path) -> Result<(), Error> 
         &folder.join("CHANGELOG.md"),
     )?;
 
-    let tree = debian.join("tmp");
+    let tree = folder.join("tree");
     let libdir = Path::new("lib").join(arch.gnu());
     install::lay_out(inputs.built, Path::new("/usr"), &libdir, &tree)?;
     for (from, to) in FILES {
