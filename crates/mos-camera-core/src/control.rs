@@ -8,22 +8,27 @@ use std::fmt;
 /// Booleans are 0 and 1, menus the number of their item.
 pub type ControlValues = BTreeMap<String, i64>;
 
-/// A control of a device, named as in `linux/v4l2-controls.h` without `V4L2_CID_` and in lower case
-/// (`exposure_absolute`), or, where that has no name for it, as the driver names it (`led1_mode`).
+/// A control of a device.
+///
+/// Of a V4L2 node it is named as in `linux/v4l2-controls.h` without `V4L2_CID_` and in lower case (`exposure_absolute`), or,
+/// where that has no name for it, as the driver names it (`led1_mode`); of a camera that libcamera drives, as libcamera names it,
+/// in the same form (`exposure_time`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Control {
     /// Its name.
     pub name: String,
     /// What kind of value it takes.
     pub kind: ControlKind,
-    /// Smallest value.
+    /// Smallest value; `i64::MIN` where it is not told.
     pub min: i64,
-    /// Largest value.
+    /// Largest value; `i64::MAX` where it is not told.
     pub max: i64,
     /// Distance between values, counted from `min`; at least 1.
     pub step: i64,
-    /// What the device starts with.
-    pub default: i64,
+    /// All values are of this part of a unit: with 1000, a gain of 1.5 is 1500. At least 1.
+    pub divisor: u32,
+    /// What the device starts with, where that is told.
+    pub default: Option<i64>,
     /// Whether it can only be read.
     pub read_only: bool,
 }
@@ -126,7 +131,7 @@ impl Control {
 }
 
 impl fmt::Display for Control {
-    /// What it takes: `0 to 255 in steps of 5`, `0 or 1`, `1 (Manual Mode) or 3 (Aperture Priority Mode)`.
+    /// What it takes: `0 to 255 in steps of 5`, `0 or 1`, `1 (Manual Mode) or 3 (Aperture Priority Mode)`, `0 or more, in 1/1000`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             ControlKind::Boolean => f.write_str("0 or 1"),
@@ -137,10 +142,21 @@ impl fmt::Display for Control {
                     .collect();
                 f.write_str(&items.join(" or "))
             }
-            ControlKind::Integer if self.step > 1 => {
-                write!(f, "{} to {} in steps of {}", self.min, self.max, self.step)
+            ControlKind::Integer => {
+                match (self.min, self.max) {
+                    (i64::MIN, i64::MAX) => f.write_str("any number")?,
+                    (i64::MIN, max) => write!(f, "{max} or less")?,
+                    (min, i64::MAX) => write!(f, "{min} or more")?,
+                    (min, max) => write!(f, "{min} to {max}")?,
+                }
+                if self.step > 1 {
+                    write!(f, " in steps of {}", self.step)?;
+                }
+                if self.divisor > 1 {
+                    write!(f, ", in 1/{}", self.divisor)?;
+                }
+                Ok(())
             }
-            ControlKind::Integer => write!(f, "{} to {}", self.min, self.max),
         }
     }
 }
@@ -197,7 +213,8 @@ mod tests {
             min,
             max,
             step,
-            default: min,
+            divisor: 1,
+            default: Some(min),
             read_only: false,
         }
     }
@@ -269,6 +286,23 @@ mod tests {
                 "{name} = {value}"
             );
             assert!(got.err().is_none_or(|error| error.name() == name));
+        }
+    }
+
+    #[test]
+    fn what_a_control_takes_is_told_as_far_as_it_is_known() {
+        for (range, divisor, expected) in [
+            ((0, 255, 1), 1, "0 to 255"),
+            ((0, 255, 5), 1, "0 to 255 in steps of 5"),
+            ((i64::MIN, i64::MAX, 1), 1, "any number"),
+            ((0, i64::MAX, 1), 1000, "0 or more, in 1/1000"),
+            ((i64::MIN, -1, 1), 1, "-1 or less"),
+        ] {
+            let control = Control {
+                divisor,
+                ..control("x", ControlKind::Integer, range)
+            };
+            assert_eq!(control.to_string(), expected);
         }
     }
 

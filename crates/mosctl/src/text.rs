@@ -95,18 +95,32 @@ pub(crate) fn control(control: &Control) -> String {
             .map(|item| format!("{} ({})", item.value, item.name))
             .collect::<Vec<_>>()
             .join(" or "),
-        _ if control.step > 1 => {
-            format!(
-                "{} to {} in steps of {}",
-                control.min, control.max, control.step
-            )
-        }
-        _ => format!("{} to {}", control.min, control.max),
+        _ => numbers(control),
     };
     let read_only = if control.read_only { ", read only" } else { "" };
+    let default = control
+        .default
+        .map(|default| format!(", default {default}"))
+        .unwrap_or_default();
+    format!("{}: {takes}{default}{read_only}", control.name)
+}
+
+/// As `0 to 255 in steps of 5` or `0 or more, in 1/1000`.
+fn numbers(control: &Control) -> String {
+    let range = match (control.min, control.max) {
+        (i64::MIN, i64::MAX) => "any number".to_owned(),
+        (i64::MIN, max) => format!("{max} or less"),
+        (min, i64::MAX) => format!("{min} or more"),
+        (min, max) => format!("{min} to {max}"),
+    };
+    let steps = Some(control.step).filter(|&step| step > 1);
+    let steps = steps.map(|step| format!(" in steps of {step}"));
+    let part = Some(control.divisor).filter(|&divisor| divisor > 1);
+    let part = part.map(|divisor| format!(", in 1/{divisor}"));
     format!(
-        "{}: {takes}, default {}{read_only}",
-        control.name, control.default
+        "{range}{}{}",
+        steps.unwrap_or_default(),
+        part.unwrap_or_default()
     )
 }
 

@@ -164,7 +164,8 @@ pub(crate) struct Control {
     min: i64,
     max: i64,
     step: i64,
-    default: i64,
+    divisor: u32,
+    default: Option<i64>,
     read_only: bool,
     items: Vec<MenuItem>,
 }
@@ -187,6 +188,7 @@ impl From<&v1::Control> for Control {
             min: c.min,
             max: c.max,
             step: c.step,
+            divisor: c.divisor,
             default: c.default,
             read_only: c.read_only,
             items: c.items.iter().map(item).collect(),

@@ -129,7 +129,8 @@ fn brightness(node: &Device) -> io::Result<Option<Control>> {
         min: i64::from(asked.minimum),
         max: i64::from(asked.maximum),
         step: i64::from(asked.step).max(1),
-        default: i64::from(asked.default_value),
+        divisor: 1,
+        default: Some(i64::from(asked.default_value)),
         read_only: asked.flags & READ_ONLY != 0,
     }))
 }
@@ -168,7 +169,8 @@ fn control(described: &ControlDesc, kind: ControlKind) -> Control {
         min: i64::from(described.minimum()),
         max: i64::from(described.maximum()),
         step: i64::from(described.step()).max(1),
-        default: i64::from(described.default_value()),
+        divisor: 1,
+        default: Some(i64::from(described.default_value())),
         read_only: described.flags().contains(ControlFlags::READ_ONLY),
     }
 }
@@ -292,7 +294,8 @@ mod tests {
             min: 3,
             max: 2047,
             step: 1,
-            default: 250,
+            divisor: 1,
+            default: Some(250),
             read_only: false,
         };
         let device: DeviceId = "usb:046d:0825:1".parse().unwrap();

@@ -255,6 +255,7 @@ pub fn control(control: &Control) -> v1::Control {
         min: control.min,
         max: control.max,
         step: control.step,
+        divisor: control.divisor,
         default: control.default,
         read_only: control.read_only,
         items,

@@ -131,8 +131,8 @@ mod tests {
             min: 0,
             max: 255,
             step: 5,
-            default: 10,
-            ..Control::default()
+            default: Some(10),
+            ..Default::default()
         }
     }
 
