@@ -20,6 +20,8 @@ mod clock;
 pub mod counter;
 pub mod fault;
 mod lease;
+#[cfg(feature = "lend")]
+pub mod lend;
 mod memory;
 pub mod mosframesink;
 pub mod mosframesrc;

@@ -228,7 +228,7 @@ impl Track {
         let _unnumbered = rustix::io::pwrite(&fd, &sequence.to_ne_bytes(), 0);
         let mut buffer = self.pool.acquire(index)?;
         let writable = buffer.get_mut().ok_or("the buffer is shared")?;
-        writable.append_memory(gstmos::pool::lend(
+        writable.append_memory(gstmos::lend::lend(
             fd,
             self.layout.size,
             self.wanted.labelled,

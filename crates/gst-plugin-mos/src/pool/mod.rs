@@ -8,7 +8,6 @@
 
 mod fallback;
 mod imp;
-mod lend;
 
 use std::sync::Arc;
 
@@ -18,7 +17,6 @@ use gst::subclass::prelude::*;
 use crate::budget::MAX_BUFFERS;
 pub use fallback::FallbackKind;
 pub(crate) use fallback::{Source, Wish};
-pub use lend::lend;
 
 gst::glib::wrapper! {
     /// `GstBufferPool` of dma-bufs or sealed memfds.
