@@ -13,7 +13,9 @@ use std::sync::Arc;
 use conformance::{Running, Subject, next};
 use mos_camera_backends::pipeline::Memory;
 use mos_camera_backends::{Backend, LibcameraBackend};
-use mos_camera_core::{Device, DeviceId, FaultKind, Health, Sizes, Transport};
+use mos_camera_core::{
+    ControlValues, Device, DeviceId, FaultKind, Health, Sizes, StreamConfig, Transport,
+};
 use mos_frame::{ConnectError, Subscriber, SubscriberOptions};
 
 fn backend() -> Arc<dyn Backend> {
@@ -81,6 +83,34 @@ fn cameras_are_listed_with_what_is_known_of_them() {
             facing.iter().any(|word| device.location.contains(word)),
             "{device:?}"
         );
+    }
+}
+
+/// The virtual handler has no control of a single value, of which an element by itself takes any: none is listed, and one that is asked for
+/// is refused by name.
+#[test]
+fn a_camera_without_controls_says_so() {
+    for (subject, device) in subjects().into_iter().zip(cameras()) {
+        assert_eq!(device.controls, []);
+        let controls = ControlValues::from([("brightness".to_owned(), 100)]);
+        let wanted = StreamConfig {
+            controls: controls.clone(),
+            ..subject.config()
+        };
+        for fault in [
+            subject
+                .backend
+                .set_controls(&subject.device, &controls)
+                .unwrap_err(),
+            subject
+                .backend
+                .source(&subject.device, &wanted)
+                .unwrap_err(),
+        ] {
+            assert_eq!(fault.kind, FaultKind::Unsupported);
+            let text = "no control is named `brightness`; the device has none that can be set";
+            assert!(fault.message.contains(text), "{fault}");
+        }
     }
 }
 

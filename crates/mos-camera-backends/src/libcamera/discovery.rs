@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use gst::prelude::*;
-use mos_camera_core::{Capability, Device, DeviceId, Fault, FaultKind, Health, Transport};
+use mos_camera_core::{Capability, Control, Device, DeviceId, Fault, FaultKind, Health, Transport};
 
 use crate::capabilities;
 
@@ -30,7 +30,14 @@ pub(super) struct Camera {
     pub(super) capabilities: Vec<Capability>,
     /// Device numbers of the video nodes behind it.
     pub(super) nodes: Vec<u64>,
+    /// Those of them that one camera alone can use at a time, whatever libcamera says.
+    pub(super) single: Vec<u64>,
 }
+
+/// Drivers of image signal processors with one way for pictures, by how the names of their nodes begin. libcamera's handler lets two
+/// sensors of one processor be opened in one process, and only its kernel driver notices the second (`rkisp1.cpp`; `rkisp1-capture.c`).
+/// Behind a receiver that has a way for each sensor (`mxc_isi`) cameras share nodes and do not disturb each other.
+const SINGLE: [&str; 1] = ["rkisp1"];
 
 /// libcamera's cameras that are not on USB, sorted by id.
 pub(super) fn cameras() -> Result<Vec<Camera>, Fault> {
@@ -61,7 +68,9 @@ fn camera(device: &gst::Device) -> Camera {
     let properties = device
         .properties()
         .unwrap_or_else(|| gst::Structure::new_empty("none"));
+    let nodes = nodes(&properties);
     Camera {
+        single: single(Path::new("/"), &nodes),
         id: DeviceId::new(Transport::MipiCsi, &name),
         model: text(&properties, "Model").unwrap_or_else(|| name.clone()),
         facing: facing(&properties),
@@ -70,7 +79,7 @@ fn camera(device: &gst::Device) -> Camera {
             .caps()
             .map(|caps| capabilities::read(&caps))
             .unwrap_or_default(),
-        nodes: nodes(&properties),
+        nodes,
         name,
     }
 }
@@ -100,6 +109,16 @@ fn nodes(properties: &gst::StructureRef) -> Vec<u64> {
     array.iter().filter_map(number).collect()
 }
 
+/// Those of the nodes that one camera alone can use at a time.
+fn single(root: &Path, nodes: &[u64]) -> Vec<u64> {
+    let is_single = |node: &&u64| {
+        let (major, minor) = (rustix::fs::major(**node), rustix::fs::minor(**node));
+        fs::read_to_string(root.join(format!("sys/dev/char/{major}:{minor}/name")))
+            .is_ok_and(|name| SINGLE.iter().any(|driver| name.starts_with(driver)))
+    };
+    nodes.iter().filter(is_single).copied().collect()
+}
+
 /// Whether a device is on USB, by the path that the kernel gives it.
 fn is_usb(root: &Path, number: u64) -> bool {
     let (major, minor) = (rustix::fs::major(number), rustix::fs::minor(number));
@@ -110,21 +129,33 @@ fn is_usb(root: &Path, number: u64) -> bool {
     })
 }
 
-/// As it is listed.
-pub(super) fn device(camera: &Camera) -> Device {
+/// As it is listed, with the answer to the question which controls it has.
+pub(super) fn device(camera: &Camera, controls: Result<Vec<Control>, Fault>) -> Device {
+    let health = health(camera, controls.as_ref().err());
     Device {
         id: camera.id.clone(),
         transport: Transport::MipiCsi,
         model: camera.model.clone(),
         location: location(camera),
         capabilities: camera.capabilities.clone(),
-        controls: Vec::new(),
+        controls: controls.unwrap_or_default(),
         profiles: Vec::new(),
-        health: if camera.capabilities.is_empty() {
-            Health::Unusable("libcamera names no format that it gives".to_owned())
-        } else {
-            Health::Ready
-        },
+        health,
+    }
+}
+
+/// `refusal`: why it could not be opened to be asked for its controls.
+fn health(camera: &Camera, refusal: Option<&Fault>) -> Health {
+    if camera.capabilities.is_empty() {
+        return Health::Unusable("libcamera names no format that it gives".to_owned());
+    }
+    let Some(fault) = refusal else {
+        return Health::Ready;
+    };
+    match fault.kind {
+        FaultKind::Busy => Health::Busy(fault.to_string()),
+        FaultKind::NoPermission => Health::NoPermission(fault.to_string()),
+        _ => Health::Unusable(fault.to_string()),
     }
 }
 
@@ -206,6 +237,21 @@ mod tests {
     }
 
     #[test]
+    fn nodes_of_a_processor_with_one_way_are_known_by_their_name() {
+        let root = tempfile::tempdir().unwrap();
+        for (node, name) in [
+            ("81:0", "rkisp1_mainpath\n"),
+            ("81:1", "mxc_isi.0.capture\n"),
+        ] {
+            let folder = root.path().join("sys/dev/char").join(node);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("name"), name).unwrap();
+        }
+        let nodes = [0, 1, 2].map(|minor| rustix::fs::makedev(81, minor));
+        assert_eq!(single(root.path(), &nodes), [nodes[0]]);
+    }
+
+    #[test]
     fn the_place_says_how_the_camera_is_mounted() {
         let camera = Camera {
             id: DeviceId::new(Transport::MipiCsi, "/base/i2c@1/ov5640@3c"),
@@ -215,8 +261,9 @@ mod tests {
             rotation: Some(180),
             capabilities: Vec::new(),
             nodes: Vec::new(),
+            single: Vec::new(),
         };
-        let device = device(&camera);
+        let device = device(&camera, Ok(Vec::new()));
         assert_eq!(device.id.as_str(), "csi:/base/i2c@1/ov5640@3c");
         assert_eq!(
             device.location,

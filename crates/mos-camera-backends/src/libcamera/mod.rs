@@ -4,8 +4,10 @@
 //! has (on the i.MX 8M Plus the ISP or the ISI) is its device tree's business. A camera has one owner: what libcamera drives is
 //! no V4L2 node of ours at the same time ([`Registry`]), and USB cameras are left to V4L2, which knows when they come and go.
 
+mod controls;
 mod discovery;
 mod faults;
+mod live;
 mod registry;
 mod source;
 
@@ -15,7 +17,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mos_camera_core::plan::Explanation;
-use mos_camera_core::{Device, DeviceId, Fault, FaultKind, Health, StreamConfig, Transport};
+use mos_camera_core::{
+    Control, ControlValues, Device, DeviceId, Fault, FaultKind, Health, StreamConfig, Transport,
+};
 
 pub use registry::Registry;
 
@@ -46,6 +50,15 @@ impl LibcameraBackend {
         self.taken.iter().find(is_behind)
     }
 
+    /// What is known of its controls. That a stream of ours is in the way of asking is nothing that is wrong with the camera.
+    fn controls(&self, camera: &Camera) -> Result<Vec<Control>, Fault> {
+        let controls = self.registry.controls(camera);
+        if self.registry.any_live() {
+            return Ok(controls.unwrap_or_default());
+        }
+        controls
+    }
+
     /// A camera that is libcamera's to drive.
     fn find(&self, device: &DeviceId) -> Result<Camera, Fault> {
         let camera = self.registry.find(device)?;
@@ -70,15 +83,12 @@ impl Backend for LibcameraBackend {
     }
 
     fn discover(&self) -> Result<Vec<Device>, Fault> {
-        let listed = |camera: &Camera| {
-            let health = self
-                .taken(camera)
-                .map(|path| Health::Busy(given_away(path)));
-            let device = discovery::device(camera);
-            Device {
-                health: health.unwrap_or(device.health),
-                ..device
-            }
+        let listed = |camera: &Camera| match self.taken(camera) {
+            Some(path) => Device {
+                health: Health::Busy(given_away(path)),
+                ..discovery::device(camera, Ok(Vec::new()))
+            },
+            None => discovery::device(camera, self.controls(camera)),
         };
         Ok(self.registry.look()?.iter().map(listed).collect())
     }
@@ -90,7 +100,19 @@ impl Backend for LibcameraBackend {
 
     fn source(&self, device: &DeviceId, config: &StreamConfig) -> Result<Source, Fault> {
         let camera = self.find(device)?;
-        source::build(&camera, config)
+        self.registry.check_way(&camera)?;
+        source::build(&self.registry, &camera, config)
+    }
+
+    fn set_controls(&self, device: &DeviceId, values: &ControlValues) -> Result<(), Fault> {
+        let camera = self.find(device)?;
+        let offered = self.registry.controls(&camera)?;
+        controls::check(device, values, &offered)?;
+        // A camera that does not run keeps none: its stream sets them when it starts.
+        match self.registry.live(device) {
+            Some(live) => live.set(values),
+            None => Ok(()),
+        }
     }
 
     fn classify(&self, device: &DeviceId, error: &gst::message::Error) -> Fault {
@@ -118,6 +140,7 @@ mod tests {
             rotation: None,
             capabilities: Vec::new(),
             nodes: vec![fs::metadata("/dev/null").unwrap().rdev()],
+            single: Vec::new(),
         };
         let id = camera.id.clone();
         let registry = Arc::new(Registry::of(vec![camera]));

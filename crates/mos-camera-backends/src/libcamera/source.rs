@@ -4,8 +4,8 @@ use gst::prelude::*;
 use mos_camera_core::plan::{Explanation, Handover, Offer, Wish, is_compressed, validate};
 use mos_camera_core::{Fault, FaultKind, FixedPool, StreamConfig};
 
-use super::ELEMENT;
 use super::discovery::Camera;
+use super::{ELEMENT, Registry, controls};
 use crate::backend::Source;
 use crate::elements::{make, make_steps, source_bin};
 use crate::{capture, machine};
@@ -20,7 +20,11 @@ pub(super) fn explain(camera: &Camera, config: &StreamConfig) -> Explanation {
 }
 
 /// Builds the source.
-pub(super) fn build(camera: &Camera, config: &StreamConfig) -> Result<Source, Fault> {
+pub(super) fn build(
+    registry: &Registry,
+    camera: &Camera,
+    config: &StreamConfig,
+) -> Result<Source, Fault> {
     validate(config, &camera.capabilities).map_err(|error| {
         Fault::new(
             FaultKind::Unsupported,
@@ -29,8 +33,15 @@ pub(super) fn build(camera: &Camera, config: &StreamConfig) -> Result<Source, Fa
         )
     })?;
     let plan = explain(camera, config).into_plan(&camera.id)?;
+    // Asked before the stream has the camera, so that they are known while it runs.
+    let offered = registry.controls(camera);
     let source = make(ELEMENT)?;
     source.set_property("camera-name", &camera.name);
+    if !config.controls.is_empty() {
+        controls::check(&camera.id, &config.controls, &offered?)?;
+        controls::fit(&camera.id, &source, &config.controls)?;
+    }
+    registry.remember(&camera.id, &source, &config.controls);
     let filter = make("capsfilter")?;
     filter.set_property("caps", capture::caps(&plan.capture));
     let elements: Vec<_> = [source, filter]
@@ -41,6 +52,8 @@ pub(super) fn build(camera: &Camera, config: &StreamConfig) -> Result<Source, Fa
     Ok(Source {
         // A converter has a pool of its own.
         pool: (elements.len() == 2).then_some(POOL),
+        // A frame that is still out keeps libcamera's camera alive, and with it the ear of the element that is gone: see record 30.
+        lent: true,
         ..source
     })
 }
@@ -85,6 +98,7 @@ mod tests {
             rotation: None,
             capabilities: capabilities::read(&caps.parse::<gst::Caps>().unwrap()),
             nodes: Vec::new(),
+            single: Vec::new(),
         }
     }
 
@@ -139,7 +153,7 @@ mod tests {
             size: Some((1918, 1080)),
             ..StreamConfig::new(camera.id.clone())
         };
-        let fault = build(&camera, &config).unwrap_err();
+        let fault = build(&Registry::default(), &camera, &config).unwrap_err();
         assert_eq!(fault.kind, FaultKind::Unsupported);
         assert!(fault.message.contains("1920x1080"), "{fault}");
     }
