@@ -51,6 +51,11 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// Turns an error that an element of the source posted into a fault with advice.
     fn classify(&self, device: &DeviceId, error: &gst::message::Error) -> Fault;
 
+    /// Looks at a message of an element of the source that is no error by itself: a fault if it ends the stream.
+    fn notice(&self, _device: &DeviceId, _message: &gst::message::Element) -> Option<Fault> {
+        None
+    }
+
     /// Resets the device as far as the transport can; the pipeline is down while this runs.
     fn reset(&self, device: &DeviceId) -> Result<(), Fault>;
 }

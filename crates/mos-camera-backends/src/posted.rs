@@ -7,7 +7,8 @@ use mos_camera_core::{Fault, FaultKind};
 const DETAILS: &str = gstmos::fault::DETAILS;
 
 /// Kinds that a source bin posts, with their names there; others are internal.
-const KINDS: [(&str, FaultKind); 9] = [
+const KINDS: [(&str, FaultKind); 10] = [
+    ("absent", FaultKind::Absent),
     ("unreachable", FaultKind::Unreachable),
     ("unauthorized", FaultKind::Unauthorized),
     ("certificate", FaultKind::Certificate),

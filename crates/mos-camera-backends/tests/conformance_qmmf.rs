@@ -6,11 +6,13 @@
 mod conformance;
 mod qmmf;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use conformance::{PATIENCE, Running, Subject, next};
 use gst::prelude::*;
 use gstqmmfstandin::{Build, service};
+use mos_camera_backends::pipeline::Memory;
 use mos_camera_backends::qmmf::Registry;
 use mos_camera_backends::{Backend, QmmfBackend};
 use mos_camera_core::plan::{Handover, Reason};
@@ -20,9 +22,8 @@ use qmmf::{Board, alone, among_others};
 
 const BUILD: Build = Build { gbm: true };
 
-/// Both names; under the old one memory is not labelled as dma-buf memory.
 fn subjects() -> [Subject; 2] {
-    ["qticamsrc", "qtiqmmfsrc"].map(|element| qmmf::subject(element, BUILD))
+    qmmf::subjects(BUILD)
 }
 
 suite!(subjects);
@@ -114,6 +115,64 @@ fn the_camera_breaks_down() {
     streams(&board);
 }
 
+/// What the element tells without an error ends the stream all the same, and it is opened anew.
+#[test]
+fn the_camera_breaks_down_without_an_error() {
+    let _guard = among_others();
+    let board = board();
+    let camera = board.camera.camera();
+    let fatal: [fn(u32); 2] = [
+        |camera| service().fail_to_recover(camera),
+        |camera| service().break_down(camera),
+    ];
+    for break_down in fatal {
+        let running = start(&board);
+        running.first_frame();
+        break_down(camera);
+        let fault = running.fault();
+        assert_eq!(fault.kind, FaultKind::Disconnected, "{fault}");
+        drop(running);
+        assert!(board.backend.reset(&board.device).is_ok());
+        streams(&board);
+    }
+}
+
+/// The service gets over it by itself, and so does the stream.
+#[test]
+fn the_camera_recovers() {
+    let _guard = among_others();
+    let board = board();
+    let camera = board.camera.camera();
+    let running = start(&board);
+    running.first_frame();
+    service().recover(camera);
+    let frames = service().reports(camera)[0].frames;
+    assert!(service().wait(camera, PATIENCE, |reports| reports[0].frames > frames + 10));
+    next(&mut running.subscribe());
+    assert_eq!(running.events.drain(), []);
+}
+
+/// The camera is pulled, which ends its stream at once; another camera's is nothing to it. Plugged in again, it streams again.
+#[test]
+fn the_camera_is_pulled() {
+    let _guard = among_others();
+    let (board, other) = (board(), board());
+    let running = start(&board);
+    running.first_frame();
+    service().plug(other.camera.camera(), false);
+    let camera = board.camera.camera();
+    let frames = service().reports(camera)[0].frames;
+    assert!(service().wait(camera, PATIENCE, |reports| reports[0].frames > frames + 2));
+    assert_eq!(running.events.drain(), []);
+    service().plug(camera, false);
+    let fault = running.fault();
+    assert_eq!(fault.kind, FaultKind::Absent, "{fault}");
+    drop(running);
+    assert_eq!(fault_of(&board), FaultKind::Absent);
+    service().plug(camera, true);
+    streams(&board);
+}
+
 /// A number that the service can't open, and then can.
 #[test]
 fn the_camera_is_not_there() {
@@ -166,6 +225,28 @@ fn buffers_go_back() {
     assert_eq!(report.starved, 0);
     drop(held);
     assert_eq!(running.pipeline.stats().bus.unwrap().copied, 0);
+}
+
+/// Where the machine has dma-bufs to give, frames are in them, and what a subscriber gets is another descriptor of the same.
+/// `MOS_DMABUF_REQUIRED` says that it has.
+#[test]
+fn frames_are_the_services_own_dma_bufs() {
+    let _guard = among_others();
+    let board = board();
+    let running = start(&board);
+    running.first_frame();
+    let mut subscriber = running.subscribe();
+    let mut inodes = HashSet::new();
+    for _ in 0..40 {
+        let frame = next(&mut subscriber);
+        inodes.insert(rustix::fs::fstat(frame.fd(0).unwrap()).unwrap().st_ino);
+    }
+    let stats = running.pipeline.stats();
+    let required = std::env::var_os("MOS_DMABUF_REQUIRED").is_some();
+    assert!(!required || stats.memory == Memory::DmaBuf, "{stats:?}");
+    assert_eq!(stats.bus.unwrap().copied, 0);
+    let buffers = service().reports(board.camera.camera())[0].buffers as usize;
+    assert!(!inodes.is_empty() && inodes.len() <= buffers, "{inodes:?}");
 }
 
 /// Who would hold more than the extra buffers is refused with the figures.

@@ -9,9 +9,8 @@ mod qmmf;
 use conformance::Subject;
 use gstqmmfstandin::Build;
 
-/// Both names; under the old one memory is not labelled as dma-buf memory.
 fn subjects() -> [Subject; 2] {
-    ["qticamsrc", "qtiqmmfsrc"].map(|element| qmmf::subject(element, Build { gbm: false }))
+    qmmf::subjects(Build { gbm: false })
 }
 
 suite!(subjects);

@@ -18,6 +18,12 @@ impl CamSrc {
         gst::element_error!(self, gst::LibraryError::Failed, ("stand-in: {what}"));
     }
 
+    /// Tells that a camera came or went, be it its own or another.
+    pub(crate) fn tell_status(&self, camera: u32, present: bool) {
+        self.emit_by_name::<()>("device-status-change", &[&camera, &present]);
+        self.tell(Event::DeviceStatusChange);
+    }
+
     /// Tells what the service says.
     pub(crate) fn tell(&self, event: Event) {
         match event {
@@ -38,7 +44,14 @@ impl CamSrc {
                     pad.push_event(gst::event::Eos::new());
                 }
             }
-            Event::CameraClosing | Event::SofFreeze => {}
+            // Told by the message alone, or by a signal beside it.
+            Event::CameraClosing
+            | Event::SofFreeze
+            | Event::RecoveryFailure
+            | Event::Fatal
+            | Event::RecoverySuccess
+            | Event::InternalRecovery
+            | Event::DeviceStatusChange => {}
         }
         let structure = gst::Structure::builder("qmmfsrc-event")
             .field("event-type", event as u32)
@@ -87,6 +100,18 @@ mod imp {
             static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> =
                 LazyLock::new(|| TABLE.iter().map(crate::settings::Property::spec).collect());
             PROPERTIES.as_slice()
+        }
+
+        fn signals() -> &'static [glib::subclass::Signal] {
+            static SIGNALS: LazyLock<Vec<glib::subclass::Signal>> = LazyLock::new(|| {
+                let kinds = [u32::static_type(), bool::static_type()];
+                vec![
+                    glib::subclass::Signal::builder("device-status-change")
+                        .param_types(kinds)
+                        .build(),
+                ]
+            });
+            SIGNALS.as_slice()
         }
 
         fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {

@@ -7,4 +7,9 @@ pub(crate) enum Event {
     CameraError = 2,
     CameraClosing = 4,
     SofFreeze = 8,
+    RecoveryFailure = 9,
+    Fatal = 10,
+    RecoverySuccess = 11,
+    InternalRecovery = 12,
+    DeviceStatusChange = 13,
 }

@@ -153,6 +153,41 @@ impl Service {
         self.tell_all(camera, Event::SofFreeze);
     }
 
+    /// The service recovers a camera by itself: no error, and frames that go on.
+    pub fn recover(&self, camera: u32) {
+        self.tell_all(camera, Event::InternalRecovery);
+        self.tell_all(camera, Event::RecoverySuccess);
+    }
+
+    /// The service tries to recover a camera and can't: no error, and no frame after it.
+    pub fn fail_to_recover(&self, camera: u32) {
+        self.freeze(camera);
+        self.tell_all(camera, Event::InternalRecovery);
+        self.tell_all(camera, Event::RecoveryFailure);
+    }
+
+    /// The camera breaks down for good: no error, and no frame after it.
+    pub fn break_down(&self, camera: u32) {
+        self.freeze(camera);
+        self.tell_all(camera, Event::Fatal);
+    }
+
+    /// The camera is taken away, or comes back. Every client is told, whatever camera it has.
+    pub fn plug(&self, camera: u32, present: bool) {
+        self.set_absent(camera, !present);
+        if !present {
+            self.freeze(camera);
+        }
+        let clients: Vec<_> = {
+            let state = self.lock();
+            let clients = state.clients.iter();
+            clients.filter_map(|(_, client)| client.upgrade()).collect()
+        };
+        for client in clients {
+            client.tell_status(camera, present);
+        }
+    }
+
     /// Whoever has the camera as its master closes it: slaves end their streams.
     pub fn close_as_master(&self, camera: u32) {
         let slaves: Vec<_> = self

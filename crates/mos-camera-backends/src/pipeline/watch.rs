@@ -157,6 +157,11 @@ impl Watch {
                 self.finish(|_| PipelineEvent::Fault(fault));
             }
             gst::MessageView::Warning(warning) => self.on_warning(warning),
+            gst::MessageView::Element(said) => {
+                if let Some(fault) = self.backend.notice(&self.device, said) {
+                    self.failed(fault);
+                }
+            }
             // An error comes first, where an element has a word for what happened (rtspsrc has none for some redirections).
             gst::MessageView::Progress(progress)
                 if progress.get().0 == gst::ProgressType::Error =>

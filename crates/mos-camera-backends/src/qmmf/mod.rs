@@ -7,6 +7,7 @@
 //! [`CsiBackend::Qmmf`]: mos_camera_core::platform::CsiBackend::Qmmf
 
 mod discovery;
+mod events;
 mod faults;
 mod registry;
 mod source;
@@ -76,6 +77,10 @@ impl Backend for QmmfBackend {
 
     fn classify(&self, device: &DeviceId, error: &gst::message::Error) -> Fault {
         faults::classify(&self.registry, device, error)
+    }
+
+    fn notice(&self, device: &DeviceId, message: &gst::message::Element) -> Option<Fault> {
+        events::fault(device, message)
     }
 
     /// The pipeline let go of the camera, and the next one opens it by a new client: what is left to do is to see whether the service

@@ -5,6 +5,7 @@ use mos_camera_core::plan::{Explanation, Handover, Offer, Wish, is_compressed, v
 use mos_camera_core::seat::Wired;
 use mos_camera_core::{Capability, Fault, FaultKind, FixedPool, StreamConfig};
 
+use super::events;
 use super::registry::Registry;
 use crate::backend::Source;
 use crate::elements::{make, make_steps, source_bin};
@@ -118,6 +119,7 @@ pub(super) fn build(
     let extra = subscribers_buffers(config);
     stream_pad(&camera, &filter, extra).ok_or_else(|| no_stream(wired))?;
     registry.remember(wired.camera, &camera);
+    events::end_when_it_goes(&wired.id, wired.camera, &camera, &source.bin);
     Ok(Source {
         // A converter has a pool of its own.
         pool: (elements.len() == 2).then_some(FixedPool {
