@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::preflight;
+use super::{drivers, preflight};
 use crate::debian::{self, BACKPORTS, SUITE, mirror, packages, stage};
 use crate::error::Error;
 use crate::exec::{self, Running, run_logged};
@@ -19,7 +19,15 @@ use crate::signals;
 use crate::ui::say;
 
 /// Raise when the way the image is made changes.
-const RECIPE: &[u8] = b"2";
+const RECIPE: &[u8] = b"3";
+/// Files of `lab/guest` that the image is made of; the others come with the tests.
+const PARTS: [&str; 5] = [
+    "packages.txt",
+    "initramfs-hook",
+    "initramfs-overlay",
+    "mos-lab-init",
+    "build-drivers",
+];
 /// A mirror that is being updated answers with lists that don't belong together; a moment later they do.
 const TRIES: u32 = 2;
 const ROOT_LIMIT: Duration = Duration::from_mins(30);
@@ -85,12 +93,7 @@ fn key(guest: &Path) -> Result<String, Error> {
     let mut hash = Sha256::new();
     hash.update(RECIPE);
     hash.update(SUITE);
-    for name in [
-        "packages.txt",
-        "initramfs-hook",
-        "initramfs-overlay",
-        "mos-lab-init",
-    ] {
+    for name in PARTS {
         let path = guest.join(name);
         let bytes = fs::read(&path).map_err(Error::path("read", &path))?;
         debian::add(&mut hash, &bytes);
@@ -102,7 +105,13 @@ fn build(folder: &Path, tick: &mut dyn FnMut(&str)) -> Result<(), Error> {
     let work = folder.with_extension("partial");
     fs::create_dir_all(&work).map_err(Error::path("create", &work))?;
     let root = work.join("root.tar");
-    stage(&root, |target| debootstrap(target, tick))?;
+    stage(&root, |target| {
+        // Not a stage of its own: a root that is made later might get a newer kernel.
+        let modules = work.join("drivers.tar");
+        drivers::build(&modules, tick)?;
+        debootstrap(target, &modules, tick)?;
+        fs::remove_file(&modules).map_err(Error::path("remove", &modules))
+    })?;
     tick("packing the disk");
     stage(&work.join("root.squashfs"), |target| pack(&root, target))?;
     boot_files(&root, &work)?;
@@ -110,55 +119,84 @@ fn build(folder: &Path, tick: &mut dyn FnMut(&str)) -> Result<(), Error> {
     fs::rename(&work, folder).map_err(Error::path("finish", folder))
 }
 
-/// Debian's packages as a tar file. mmdebstrap works as root or, without, in a user namespace; it mounts nothing that
-/// outlives it.
-fn debootstrap(target: &Path, tick: &mut dyn FnMut(&str)) -> Result<(), Error> {
+/// What mmdebstrap makes a root of.
+pub(super) struct Bootstrap<'a> {
+    /// For errors.
+    pub(super) what: &'a str,
+    /// Name of its log.
+    pub(super) log: &'a str,
+    pub(super) packages: &'a [&'a str],
+    /// Its flags for what is done in and with the root.
+    pub(super) hooks: Vec<String>,
+}
+
+/// The guest's root as a tar file, with modules beside those of its kernel's package.
+fn debootstrap(target: &Path, modules: &Path, tick: &mut dyn FnMut(&str)) -> Result<(), Error> {
     let guest = paths::root().join("lab/guest");
     let list = guest.join("packages.txt");
     let list = fs::read_to_string(&list).map_err(Error::path("read", &list))?;
-    let mirror = mirror::find()?;
     let into =
         |file: &str, folder: &str| format!("copy-in {} {folder}", guest.join(file).display());
     let initramfs = "/etc/initramfs-tools";
+    let setup = |hook: String| format!("--setup-hook={hook}");
+    let customize = |hook: String| format!("--customize-hook={hook}");
+    let bootstrap = Bootstrap {
+        what: "making the guest's root from Debian's packages",
+        log: "build.log",
+        packages: &packages(&list),
+        hooks: vec![
+            setup(format!(
+                r#"mkdir -p "$1{initramfs}/conf.d" "$1{initramfs}/hooks" "$1{initramfs}/scripts/init-bottom""#
+            )),
+            setup(format!(
+                r#"echo MODULES=list >"$1{initramfs}/conf.d/mos-lab""#
+            )),
+            setup(into("initramfs-hook", &format!("{initramfs}/hooks"))),
+            setup(into(
+                "initramfs-overlay",
+                &format!("{initramfs}/scripts/init-bottom"),
+            )),
+            customize(into("mos-lab-init", "/sbin")),
+            customize(format!("tar-in {} /usr/lib/modules", modules.display())),
+            // Beside the newer one that is installed, for tests.
+            customize(
+                r#"set -e; cd "$1/tmp"; APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get download libcamera0.4 libcamera-ipa/trixie gstreamer1.0-libcamera/trixie; for deb in *.deb; do dpkg-deb -x "$deb" "$1/opt/libcamera-0.4"; rm "$deb"; done"#
+                    .to_owned(),
+            ),
+            // Fails where the modules are of another kernel.
+            customize(
+                r#"chroot "$1" sh -ec 'for k in /boot/vmlinuz-*; do k=${k#/boot/vmlinuz-}; depmod "$k"; modinfo -k "$k" vimc vim2m >/dev/null; done'"#
+                    .to_owned(),
+            ),
+            // Fills GStreamer's plugin registry: minutes saved under emulation.
+            customize(r#"HOME=/root chroot "$1" gst-inspect-1.0 >/dev/null"#.to_owned()),
+        ],
+    };
+    self::bootstrap(&bootstrap, target, "tar", tick)
+}
 
+/// A root of Debian's packages. mmdebstrap works as root or, without, in a user namespace; it mounts nothing that outlives it.
+pub(super) fn bootstrap(
+    what: &Bootstrap<'_>,
+    target: &Path,
+    format: &str,
+    tick: &mut dyn FnMut(&str),
+) -> Result<(), Error> {
+    let mirror = mirror::find()?;
     let mut command = Command::new("mmdebstrap");
-    command.args([
-        "--mode=auto",
-        "--variant=minbase",
-        "--architectures=amd64",
-        "--format=tar",
-    ]);
-    command.arg(format!("--include={}", packages(&list).join(",")));
+    command.args(["--mode=auto", "--variant=minbase", "--architectures=amd64"]);
+    command.arg(format!("--format={format}"));
+    command.arg(format!("--include={}", what.packages.join(",")));
     command.arg(r#"--aptopt=APT::Install-Recommends "false""#);
     // Some 500 MB come over the network; one lost connection must not cost the whole.
     command.arg(r#"--aptopt=Acquire::Retries "5""#);
     command.args(
         ["doc", "man", "locale"].map(|kind| format!("--dpkgopt=path-exclude=/usr/share/{kind}/*")),
     );
-    command.arg(format!(r#"--setup-hook=mkdir -p "$1{initramfs}/conf.d" "$1{initramfs}/hooks" "$1{initramfs}/scripts/init-bottom""#));
-    command.arg(format!(
-        r#"--setup-hook=echo MODULES=list >"$1{initramfs}/conf.d/mos-lab""#
-    ));
-    command.arg(format!(
-        "--setup-hook={}",
-        into("initramfs-hook", &format!("{initramfs}/hooks"))
-    ));
-    command.arg(format!(
-        "--setup-hook={}",
-        into(
-            "initramfs-overlay",
-            &format!("{initramfs}/scripts/init-bottom")
-        )
-    ));
-    command.arg(format!(
-        "--customize-hook={}",
-        into("mos-lab-init", "/sbin")
-    ));
-    // Fills GStreamer's plugin registry: minutes saved under emulation.
-    command.arg(r#"--customize-hook=HOME=/root chroot "$1" gst-inspect-1.0 >/dev/null"#);
+    command.args(&what.hooks);
     command.arg(SUITE).arg(target);
     command.args([SUITE, BACKPORTS].map(|suite| debian::source(&mirror, suite)));
-    let log = paths::artifacts().join("lab/build.log");
+    let log = paths::artifacts().join("lab").join(what.log);
     let mut tries = 0;
     loop {
         let done = run_logged(
@@ -170,7 +208,7 @@ fn debootstrap(target: &Path, tick: &mut dyn FnMut(&str)) -> Result<(), Error> {
             |line| tick(line),
         )?;
         tries += 1;
-        match done.require("making the guest's root from Debian's packages") {
+        match done.require(what.what) {
             Ok(()) => return Ok(()),
             Err(failed) if tries == TRIES => {
                 let log = exec::read_lossy(&log)?;
@@ -179,9 +217,7 @@ fn debootstrap(target: &Path, tick: &mut dyn FnMut(&str)) -> Result<(), Error> {
             Err(failed) => {
                 signals::check()?;
                 say(format!("    trying again: {failed}"));
-                if target.exists() {
-                    fs::remove_file(target).map_err(Error::path("remove", target))?;
-                }
+                debian::remove(target)?;
             }
         }
     }
@@ -251,12 +287,7 @@ mod tests {
     #[test]
     fn the_key_follows_the_content() {
         let folder = tempfile::tempdir().unwrap();
-        for name in [
-            "packages.txt",
-            "initramfs-hook",
-            "initramfs-overlay",
-            "mos-lab-init",
-        ] {
+        for name in PARTS {
             fs::write(folder.path().join(name), name).unwrap();
         }
         let before = key(folder.path()).unwrap();

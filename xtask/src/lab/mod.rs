@@ -4,6 +4,7 @@
 
 mod accel;
 mod catalog;
+mod drivers;
 mod image;
 mod preflight;
 mod qemu;
@@ -33,7 +34,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make the guest's disk, if it is not there yet (about two minutes, 400 MB)
+    /// Make the guest's disk, if it is not there yet (about four minutes, 400 MB)
     Build,
     /// Open a root shell in the guest
     Shell,
