@@ -52,7 +52,10 @@ fn the_control_service_has_its_six_methods() {
         ]
     );
     assert_eq!(methods("CaptureEventService"), ["WatchEvents"]);
-    assert_eq!(methods("CaptureInspectService"), ["ExplainDevice"]);
+    assert_eq!(
+        methods("CaptureInspectService"),
+        ["ExplainDevice", "RecordRegistry"]
+    );
     assert_eq!(
         methods("CaptureSourceService"),
         ["AddCamera", "RemoveCamera"]

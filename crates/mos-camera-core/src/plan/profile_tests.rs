@@ -1,5 +1,7 @@
 //! What profiles may say, where they put it, and how they are refused.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::budget::FixedPool;
 use crate::device::{Rates, Sizes};
@@ -663,6 +665,23 @@ fn every_key_is_documented() {
                 row.is_some(),
                 "docs/configuration.md: {table} lacks `{key}`"
             );
+        }
+    }
+}
+
+proptest! {
+    /// Whatever somebody does to a good file, it is taken or refused with a place in it.
+    #[test]
+    fn a_spoilt_file_is_taken_or_refused_with_its_place(
+        at in 0.0..1.0f64, cut in 0..40usize, put in "[\\[\\]=\"'#\n a-zé!0-9.]{0,12}",
+    ) {
+        let good = include_str!("../../profiles/imx8mp.toml").replace("imx", "own");
+        let start = good.floor_char_boundary((at * good.len() as f64) as usize);
+        let end = good.floor_char_boundary((start + cut).min(good.len()));
+        let text = format!("{}{put}{}", &good[..start], &good[end..]);
+        if let Err(error) = Profiles::built_in().unwrap().add("x.toml", &text) {
+            prop_assert!(error.line <= text.lines().count() + 1, "{error}");
+            prop_assert!(!error.message.is_empty());
         }
     }
 }

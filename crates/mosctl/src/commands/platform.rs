@@ -93,6 +93,7 @@ mod tests {
                 backend: "qmmf".to_owned(),
                 why: "no service".to_owned(),
             }],
+            profiles: vec!["/etc/mos-camera/profiles.d/50-acme.toml".to_owned()],
             problems: vec![PlatformProblem {
                 message: "qmmf can't be used".to_owned(),
                 hint: "start it".to_owned(),
@@ -105,6 +106,7 @@ mod tests {
             "chip                 QCS8300\n",
             "compatible           qcom,monaco-evk qcom,qcs8300\n",
             "platform             qcs: the device tree says qcom,qcs8300\n",
+            "profile              /etc/mos-camera/profiles.d/50-acme.toml\n",
             "cameras on the chip  by libcamera, element libcamerasrc\n",
             "not taken            qmmf: no service\n",
             "\nqmmf can't be used\n  start it\n",
