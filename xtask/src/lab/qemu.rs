@@ -57,7 +57,8 @@ pub(crate) fn interactive(image: &Image, share: &Path) -> Result<(), Error> {
 }
 
 fn arguments(image: &Image, share: &Path, accel: Accel, serial: &str) -> Vec<OsString> {
-    let kernel = "console=ttyS0 quiet panic=-1 mitigations=off root=/dev/vda rootfstype=squashfs ro init=/sbin/mos-lab-init";
+    // Without the timer's check: the kernel gives up where a busy host keeps the emulated timer waiting.
+    let kernel = "console=ttyS0 quiet panic=-1 no_timer_check mitigations=off root=/dev/vda rootfstype=squashfs ro init=/sbin/mos-lab-init";
     let mut arguments: Vec<OsString> = [
         "-M",
         "q35",
