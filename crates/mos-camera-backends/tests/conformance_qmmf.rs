@@ -16,7 +16,7 @@ use mos_camera_backends::pipeline::Memory;
 use mos_camera_backends::qmmf::Registry;
 use mos_camera_backends::{Backend, QmmfBackend};
 use mos_camera_core::plan::{Handover, Reason};
-use mos_camera_core::{DeviceId, FaultKind, Health, StreamConfig};
+use mos_camera_core::{DeviceId, FaultKind, Framerate, Health, StreamConfig};
 use mos_frame::{ConnectError, Subscriber, SubscriberOptions};
 use qmmf::{Board, alone, among_others};
 
@@ -211,14 +211,19 @@ fn the_sensor_gives_less_than_the_chip() {
 fn buffers_go_back() {
     let _guard = among_others();
     let board = board();
-    let running = start(&board);
+    // Slow, so that an emulated processor keeps up: between camera and pad there is a queue without a limit.
+    let slow = StreamConfig {
+        framerate: Framerate::new(5, 1),
+        ..config(&board)
+    };
+    let running = Running::start(&board.backend, &slow).unwrap();
     running.first_frame();
     let camera = board.camera.camera();
-    // 12 and 2 of its own at 30 fps, 2 on offer, 8 held.
-    assert_eq!(service().reports(camera)[0].buffers, 12 + 2 + 2 + 8);
+    // 12 of its own, 2 on offer, 8 held.
+    assert_eq!(service().reports(camera)[0].buffers, 12 + 2 + 8);
     let mut holding = running.subscribe();
     let held = next(&mut holding);
-    let enough = service().wait(camera, PATIENCE, |reports| reports[0].frames > 60);
+    let enough = service().wait(camera, PATIENCE, |reports| reports[0].frames > 30);
     let report = service().reports(camera)[0];
     // On offer, held, and on the way.
     assert!(enough && report.lent <= 2 + 1 + 2, "{report:?}");
