@@ -15,8 +15,11 @@ use crate::elements::make;
 /// Real numbers are given in thousandths.
 const THOUSANDTHS: u32 = 1000;
 
-/// What libcamera's documentation says of values: smallest, largest and default one, in the control's parts.
-const DOCUMENTED: [(&str, Option<i64>, Option<i64>, Option<i64>); 9] = [
+/// A control's smallest, largest and default value, in its parts, as far as they are told.
+type Documented = (&'static str, Option<i64>, Option<i64>, Option<i64>);
+
+/// What libcamera's documentation says of values.
+const DOCUMENTED: [Documented; 9] = [
     ("ae_flicker_period", Some(0), None, None),
     ("analogue_gain", Some(1000), None, None),
     ("brightness", Some(-1000), Some(1000), None),

@@ -4,6 +4,7 @@
 
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use gstqmmfstandin::{Borrowed, Build, service};
@@ -89,7 +90,7 @@ impl Drop for Board {
 /// The suite's subjects: the element by both its names. Under the old one memory is not labelled as dma-buf memory.
 pub(crate) fn subjects(build: Build) -> [Subject; 2] {
     // One for both: who asks again while somebody waits to be alone waits for ever.
-    let guard = Arc::new(among_others());
+    let guard = Rc::new(among_others());
     ["qticamsrc", "qtiqmmfsrc"].map(|element| {
         let board = Board::new(element, build);
         Subject {
@@ -99,7 +100,7 @@ pub(crate) fn subjects(build: Build) -> [Subject; 2] {
             size: (640, 480),
             // More than the chip gives.
             unsupported: (8194, 480),
-            keep: Box::new((board, Arc::clone(&guard))),
+            keep: Box::new((board, Rc::clone(&guard))),
         }
     })
 }
