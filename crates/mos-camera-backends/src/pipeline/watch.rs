@@ -163,12 +163,11 @@ impl Watch {
                 }
             }
             // An error comes first, where an element has a word for what happened (rtspsrc has none for some redirections).
-            gst::MessageView::Progress(progress)
-                if progress.get().0 == gst::ProgressType::Error =>
-            {
-                let (_, code, text) = progress.get();
-                let fault = self.gave_up(code, text);
-                self.finish(|_| PipelineEvent::Fault(fault));
+            gst::MessageView::Progress(progress) => {
+                if let Some((code, text)) = progress.structure().and_then(failed) {
+                    let fault = self.gave_up(code, text);
+                    self.finish(|_| PipelineEvent::Fault(fault));
+                }
             }
             // A source that lost its peer warns and then ends the stream properly (rtspsrc over TCP).
             gst::MessageView::Eos(_) => {
@@ -219,5 +218,34 @@ fn as_error(warning: &gst::message::Warning) -> gst::Message {
     match warning.src() {
         Some(src) => builder.src(src).build(),
         None => builder.build(),
+    }
+}
+
+/// Code and text of a progress message that tells of a failure (`gst_message_new_progress`).
+///
+/// Read in place: `gst_message_parse_progress` gives copies, and the binding, which takes them for the message's own, leaves
+/// two strings behind for each. An RTSP source sends a dozen messages at each connection.
+fn failed(progress: &gst::StructureRef) -> Option<(&str, &str)> {
+    let kind: gst::ProgressType = progress.get("type").ok()?;
+    let text = |field| progress.get::<&str>(field).unwrap_or_default();
+    (kind == gst::ProgressType::Error).then(|| (text("code"), text("text")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_read_from_the_message_itself() {
+        gst::init().unwrap();
+        for (kind, expected) in [
+            (gst::ProgressType::Error, Some(("open", "no answer"))),
+            (gst::ProgressType::Start, None),
+            (gst::ProgressType::Complete, None),
+            (gst::ProgressType::Canceled, None),
+        ] {
+            let message = gst::message::Progress::new(kind, "open", "no answer");
+            assert_eq!(message.structure().and_then(failed), expected, "{kind:?}");
+        }
     }
 }
