@@ -56,6 +56,14 @@ pub(crate) enum Error {
         /// What to do.
         hint: String,
     },
+    /// What is made of Debian's packages can't be made on this machine.
+    #[error("{why}. {hint}")]
+    Debian {
+        /// What is missing.
+        why: String,
+        /// What to do.
+        hint: String,
+    },
     /// Checks or bars that did not hold; the details were printed.
     #[error("{0}")]
     NotMet(String),

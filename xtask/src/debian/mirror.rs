@@ -22,9 +22,8 @@ pub(crate) fn find() -> Result<String, Error> {
         "Created-By: Packages",
     ]);
     let targets = capture("apt's list of sources", &mut command)?;
-    from_targets(&targets).ok_or_else(|| Error::Lab {
-        why: "its guest is made of Debian's packages, and this machine's apt has no Debian source"
-            .to_owned(),
+    from_targets(&targets).ok_or_else(|| Error::Debian {
+        why: "Debian's packages are needed, and this machine's apt has no Debian source".to_owned(),
         hint: "Put the URL of a Debian mirror into MOS_LAB_MIRROR".to_owned(),
     })
 }

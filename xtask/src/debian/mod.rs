@@ -7,6 +7,7 @@ pub(crate) mod mirror;
 use std::fs;
 use std::path::Path;
 
+use rustix::fs::statvfs;
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
@@ -80,9 +81,86 @@ pub(crate) fn remove(path: &Path) -> Result<(), Error> {
     gone.map_err(Error::path("remove", path))
 }
 
+/// Whether `folder` has room for what takes so many bytes while it is made.
+pub(crate) fn room(what: &str, bytes: u64, folder: &Path) -> Result<(), Error> {
+    let free = statvfs(folder)
+        .map_err(|error| Error::path("look at", folder)(error.into()))
+        .map(|about| about.f_bavail.saturating_mul(about.f_frsize))?;
+    enough(what, bytes, free, folder)
+}
+
+fn enough(what: &str, bytes: u64, free: u64, folder: &Path) -> Result<(), Error> {
+    if free >= bytes {
+        return Ok(());
+    }
+    let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+    Err(Error::Debian {
+        why: format!(
+            "making {what} takes {:.1} GiB, and {} has {:.1} left",
+            gib(bytes),
+            folder.display(),
+            gib(free)
+        ),
+        hint: "Make room there, or let XDG_CACHE_HOME name a folder that has it".to_owned(),
+    })
+}
+
+/// The error of a mmdebstrap that failed, in words that help: `log` is what it said, `list` the file with the packages.
+pub(crate) fn explain(failed: Error, log: &str, mirror: &str, list: &str) -> Error {
+    const NETWORK: [&str; 5] = [
+        "Could not resolve",
+        "Temporary failure resolving",
+        "Could not connect",
+        "Connection failed",
+        "Network is unreachable",
+    ];
+    if NETWORK.iter().any(|sign| log.contains(sign)) {
+        return Error::Debian {
+            why: format!("Debian's packages are needed, and the mirror {mirror} can't be reached"),
+            hint: "Connect this machine for the first build (later ones need no network), or put the URL of another mirror into MOS_LAB_MIRROR".to_owned(),
+        };
+    }
+    if log.contains("Unable to locate package") {
+        return Error::Debian {
+            why: format!("the mirror {mirror} lacks a package of {list}"),
+            hint: "Use a full mirror of Debian 13 (MOS_LAB_MIRROR)".to_owned(),
+        };
+    }
+    failed
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_before_it_is_full() {
+        let folder = Path::new("/cache");
+        let gib = 1 << 30;
+        assert!(enough("it", 3 * gib, 3 * gib, folder).is_ok());
+        let text = enough("it", 3 * gib, 3 * gib / 2, folder)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            text.contains("making it takes 3.0 GiB, and /cache has 1.5 left"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_build_without_a_network_says_so() {
+        let plain = || Error::NotMet("mmdebstrap failed".to_owned());
+        let explained = |log: &str| explain(plain(), log, "http://mirror/", "the list").to_string();
+        let offline = explained("E: Temporary failure resolving 'mirror'");
+        assert!(
+            offline.contains("http://mirror/ can't be reached"),
+            "{offline}"
+        );
+        assert!(
+            explained("E: Unable to locate package udev").contains("lacks a package of the list")
+        );
+        assert_eq!(explained("something else"), "mmdebstrap failed");
+    }
 
     #[test]
     fn package_lists_may_have_comments() {

@@ -9,12 +9,14 @@ use super::arch::Arch;
 use crate::cargo::cargo;
 use crate::debian::{self, BACKPORTS, SUITE, mirror};
 use crate::error::Error;
-use crate::exec::run_logged;
+use crate::exec::{self, run_logged};
 use crate::paths;
 
 /// Raise when the way a root is made changes.
 const RECIPE: &str = "1";
 const ROOT_LIMIT: Duration = Duration::from_mins(40);
+/// The root, the packages that it is made of, and what is built in it.
+const ROOT_BYTES: u64 = 8 << 30;
 const CRATES_LIMIT: Duration = Duration::from_mins(20);
 /// What can't be installed for another processor, since it drags in what has no place beside this machine's own. Headers
 /// are all that is wanted of it, so it is only unpacked; the library that belongs to it is installed.
@@ -44,20 +46,33 @@ pub(crate) fn ready(
 }
 
 fn make(arch: Arch, list: &str, target: &Path, tick: &mut dyn FnMut(&str)) -> Result<(), Error> {
+    debian::room(
+        "the root to build in",
+        ROOT_BYTES,
+        target.parent().unwrap_or(target),
+    )?;
     let mirror = mirror::find()?;
     let log = paths::artifacts().join(format!("dist/root-{}.log", arch.debian()));
     let mut command = mmdebstrap(arch, list);
     command.arg(target);
     command.args([SUITE, BACKPORTS].map(|suite| debian::source(&mirror, suite)));
-    run_logged(
+    let done = run_logged(
         "mmdebstrap",
         &mut command,
         &log,
         ROOT_LIMIT,
         |_| (),
         |line| tick(line),
-    )?
-    .require("making the root to build in from Debian's packages")
+    )?;
+    match done.require("making the root to build in from Debian's packages") {
+        Ok(()) => Ok(()),
+        Err(failed) => Err(debian::explain(
+            failed,
+            &exec::read_lossy(&log)?,
+            &mirror,
+            "packaging/root/packages.txt",
+        )),
+    }
 }
 
 fn mmdebstrap(arch: Arch, list: &str) -> Command {

@@ -212,7 +212,12 @@ pub(super) fn bootstrap(
             Ok(()) => return Ok(()),
             Err(failed) if tries == TRIES => {
                 let log = exec::read_lossy(&log)?;
-                return Err(preflight::explain(failed, &log, &mirror));
+                return Err(debian::explain(
+                    failed,
+                    &log,
+                    &mirror,
+                    "lab/guest/packages.txt",
+                ));
             }
             Err(failed) => {
                 signals::check()?;
