@@ -5,7 +5,8 @@ export DEBIAN_FRONTEND=noninteractive
 
 apt-get update -q
 # Alone first, with nothing but what they depend on: what is missing then shows.
-apt-get install -q -y --no-install-recommends /packages/*.deb
+packages=$(find /packages -name '*.deb' ! -name '*-dbgsym_*')
+apt-get install -q -y --no-install-recommends $packages
 dpkg --audit
 # What the trials use besides.
 apt-get install -q -y --no-install-recommends gcc libc6-dev pkgconf gstreamer1.0-tools

@@ -2,7 +2,7 @@
 # Inside a minimal Debian root with the packages installed and used: nothing of them stays behind.
 set -eu
 export DEBIAN_FRONTEND=noninteractive
-names=$(for package in /packages/*.deb; do dpkg-deb --field "$package" Package; done)
+names=$(find /packages -name '*.deb' ! -name '*-dbgsym_*' -exec dpkg-deb --field {} Package \;)
 echo secret >/etc/mos-camera/secrets/door
 apt-get purge -q -y $names
 left=$(find / -xdev \( -path /proc -o -path /sys -o -path /packages -o -path /tmp \) -prune -o \
