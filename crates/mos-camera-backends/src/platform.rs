@@ -19,20 +19,39 @@ const SOC: &str = "sys/devices/soc0";
 /// What the firmware of a PC tells.
 const DMI: &str = "sys/class/dmi/id";
 
-/// Finds out what this machine is; `configured` overrules it. `root` is `/` but in tests.
-///
-/// Makes elements, so [`crate::init`] has to come first. May block on the file system.
-pub fn probe(root: &Path, configured: Option<Family>) -> Platform {
-    probe_with(root, configured, &[])
+/// The elements of this installation that drive cameras on a chip, to decide with on any number of machines.
+#[derive(Debug, Clone)]
+pub struct Probe {
+    elements: BTreeMap<String, ElementState>,
 }
 
-/// The same with boards that profiles tell of.
-pub fn probe_with(root: &Path, configured: Option<Family>, boards: &[Board]) -> Platform {
-    let evidence = Evidence {
-        elements: elements(),
-        ..files(root)
-    };
-    decide_with(&evidence, configured, boards)
+impl Probe {
+    /// Looks at the elements.
+    ///
+    /// Makes them, so GStreamer has to be initialised. May block on the file system.
+    pub fn new() -> Self {
+        Self {
+            elements: elements(),
+        }
+    }
+
+    /// Finds out what the machine is whose files are below `root`; `boards` are those that profiles tell of, `configured` overrules
+    /// what is found.
+    ///
+    /// `root` is `/`, or a folder with what another machine shows there, for example its device tree. May block on the file system.
+    pub fn machine(&self, root: &Path, configured: Option<Family>, boards: &[Board]) -> Platform {
+        let evidence = Evidence {
+            elements: self.elements.clone(),
+            ..files(root)
+        };
+        decide_with(&evidence, configured, boards)
+    }
+}
+
+impl Default for Probe {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// What files and sockets say.
@@ -193,14 +212,17 @@ mod tests {
             "proc/device-tree/compatible",
             b"qcom,monaco-evk\0qcom,qcs8300\0",
         )]);
-        let platform = probe(board.path(), None);
+        let probe = Probe::new();
+        let platform = probe.machine(board.path(), None, &[]);
         assert_eq!(platform.family, Family::Qcs);
         assert_eq!(
             platform.ground,
             Ground::Compatible("qcom,qcs8300".to_owned())
         );
         assert_eq!(
-            probe(board.path(), Some(Family::Imx8mp)).family,
+            probe
+                .machine(board.path(), Some(Family::Imx8mp), &[])
+                .family,
             Family::Imx8mp
         );
     }

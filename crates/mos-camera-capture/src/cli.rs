@@ -22,6 +22,15 @@ pub struct Args {
     #[arg(long)]
     pub check_config: bool,
 
+    /// Print which machine this is, what drives the cameras on its chip, and why, as JSON, and end
+    #[arg(long)]
+    pub print_platform: bool,
+
+    /// With --print-platform: say it of the machine whose files are below DIR, of which `proc/device-tree/compatible` is enough;
+    /// may be repeated, one line is printed for each. Which elements there are is always asked of this installation.
+    #[arg(long, value_name = "DIR", requires = "print_platform")]
+    pub sysroot: Vec<PathBuf>,
+
     /// Path of the control socket; overrides the file
     #[arg(long, value_name = "PATH")]
     pub control_socket: Option<PathBuf>,

@@ -6,6 +6,7 @@
 //! - [`state`]: what was asked for at run time, kept over restarts;
 //! - [`engine`]: the streams, each an actor around the core's lifecycle;
 //! - [`control`]: the gRPC services on a Unix socket, gated by the kernel's word on the peer;
+//! - [`machine`]: what the probe of the platform says of a machine, as JSON;
 //! - [`exit`]: why the process ended.
 
 pub mod cli;
@@ -14,6 +15,7 @@ pub mod control;
 pub mod engine;
 pub mod exit;
 pub mod log;
+pub mod machine;
 pub mod run;
 pub mod state;
 pub mod systemd;

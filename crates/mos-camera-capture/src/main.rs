@@ -9,6 +9,7 @@ use mos_camera_capture::cli::Args;
 use mos_camera_capture::config::{self, Config, ConfigError};
 use mos_camera_capture::exit::Exit;
 use mos_camera_capture::log::{self, LogControl};
+use mos_camera_capture::machine;
 use mos_camera_capture::run::{Hooks, run};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -28,6 +29,9 @@ fn main() -> ExitCode {
     };
     if args.check_config {
         return show(&config).into();
+    }
+    if args.print_platform {
+        return print_platform(&args, &config).into();
     }
     start(&args, config).into()
 }
@@ -83,6 +87,28 @@ fn show(config: &Config) -> Exit {
         config.cameras.len()
     );
     Exit::Ok
+}
+
+/// One line of JSON for each machine that is asked about.
+fn print_platform(args: &Args, config: &Config) -> Exit {
+    let service = &config.service;
+    if let Err(error) = log::init(service.log_format, &service.log_level) {
+        return complain(&error, Exit::Usage);
+    }
+    let this = [PathBuf::from("/")];
+    let roots = if args.sysroot.is_empty() {
+        &this[..]
+    } else {
+        &args.sysroot
+    };
+    let (boards, out) = (config.profiles.boards(), &mut std::io::stdout().lock());
+    match machine::describe(roots, service.platform, &boards, out) {
+        Ok(()) => Exit::Ok,
+        Err(error) => {
+            let exit = error.exit();
+            complain(&error, exit)
+        }
+    }
 }
 
 fn start(args: &Args, config: Config) -> Exit {

@@ -25,6 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::SystemTime;
 
+use mos_camera_backends::platform::Probe;
 use mos_camera_core::plan::{self, Explanation};
 use mos_camera_core::platform::{self, Evidence, Platform};
 use mos_camera_core::{Device, DeviceId, FaultKind, StreamConfig, StreamName, Transport};
@@ -576,8 +577,7 @@ impl Engine {
 async fn found_out(config: &Config) -> Platform {
     let (configured, boards) = (config.service.platform, config.profiles.boards());
     let known = boards.clone();
-    let probe =
-        move || mos_camera_backends::platform::probe_with(Path::new("/"), configured, &known);
+    let probe = move || Probe::new().machine(Path::new("/"), configured, &known);
     // Making elements loads libraries.
     let platform = tokio::task::spawn_blocking(probe)
         .await

@@ -23,6 +23,7 @@ mod logs;
 mod mosctl;
 mod no_permission;
 mod onvif_camera;
+mod other_machine;
 mod platform;
 mod profiles;
 mod qmmf_camera;
