@@ -40,20 +40,17 @@ fn with_everything(compatible: &str) -> Evidence {
     }
 }
 
+/// How the file of a device tree starts, and the family of its board.
+const FAMILIES: &str = include_str!("../../tests/data/families.txt");
+
 /// The family by the name of a tree's file, which the decision does not see.
 fn by_file(file: &str) -> Family {
-    const QCS: [&str; 12] = [
-        "qcm6490-", "qcs6490-", "qcs8550-", "qcs8300-", "qcs9075-", "qcs9100-", "qcs615-",
-        "lemans-", "monaco-", "talos-", "sa8775p-", "kodiak-",
-    ];
     let name = file.rsplit('/').next().unwrap();
-    if name.starts_with("imx8mp-") {
-        Family::Imx8mp
-    } else if QCS.iter().any(|start| name.starts_with(start)) {
-        Family::Qcs
-    } else {
-        Family::Generic
-    }
+    FAMILIES
+        .lines()
+        .filter_map(|line| line.split_once(" | "))
+        .find(|(start, _)| name.starts_with(start))
+        .map_or(Family::Generic, |(_, family)| family.parse().unwrap())
 }
 
 #[test]
