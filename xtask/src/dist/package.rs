@@ -41,6 +41,10 @@ const FILES: &[Copy] = &[
         "usr/lib/sysusers.d/mos-camera.conf",
     ),
     (
+        "dist/60-mos-camera.rules",
+        "usr/lib/udev/rules.d/60-mos-camera.rules",
+    ),
+    (
         "dist/mos-camera.tmpfiles.conf",
         "usr/lib/tmpfiles.d/mos-camera.conf",
     ),

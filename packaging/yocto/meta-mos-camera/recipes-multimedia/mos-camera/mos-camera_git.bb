@@ -49,9 +49,9 @@ SYSTEMD_SERVICE:mos-camera-capture = "mos-camera-capture.service"
 
 # What dist/mos-camera.sysusers.conf says.
 USERADD_PACKAGES = "mos-camera-capture"
-GROUPADD_PARAM:mos-camera-capture = "--system video; --system render; --system mos-camera"
+GROUPADD_PARAM:mos-camera-capture = "--system video; --system render; --system kvm; --system mos-camera"
 USERADD_PARAM:mos-camera-capture = "--system --no-create-home --home-dir / --shell /sbin/nologin \
-    --gid mos-camera --groups video,render mos-camera"
+    --gid mos-camera --groups video,render,kvm mos-camera"
 
 do_install() {
     built=${B}/target/${CARGO_TARGET_SUBDIR}
@@ -82,6 +82,7 @@ do_install() {
 
     install -D -m 0644 ${S}/dist/mos-camera.packaged.toml ${D}${sysconfdir}/mos-camera/mos-camera.toml
     install -D -m 0644 ${S}/dist/mos-camera.tmpfiles.conf ${D}${nonarch_libdir}/tmpfiles.d/mos-camera.conf
+    install -D -m 0644 ${S}/dist/60-mos-camera.rules ${D}${nonarch_base_libdir}/udev/rules.d/60-mos-camera.rules
     if ${@bb.utils.contains('DISTRO_FEATURES', 'systemd', 'true', 'false', d)}; then
         install -d ${D}${systemd_system_unitdir}
         install -m 0644 ${S}/dist/mos-camera-capture.service ${S}/dist/mos-unixfd@.service ${D}${systemd_system_unitdir}/
@@ -94,6 +95,7 @@ FILES:mos-camera-capture = " \
     ${bindir}/mos-camera-capture \
     ${bindir}/mos-unixfd \
     ${nonarch_libdir}/tmpfiles.d \
+    ${nonarch_base_libdir}/udev/rules.d \
     ${sysconfdir}/mos-camera \
     ${systemd_system_unitdir} \
 "
