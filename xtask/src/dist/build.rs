@@ -38,9 +38,33 @@ pub(crate) fn build(
     inputs: &Inputs<'_>,
     tick: &mut dyn FnMut(&str),
 ) -> Result<PathBuf, Error> {
+    run(arch, inputs, "build", arguments(arch), tick)
+}
+
+/// Builds something of the workspace that is for tests, and no part of a package.
+pub(crate) fn for_tests(
+    arch: Arch,
+    inputs: &Inputs<'_>,
+    package: &str,
+    tick: &mut dyn FnMut(&str),
+) -> Result<PathBuf, Error> {
+    let words = |words: [&str; 2]| words.map(str::to_owned).into_iter();
+    let arguments = words(RELEASE)
+        .chain(fixed(arch))
+        .chain(words(["--package", package]));
+    run(arch, inputs, package, arguments.collect(), tick)
+}
+
+fn run(
+    arch: Arch,
+    inputs: &Inputs<'_>,
+    name: &str,
+    arguments: Vec<String>,
+    tick: &mut dyn FnMut(&str),
+) -> Result<PathBuf, Error> {
     let mut command = cargo(arch, inputs);
-    command.args(arguments(arch));
-    let log = paths::artifacts().join(format!("dist/build-{}.log", arch.debian()));
+    command.args(arguments);
+    let log = paths::artifacts().join(format!("dist/{name}-{}.log", arch.debian()));
     let done = run_logged(
         "cargo build",
         &mut command,
@@ -86,14 +110,23 @@ fn cargo(arch: Arch, inputs: &Inputs<'_>) -> Command {
     command
 }
 
+const RELEASE: [&str; 2] = ["build", "--release"];
+
 fn arguments(arch: Arch) -> Vec<String> {
-    let fixed = ["build", "--release"].map(str::to_owned);
+    let fixed = RELEASE.map(str::to_owned);
     fixed.into_iter().chain(common(arch)).collect()
 }
 
 /// What chooses sources, crates and features.
 fn common(arch: Arch) -> Vec<String> {
-    let fixed = [
+    let python = ["--package", "mos-frame-python"].map(str::to_owned);
+    let rest = production::arguments();
+    fixed(arch).into_iter().chain(python).chain(rest).collect()
+}
+
+/// What chooses processor, sources and crates.
+fn fixed(arch: Arch) -> Vec<String> {
+    [
         "--locked",
         "--offline",
         "--target",
@@ -102,11 +135,9 @@ fn common(arch: Arch) -> Vec<String> {
         r#"source.crates-io.replace-with="folder""#,
         "--config",
         &format!(r#"source.folder.directory="{CRATES}""#),
-        "--package",
-        "mos-frame-python",
     ]
-    .map(str::to_owned);
-    fixed.into_iter().chain(production::arguments()).collect()
+    .map(str::to_owned)
+    .to_vec()
 }
 
 #[cfg(test)]

@@ -80,6 +80,62 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
+/// What the lab's board is given.
+#[derive(Debug)]
+pub(crate) struct ForBoard {
+    /// The packages of the service and its command line.
+    pub(crate) packages: Vec<PathBuf>,
+    /// A GStreamer plugin for tests, of the workspace.
+    pub(crate) plugin: PathBuf,
+}
+
+/// Builds the packages for arm64, and the library of a package of the workspace that is for tests.
+pub(crate) fn for_board(package: &str, library: &str) -> Result<ForBoard, Error> {
+    let arch = Arch::Arm64;
+    run(&Args {
+        arch: vec![arch],
+        check: false,
+        yocto_crates: false,
+        no_setup: true,
+    })?;
+    let cache = Cache::take()?;
+    let version = version::find(paths::root())?;
+    let root = root::ready(arch, &cache.folder, &mut |_| ())?;
+    let crates = root::crates(&cache.folder, &mut |_| ())?;
+    let inputs = build::Inputs {
+        root: &root,
+        source: &cache.folder.join("source"),
+        crates: &crates,
+        target: &cache.folder.join("target"),
+        version: &version,
+    };
+    let built = step(package, |tick| {
+        build::for_tests(arch, &inputs, package, tick)
+    })?;
+    // Another build may take the cache as soon as this one leaves it.
+    let plugin = output(arch).join(library);
+    fs::copy(built.join(library), &plugin).map_err(Error::path("copy", built.join(library)))?;
+    let packages = COUNTED
+        .iter()
+        .map(|name| only(&output(arch), &format!("{name}_")))
+        .collect::<Result<_, _>>()?;
+    Ok(ForBoard { packages, plugin })
+}
+
+/// The package whose file starts like this.
+fn only(folder: &Path, start: &str) -> Result<PathBuf, Error> {
+    let entries = fs::read_dir(folder).map_err(Error::path("read", folder))?;
+    let mut paths = entries.filter_map(Result::ok).map(|entry| entry.path());
+    let matches = |path: &PathBuf| {
+        path.file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with(start))
+    };
+    paths.find(matches).ok_or_else(|| Error::Unexpected {
+        what: folder.display().to_string(),
+        why: format!("it has no package {start}"),
+    })
+}
+
 /// The folder in the cache, which nobody else uses at the same time.
 struct Cache {
     folder: PathBuf,
