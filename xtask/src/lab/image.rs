@@ -229,7 +229,7 @@ pub(super) fn bootstrap(
 }
 
 /// A squashfs from a tar file, compressed so that it is quick to read under emulation.
-fn pack(tar: &Path, target: &Path) -> Result<(), Error> {
+pub(super) fn pack(tar: &Path, target: &Path) -> Result<(), Error> {
     let input = File::open(tar).map_err(Error::path("read", tar))?;
     let mut command = Command::new("sqfstar");
     command

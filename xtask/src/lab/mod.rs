@@ -3,6 +3,7 @@
 //! The files that go into the guest, and its tests, are in `lab/` at the top of the repository.
 
 mod accel;
+mod board;
 mod catalog;
 mod drivers;
 mod image;
@@ -53,7 +54,13 @@ pub(crate) fn run(args: Args) -> Result<(), Error> {
         return list();
     }
     if !args.no_setup {
-        setup::ensure(&[Group::Lab])?;
+        let board = matches!(&args.command, Command::Run { tests } if tests.iter().any(|name| name == board::NAME));
+        let groups: &[Group] = if board {
+            &[Group::Lab, Group::Dist, Group::Board]
+        } else {
+            &[Group::Lab]
+        };
+        setup::ensure(groups)?;
     }
     match args.command {
         Command::List => list(),
@@ -65,7 +72,7 @@ pub(crate) fn run(args: Args) -> Result<(), Error> {
             Ok(())
         }
         Command::Shell => shell(),
-        Command::Run { tests } => run_some(&tests),
+        Command::Run { tests } => run_named(&tests),
     }
 }
 
@@ -74,6 +81,7 @@ fn list() -> Result<(), Error> {
         let when = if test.long { " (only if named)" } else { "" };
         println!("{:24} {}{when}", test.name, test.about);
     }
+    println!("{:24} {} (only if named)", board::NAME, board::ABOUT);
     Ok(())
 }
 
@@ -85,6 +93,20 @@ fn shell() -> Result<(), Error> {
     let share = share::Share::new(&folder, "shell", &mut |line| step.tick(line))?;
     step.end("is there");
     qemu::interactive(&image, share.folder())
+}
+
+/// The guest's tests in one boot; the board is a machine of its own.
+fn run_named(names: &[String]) -> Result<(), Error> {
+    let (board, guest): (Vec<_>, Vec<_>) =
+        names.iter().cloned().partition(|name| name == board::NAME);
+    if board.is_empty() || !guest.is_empty() {
+        run_some(&guest)?;
+    }
+    if board.is_empty() {
+        Ok(())
+    } else {
+        board::run()
+    }
 }
 
 fn run_some(names: &[String]) -> Result<(), Error> {

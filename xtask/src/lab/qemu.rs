@@ -101,7 +101,7 @@ fn arguments(image: &Image, share: &Path, accel: Accel, serial: &str) -> Vec<OsS
 }
 
 /// An option that ends with a path; QEMU wants commas in values doubled.
-fn option(start: &str, path: &Path) -> OsString {
+pub(super) fn option(start: &str, path: &Path) -> OsString {
     let path = path.to_string_lossy().replace(',', ",,");
     format!("{start}{path}").into()
 }

@@ -37,6 +37,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         Group::Bench,
         Group::Lab,
         Group::Dist,
+        Group::Board,
     ];
     let groups = if args.groups.is_empty() {
         &all[..]

@@ -17,6 +17,8 @@ pub(crate) enum Group {
     Lab,
     /// Debian packages.
     Dist,
+    /// The lab's emulated board.
+    Board,
 }
 
 /// A system package.
@@ -154,6 +156,16 @@ const DIST: &[Package] = &[
     package("git", "says which commit is packaged"),
 ];
 
+const BOARD: &[Package] = &[
+    package(
+        "libarchive-tools",
+        "makes a ramdisk of the board's packages",
+    ),
+    package("binutils", "takes the packages apart"),
+    package("xz-utils", "unpacks them on this machine, not on the board"),
+    package("zstd", "the same"),
+];
+
 /// A service that comes with a package and would be started at once, though only the program is wanted.
 pub(crate) fn service(package: &str) -> Option<&'static str> {
     // A relay that listens on all addresses.
@@ -173,6 +185,7 @@ pub(crate) fn of(groups: &[Group]) -> Vec<Package> {
         Group::Bench => BENCH,
         Group::Lab => LAB,
         Group::Dist => DIST,
+        Group::Board => BOARD,
     };
     let mut all: Vec<Package> = Vec::new();
     for package in groups.iter().flat_map(table) {
@@ -198,6 +211,7 @@ mod tests {
             Group::Bench,
             Group::Lab,
             Group::Dist,
+            Group::Board,
         ]);
         let names: HashSet<_> = all.iter().map(|package| package.name).collect();
         assert_eq!(names.len(), all.len());
