@@ -12,6 +12,7 @@ use mos_camera_core::{
 use crate::built::Built;
 use crate::call::Call;
 use crate::intact::Corrupt;
+use crate::kept::Kept;
 use crate::session::{Late, Session};
 
 /// A transport: finds cameras, builds their sources, explains their faults.
@@ -81,4 +82,6 @@ pub struct Source {
     pub pool: Option<FixedPool>,
     /// Its frames are in memory that its owner closes when the source stops: the bus gives them back first.
     pub lent: bool,
+    /// An element of the bin that stays open when the pipeline is down.
+    pub keep: Option<Kept>,
 }

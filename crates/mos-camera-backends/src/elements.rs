@@ -119,6 +119,7 @@ fn source(bin: gst::Bin, elements: &[gst::Element], plan: Plan) -> Source {
         call: None,
         pool: None,
         lent: false,
+        keep: None,
     }
 }
 

@@ -104,7 +104,11 @@ impl CapturePipeline {
             sink.set_origins(origins);
         }
         Ok(Self {
-            descent: Descent::new(&source.bin, source.lent.then(|| sink.clone().upcast())),
+            descent: Descent::new(
+                &source.bin,
+                source.lent.then(|| sink.clone().upcast()),
+                source.keep,
+            ),
             pipeline,
             gate,
             sink,
@@ -127,6 +131,10 @@ impl CapturePipeline {
         self.watch.begin();
         if self.descent.is_stuck() {
             self.watch.failed(stuck());
+            return;
+        }
+        if let Err(fault) = self.descent.take_kept() {
+            self.watch.failed(fault);
             return;
         }
         if let Some(Err(fault)) = self.call.as_ref().map(|call| call.begin()) {
