@@ -1,4 +1,4 @@
-# libcamera's cameras (its virtual pipeline handler) through libcamerasrc onto the bus: the conformance suite, without a copy, one owner each.
+# libcamera's cameras (its virtual pipeline handler) through libcamerasrc onto the bus: the conformance suite, without a copy, one owner each, restarts beside each other.
 # Needs: mos-camera-backends conformance_libcamera
 # Limit: 600
 set -e

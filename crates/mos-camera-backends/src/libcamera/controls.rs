@@ -170,19 +170,26 @@ pub(super) fn list(device: &DeviceId, camera: &str) -> Result<Vec<Control>, Faul
         return Ok(Vec::new());
     }
     element.set_property("camera-name", camera);
-    let bus = gst::Bus::new();
-    element.set_bus(Some(&bus));
-    let listed = match element.set_state(gst::State::Ready) {
-        Ok(_) => {
-            let _quiet = Quiet::new();
-            Ok(kept(&element, known))
-        }
-        Err(_) => Err(not_opened(device, &bus)),
+    open(device, &element)?;
+    let listed = {
+        let _quiet = Quiet::new();
+        kept(&element, known)
     };
     // Going down to NULL can't fail (GstElement's documentation).
     let _down = element.set_state(gst::State::Null);
+    Ok(listed)
+}
+
+/// Has an element in no pipeline open its camera, or leaves it in NULL.
+pub(super) fn open(device: &DeviceId, element: &gst::Element) -> Result<(), Fault> {
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    let opened = element.set_state(gst::State::Ready);
     element.set_bus(None);
-    listed
+    opened.map(drop).map_err(|_| {
+        let _down = element.set_state(gst::State::Null);
+        not_opened(device, &bus)
+    })
 }
 
 fn not_opened(device: &DeviceId, bus: &gst::Bus) -> Fault {

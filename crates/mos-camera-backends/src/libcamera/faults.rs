@@ -61,7 +61,9 @@ fn own(report: &Report) -> Option<(FaultKind, &'static str)> {
             Some(16) => Some(BUSY),
             Some(2 | 6 | 19) => Some(ABSENT),
             Some(12) => Some(MEMORY),
-            _ if says("Camera::configure()") || says("generateConfiguration()") => Some(SETTINGS),
+            // It named its formats when it was listed: of a camera that is gone, an element that is open learns no more than this.
+            _ if says("generateConfiguration()") => Some(ABSENT),
+            _ if says("Camera::configure()") => Some(SETTINGS),
             _ if says("Camera.start()") => Some(START),
             // It says no more than that caps were refused.
             _ if says("reason not-negotiated") => Some(SETTINGS),
@@ -111,7 +113,7 @@ mod tests {
             (
                 resource(ResourceError::Settings),
                 "Camera::generateConfiguration() returned nullptr",
-                FaultKind::Unsupported,
+                FaultKind::Absent,
             ),
             (
                 resource(ResourceError::Settings),

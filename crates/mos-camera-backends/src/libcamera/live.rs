@@ -23,6 +23,8 @@ const WITHIN: Duration = Duration::from_secs(8);
 pub(super) struct Live {
     device: DeviceId,
     element: WeakRef<gst::Element>,
+    /// Tells it at each start.
+    teller: Mutex<Option<gst::PadProbeId>>,
     /// What it is told at each start.
     values: Arc<Mutex<ControlValues>>,
 }
@@ -30,42 +32,29 @@ pub(super) struct Live {
 impl Live {
     /// Has the element told `values` whenever it starts.
     pub(super) fn new(device: &DeviceId, element: &gst::Element, values: &ControlValues) -> Self {
-        let live = Self {
+        let values = Arc::new(Mutex::new(values.clone()));
+        let pad = element.static_pad("src");
+        let teller = pad.and_then(|pad| tell_at_start(&pad, device, &values));
+        Self {
             device: device.clone(),
             element: element.downgrade(),
-            values: Arc::new(Mutex::new(values.clone())),
-        };
-        if let Some(pad) = element.static_pad("src") {
-            live.tell_at_start(&pad);
+            teller: Mutex::new(teller),
+            values,
         }
-        live
     }
 
-    fn tell_at_start(&self, pad: &gst::Pad) {
-        let (device, values) = (self.device.clone(), Arc::clone(&self.values));
-        pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {
-            let starts = info
-                .event()
-                .is_some_and(|event| event.type_() == gst::EventType::StreamStart);
-            if starts && let Some(element) = pad.parent_element() {
-                // Whether they fit was found out before the stream was built.
-                if let Err(fault) = controls::set(&device, &element, &lock(&values)) {
-                    tracing::error!(%device, %fault, "the stream starts without its controls");
-                }
-            }
-            gst::PadProbeReturn::Ok
-        });
+    /// The element is to be another stream's: what this one's was told is not told any more.
+    pub(super) fn leave(&self, element: &gst::Element) {
+        let is_its = self.element.upgrade().as_ref() == Some(element);
+        let pad = element.static_pad("src").filter(|_| is_its);
+        if let (Some(pad), Some(teller)) = (pad, lock(&self.teller).take()) {
+            pad.remove_probe(teller);
+        }
     }
 
     /// Whether the stream still has its element, and so perhaps the camera.
     pub(super) fn is_there(&self) -> bool {
         self.element.upgrade().is_some()
-    }
-
-    /// Whether it has the camera open.
-    pub(super) fn is_open(&self) -> bool {
-        let element = self.element.upgrade();
-        element.is_some_and(|element| element.current_state() > gst::State::Null)
     }
 
     /// Sets controls with the next frame, and at each start from now on.
@@ -110,10 +99,31 @@ impl Live {
     }
 }
 
+/// Has the element of a pad told `values` whenever it starts.
+fn tell_at_start(
+    pad: &gst::Pad,
+    device: &DeviceId,
+    values: &Arc<Mutex<ControlValues>>,
+) -> Option<gst::PadProbeId> {
+    let (device, values) = (device.clone(), Arc::clone(values));
+    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {
+        let starts = info
+            .event()
+            .is_some_and(|event| event.type_() == gst::EventType::StreamStart);
+        if starts && let Some(element) = pad.parent_element() {
+            // Whether they fit was found out before the stream was built.
+            if let Err(fault) = controls::set(&device, &element, &lock(&values)) {
+                tracing::error!(%device, %fault, "the stream starts without its controls");
+            }
+        }
+        gst::PadProbeReturn::Ok
+    })
+}
+
 fn runs(element: &gst::Element) -> bool {
     element.current_state() >= gst::State::Paused
 }
 
-fn lock(values: &Mutex<ControlValues>) -> MutexGuard<'_, ControlValues> {
-    values.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

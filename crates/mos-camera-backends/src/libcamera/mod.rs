@@ -7,7 +7,9 @@
 mod controls;
 mod discovery;
 mod faults;
+mod frames;
 mod live;
+mod parking;
 mod registry;
 mod source;
 
@@ -53,7 +55,7 @@ impl LibcameraBackend {
     /// What is known of its controls. That a stream of ours is in the way of asking is nothing that is wrong with the camera.
     fn controls(&self, camera: &Camera) -> Result<Vec<Control>, Fault> {
         let controls = self.registry.controls(camera);
-        if self.registry.any_live() {
+        if self.registry.any_open() {
             return Ok(controls.unwrap_or_default());
         }
         controls
@@ -116,10 +118,14 @@ impl Backend for LibcameraBackend {
     }
 
     fn classify(&self, device: &DeviceId, error: &gst::message::Error) -> Fault {
-        faults::classify(device, error)
+        let fault = faults::classify(device, error);
+        if fault.kind == FaultKind::Absent {
+            self.registry.doubt(device);
+        }
+        fault
     }
 
-    /// The pipeline released the camera; what is left to do is to see whether libcamera still knows it.
+    /// The pipeline released the camera as far as that can be; what is left to do is to see whether libcamera still knows it.
     fn reset(&self, device: &DeviceId) -> Result<(), Fault> {
         self.registry.look()?;
         self.find(device).map(drop)

@@ -3,11 +3,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use gst::prelude::*;
 use mos_camera_core::{Control, ControlValues, DeviceId, Fault, FaultKind};
 
-use super::controls;
 use super::discovery::{self, Camera};
 use super::live::Live;
+use super::parking::Parking;
+use super::{ELEMENT, controls};
+use crate::elements::make;
+use crate::kept::Kept;
 
 /// libcamera's cameras as they were last seen; nothing is asked of libcamera before somebody wants to know.
 #[derive(Debug, Default)]
@@ -16,6 +20,7 @@ pub struct Registry {
     /// Of cameras that were asked: a camera keeps its controls.
     controls: Mutex<HashMap<DeviceId, Vec<Control>>>,
     live: Mutex<HashMap<DeviceId, Arc<Live>>>,
+    parking: Arc<Parking>,
 }
 
 impl Registry {
@@ -31,7 +36,7 @@ impl Registry {
     /// Asks libcamera again.
     pub(super) fn look(&self) -> Result<Vec<Camera>, Fault> {
         let mut known = lock(&self.cameras);
-        let cameras = discovery::cameras()?;
+        let cameras = self.parking.ask(discovery::cameras)?;
         *known = Some(cameras.clone());
         Ok(cameras)
     }
@@ -57,28 +62,49 @@ impl Registry {
         known.map_or_else(|| self.look(), Ok)
     }
 
-    /// The controls of a camera, which is opened for it the first time. That can't be while any stream of ours has an element of
-    /// libcamera's: the element does not take back, when it closes a camera, that it wants to hear of its requests
-    /// (`gst_libcamera_src_close`), and while another one keeps libcamera up, the next stream of the camera would call what is gone.
+    /// The controls of a camera, which is opened for it the first time, with an element that is thrown away: what it was told to find out
+    /// would go to the sensor with its first request. So that can't be while any camera is open (see [`Parking`]).
     pub(super) fn controls(&self, camera: &Camera) -> Result<Vec<Control>, Fault> {
         let mut known = lock(&self.controls);
         if let Some(controls) = known.get(&camera.id) {
             return Ok(controls.clone());
         }
-        if self.any_live() {
-            return Err(in_use(&camera.id));
-        }
-        let controls = controls::list(&camera.id, &camera.name)?;
+        let listed = self
+            .parking
+            .alone(|| controls::list(&camera.id, &camera.name));
+        let controls = listed.unwrap_or_else(|| Err(in_use(&camera.id)))?;
         known.insert(camera.id.clone(), controls.clone());
         Ok(controls)
     }
 
+    /// An element for the next stream of a camera, in no pipeline yet; perhaps the one that its last stream had.
+    pub(super) fn element(&self, camera: &Camera) -> Result<gst::Element, Fault> {
+        let named = || {
+            let element = make(ELEMENT)?;
+            element.set_property("camera-name", &camera.name);
+            Ok(element)
+        };
+        let open = |element: &gst::Element| controls::open(&camera.id, element);
+        self.parking.element(&camera.id, named, open)
+    }
+
+    /// An element as a stream's source has it.
+    pub(super) fn kept(&self, id: &DeviceId, element: &gst::Element) -> Kept {
+        self.parking.kept(id, element)
+    }
+
+    /// An error said that a camera is gone.
+    pub(super) fn doubt(&self, id: &DeviceId) {
+        self.parking.doubt(id);
+    }
+
     /// Remembers the element of a camera's stream, and has it told `values` when it starts.
     pub(super) fn remember(&self, id: &DeviceId, element: &gst::Element, values: &ControlValues) {
-        // Not while a camera is being asked for its controls.
-        let _asked = lock(&self.controls);
         let mut live = lock(&self.live);
         live.retain(|_, live| live.is_there());
+        if let Some(before) = live.get(id) {
+            before.leave(element);
+        }
         live.insert(id.clone(), Arc::new(Live::new(id, element, values)));
     }
 
@@ -91,16 +117,14 @@ impl Registry {
             other.id != camera.id && other.single.iter().any(|n| camera.single.contains(n))
         };
         let known = self.known()?;
-        let running = known.iter().filter(shares).find(|other| {
-            let live = self.live(&other.id);
-            live.is_some_and(|live| live.is_open())
-        });
+        let mut others = known.iter().filter(shares);
+        let running = others.find(|other| self.parking.streams(&other.id));
         running.map_or(Ok(()), |other| Err(one_way(&camera.id, &other.id)))
     }
 
-    /// Whether any stream of ours has an element of libcamera's.
-    pub(super) fn any_live(&self) -> bool {
-        lock(&self.live).values().any(|live| live.is_there())
+    /// Whether we have any camera open.
+    pub(super) fn any_open(&self) -> bool {
+        self.parking.any_open()
     }
 
     /// The stream of ours that a camera has.
@@ -144,7 +168,6 @@ fn absent(id: &DeviceId) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use gst::prelude::*;
     use mos_camera_core::Transport;
 
     use super::*;
@@ -162,7 +185,7 @@ mod tests {
         }
     }
 
-    /// Any element will do: what counts is whether it is open.
+    /// Any element will do: what counts is whether a stream has it.
     #[test]
     fn a_processor_with_one_way_has_one_stream() {
         gst::init().unwrap();
@@ -174,23 +197,28 @@ mod tests {
         ];
         let registry = Registry::of(cameras.to_vec());
         let element = gst::ElementFactory::make("identity").build().unwrap();
-        registry.remember(&cameras[0].id, &element, &ControlValues::new());
+        let neighbour = gst::ElementFactory::make("identity").build().unwrap();
+        let kept = registry.kept(&cameras[0].id, &element);
+        let beside = registry.kept(&cameras[2].id, &neighbour);
+        beside.keeper.take(&neighbour).unwrap();
         let refused = || cameras.each_ref().map(|c| registry.check_way(c).is_err());
-        for (state, expected) in [
-            (gst::State::Null, [false; 4]),
-            (gst::State::Ready, [false, true, false, false]),
-            (gst::State::Null, [false; 4]),
-        ] {
-            element.set_state(state).unwrap();
-            assert_eq!(refused(), expected, "{state:?}");
-        }
+        assert_eq!(refused(), [false; 4]);
+        kept.keeper.take(&element).unwrap();
         element.set_state(gst::State::Ready).unwrap();
+        assert_eq!(refused(), [false, true, false, false]);
+        // Who is parked has the camera open, and uses no way.
+        kept.keeper.landed(&element, true);
+        assert_eq!(element.current_state(), gst::State::Ready);
+        assert_eq!(refused(), [false; 4]);
+        kept.keeper.take(&element).unwrap();
         let fault = registry.check_way(&cameras[1]).unwrap_err();
         assert_eq!(fault.kind, FaultKind::Busy);
         assert!(
             fault.message.contains("csi:left") && fault.message.starts_with("csi:right"),
             "{fault}"
         );
-        element.set_state(gst::State::Null).unwrap();
+        kept.keeper.landed(&element, true);
+        beside.keeper.landed(&neighbour, true);
+        assert_eq!(element.current_state(), gst::State::Null);
     }
 }

@@ -5,7 +5,7 @@ use mos_camera_core::plan::{Explanation, Handover, Offer, Wish, is_compressed, v
 use mos_camera_core::{Fault, FaultKind, FixedPool, StreamConfig};
 
 use super::discovery::Camera;
-use super::{ELEMENT, Registry, controls};
+use super::{Registry, controls};
 use crate::backend::Source;
 use crate::elements::{make, make_steps, source_bin};
 use crate::{capture, machine};
@@ -35,13 +35,13 @@ pub(super) fn build(
     let plan = explain(camera, config).into_plan(&camera.id)?;
     // Asked before the stream has the camera, so that they are known while it runs.
     let offered = registry.controls(camera);
-    let source = make(ELEMENT)?;
-    source.set_property("camera-name", &camera.name);
+    let source = registry.element(camera)?;
     if !config.controls.is_empty() {
         controls::check(&camera.id, &config.controls, &offered?)?;
         controls::fit(&camera.id, &source, &config.controls)?;
     }
     registry.remember(&camera.id, &source, &config.controls);
+    let keep = registry.kept(&camera.id, &source);
     let filter = make("capsfilter")?;
     filter.set_property("caps", capture::caps(&plan.capture));
     let elements: Vec<_> = [source, filter]
@@ -52,8 +52,7 @@ pub(super) fn build(
     Ok(Source {
         // A converter has a pool of its own.
         pool: (elements.len() == 2).then_some(POOL),
-        // A frame that is still out keeps libcamera's camera alive, and with it the ear of the element that is gone: see record 30.
-        lent: true,
+        keep: Some(keep),
         ..source
     })
 }
