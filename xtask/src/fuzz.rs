@@ -168,14 +168,18 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
 pub(crate) fn check(log: &Path, tick: &mut dyn FnMut(&str)) -> Result<Tally, Error> {
     let folder = build(log, tick)?;
     let mut tally = Tally::default();
+    let mut said = Vec::new();
     for &target in Target::value_variants() {
-        let log = log.with_extension(format!("{}.log", target.name()));
-        let ok = fuzz(&folder, target, target.short(), &log, tick)?;
+        let own = log.with_extension(format!("{}.log", target.name()));
+        let ok = fuzz(&folder, target, target.short(), &own, tick)?;
         if !ok {
-            ui::say(tail(&read_lossy(&log)?, 40));
+            let end = tail(&read_lossy(&own)?, 60);
+            said.push(format!("error: {} found a fault\n{end}", target.name()));
         }
         tally += Tally::one(ok);
     }
+    // What the build said is of no interest any more.
+    fs::write(log, said.join("\n")).map_err(Error::path("write", log))?;
     Ok(tally)
 }
 
