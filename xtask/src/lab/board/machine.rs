@@ -25,8 +25,6 @@ pub(super) struct Boot<'a> {
     pub(super) disk: &'a Path,
     /// What is in the board's card slot: a tar archive.
     pub(super) card: &'a Path,
-    /// What the board writes to its third serial port.
-    pub(super) out: &'a Path,
 }
 
 /// A machine with as little as it takes to install packages: the shared folder, and memory for the root.
@@ -88,7 +86,6 @@ pub(super) fn board(boot: &Boot<'_>) -> Vec<OsString> {
         "-serial",
         "stdio",
     ]));
-    arguments.extend(["-serial".into(), option("file:", boot.out)]);
     arguments.extend(words(&[
         "-append",
         "console=ttymxc1,115200 quiet panic=-1 root=/dev/mmcblk2 rootfstype=squashfs ro systemd.unit=mos-board.target systemd.show_status=true systemd.mask=timers.target",
@@ -143,19 +140,35 @@ pub(super) fn card(folder: &Path, target: &Path) -> Result<(), Error> {
     fit_card(target)
 }
 
-/// What a board wrote: files in `folder`. An archive that is cut off is no error, for a board may have died; what is missing is missed.
-pub(super) fn unpack_results(out: &Path, folder: &Path) -> Result<PathBuf, Error> {
+/// What the board's job puts in front of each line of its results, an archive in base64.
+const RESULT: &str = "mos-board-results: ";
+
+/// What a board wrote to its console: files in `folder`. A board that died wrote none; what is missing is missed.
+pub(super) fn unpack_results(console: &str, folder: &Path) -> Result<PathBuf, Error> {
     fs::create_dir_all(folder).map_err(Error::path("create", folder))?;
-    let length = fs::metadata(out)
-        .map_err(Error::path("look at", out))?
-        .len();
-    if length > 0 {
-        let mut command = std::process::Command::new("tar");
-        command.arg("-xzf").arg(out).arg("-C").arg(folder);
-        command.arg("--no-same-owner");
+    let encoded = results(console);
+    if !encoded.is_empty() {
+        let archive = folder.with_extension("base64");
+        fs::write(&archive, encoded).map_err(Error::path("write", &archive))?;
+        let mut command = std::process::Command::new("sh");
+        command.args([
+            "-c",
+            r#"base64 --decode "$1" | tar -xz --no-same-owner -C "$2""#,
+            "sh",
+        ]);
+        command.arg(&archive).arg(folder);
         crate::exec::capture("reading what the board wrote", &mut command)?;
     }
     Ok(folder.to_owned())
+}
+
+/// The lines of the results, without what else is said on the console.
+fn results(console: &str) -> String {
+    let lines = console.lines().map(str::trim_end);
+    lines
+        .filter_map(|line| line.strip_prefix(RESULT))
+        .flat_map(|line| [line, "\n"])
+        .collect()
 }
 
 #[cfg(test)]
@@ -172,6 +185,16 @@ mod tests {
         ] {
             assert_eq!(card_size(length), size, "{length}");
         }
+    }
+
+    #[test]
+    fn results_come_between_other_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let console =
+            format!("[ 1.0] kernel\n{RESULT}H4sI\r\nmos-board: status 0\r\n{RESULT}AAAA\r\n");
+        assert_eq!(results(&console), "H4sI\nAAAA\n");
+        let none = unpack_results("[ 1.0] kernel\n", &folder.path().join("results")).unwrap();
+        assert_eq!(fs::read_dir(none).unwrap().count(), 0);
     }
 
     #[test]

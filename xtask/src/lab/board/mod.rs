@@ -142,14 +142,12 @@ impl Lab<'_> {
         }
         let card = folder.join("card.img");
         self.card(&card, own.then_some(boards))?;
-        let out = folder.join("results.tar.gz");
         let boot = Boot {
             kernel: &self.root.kernel(),
             ramdisk: &self.root.ramdisk(),
             tree: &tree,
             disk: &self.root.disk(),
             card: &card,
-            out: &out,
         };
         let mut command = self.tools.qemu();
         command.args(machine::board(&boot));
@@ -168,7 +166,8 @@ impl Lab<'_> {
             },
         )?;
         crate::debian::remove(&card)?;
-        let results = machine::unpack_results(&out, &folder.join("results"))?;
+        let results =
+            machine::unpack_results(&exec::read_lossy(&console)?, &folder.join("results"))?;
         let findings = Findings::new(results);
         let fine = done.ok() && findings.done();
         step.end(if fine { "done" } else { "FAILED" });
