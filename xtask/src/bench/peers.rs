@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::debian::making::Making;
 use crate::debian::{self, SUITE, mirror};
 use crate::error::Error;
-use crate::exec::{self, capture, run_logged};
+use crate::exec::{self, capture};
 use crate::lock;
 use crate::paths;
 
@@ -52,17 +53,16 @@ fn make(folder: &Path, tick: &mut dyn FnMut(&str)) -> Result<(), Error> {
     if partial.exists() {
         fs::remove_dir_all(&partial).map_err(Error::path("remove", &partial))?;
     }
-    let log = paths::artifacts().join("bench/peers.log");
-    let mut command = mmdebstrap(&mirror()?, &tar);
-    run_logged(
-        "mmdebstrap",
-        &mut command,
-        &log,
-        LIMIT,
-        |_| (),
-        |line| tick(line),
-    )?
-    .require("unpacking Debian 13's GStreamer")?;
+    let mirror = mirror()?;
+    Making {
+        what: "unpacking Debian 13's GStreamer",
+        log: "bench/peers.log",
+        limit: LIMIT,
+        list: "xtask/src/bench/peers.rs",
+        mirror: &mirror,
+        result: &tar,
+    }
+    .run(&mut mmdebstrap(&mirror, &tar), tick)?;
     fs::create_dir(&partial).map_err(Error::path("create", &partial))?;
     let mut unpack = Command::new("tar");
     unpack.arg("-xf").arg(&tar).arg("-C").arg(&partial);

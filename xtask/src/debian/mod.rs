@@ -2,6 +2,7 @@
 //! in common.
 
 pub(crate) mod chroot;
+pub(crate) mod making;
 pub(crate) mod mirror;
 
 use std::fs;

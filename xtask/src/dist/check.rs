@@ -11,6 +11,7 @@ use super::arch::Arch;
 use super::elf;
 use super::units;
 use crate::debian::chroot::Chroot;
+use crate::debian::making::Making;
 use crate::debian::{self, SUITE, mirror};
 use crate::error::Error;
 use crate::exec::{capture, run_logged};
@@ -120,16 +121,15 @@ fn minimal(cache: &Path, tick: &mut dyn FnMut(&str)) -> Result<PathBuf, Error> {
         command.arg("--dpkgopt=force-unsafe-io");
         command.arg(SUITE).arg(new);
         command.arg(debian::source(&mirror, SUITE));
-        let log = paths::artifacts().join("dist/minimal.log");
-        run_logged(
-            "mmdebstrap",
-            &mut command,
-            &log,
-            LIMIT,
-            |_| (),
-            |line| tick(line),
-        )?
-        .require("making a minimal root from Debian's packages")
+        Making {
+            what: "making a minimal root from Debian's packages",
+            log: "dist/minimal.log",
+            limit: LIMIT,
+            list: "no list: apt and what is essential",
+            mirror: &mirror,
+            result: new,
+        }
+        .run(&mut command, tick)
     })?;
     Ok(tar)
 }

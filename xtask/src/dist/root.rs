@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use super::arch::Arch;
 use crate::cargo::cargo;
+use crate::debian::making::Making;
 use crate::debian::{self, BACKPORTS, SUITE, mirror};
 use crate::error::Error;
-use crate::exec::{self, run_logged};
+use crate::exec::run_logged;
 use crate::paths;
 
 /// Raise when the way a root is made changes.
@@ -52,27 +53,18 @@ fn make(arch: Arch, list: &str, target: &Path, tick: &mut dyn FnMut(&str)) -> Re
         target.parent().unwrap_or(target),
     )?;
     let mirror = mirror::find()?;
-    let log = paths::artifacts().join(format!("dist/root-{}.log", arch.debian()));
     let mut command = mmdebstrap(arch, list);
     command.arg(target);
     command.args([SUITE, BACKPORTS].map(|suite| debian::source(&mirror, suite)));
-    let done = run_logged(
-        "mmdebstrap",
-        &mut command,
-        &log,
-        ROOT_LIMIT,
-        |_| (),
-        |line| tick(line),
-    )?;
-    match done.require("making the root to build in from Debian's packages") {
-        Ok(()) => Ok(()),
-        Err(failed) => Err(debian::explain(
-            failed,
-            &exec::read_lossy(&log)?,
-            &mirror,
-            "packaging/root/packages.txt",
-        )),
+    Making {
+        what: "making the root to build in from Debian's packages",
+        log: &format!("dist/root-{}.log", arch.debian()),
+        limit: ROOT_LIMIT,
+        list: "packaging/root/packages.txt",
+        mirror: &mirror,
+        result: target,
     }
+    .run(&mut command, tick)
 }
 
 fn mmdebstrap(arch: Arch, list: &str) -> Command {

@@ -10,13 +10,12 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::{drivers, preflight};
+use crate::debian::making::Making;
 use crate::debian::{self, BACKPORTS, SUITE, mirror, packages, stage};
 use crate::error::Error;
-use crate::exec::{self, Running, run_logged};
+use crate::exec::{self, Running};
 use crate::lock::{self, Mode};
 use crate::paths;
-use crate::signals;
-use crate::ui::say;
 
 /// Raise when the way the image is made changes.
 const RECIPE: &[u8] = b"3";
@@ -28,8 +27,6 @@ const PARTS: [&str; 5] = [
     "mos-lab-init",
     "build-drivers",
 ];
-/// A mirror that is being updated answers with lists that don't belong together; a moment later they do.
-const TRIES: u32 = 2;
 const ROOT_LIMIT: Duration = Duration::from_mins(30);
 const TOOL_LIMIT: Duration = Duration::from_mins(5);
 
@@ -188,44 +185,21 @@ pub(super) fn bootstrap(
     command.arg(format!("--format={format}"));
     command.arg(format!("--include={}", what.packages.join(",")));
     command.arg(r#"--aptopt=APT::Install-Recommends "false""#);
-    // Some 500 MB come over the network; one lost connection must not cost the whole.
-    command.arg(r#"--aptopt=Acquire::Retries "5""#);
     command.args(
         ["doc", "man", "locale"].map(|kind| format!("--dpkgopt=path-exclude=/usr/share/{kind}/*")),
     );
     command.args(&what.hooks);
     command.arg(SUITE).arg(target);
     command.args([SUITE, BACKPORTS].map(|suite| debian::source(&mirror, suite)));
-    let log = paths::artifacts().join("lab").join(what.log);
-    let mut tries = 0;
-    loop {
-        let done = run_logged(
-            "mmdebstrap",
-            &mut command,
-            &log,
-            ROOT_LIMIT,
-            |_| (),
-            |line| tick(line),
-        )?;
-        tries += 1;
-        match done.require(what.what) {
-            Ok(()) => return Ok(()),
-            Err(failed) if tries == TRIES => {
-                let log = exec::read_lossy(&log)?;
-                return Err(debian::explain(
-                    failed,
-                    &log,
-                    &mirror,
-                    "lab/guest/packages.txt",
-                ));
-            }
-            Err(failed) => {
-                signals::check()?;
-                say(format!("    trying again: {failed}"));
-                debian::remove(target)?;
-            }
-        }
+    Making {
+        what: what.what,
+        log: &format!("lab/{}", what.log),
+        limit: ROOT_LIMIT,
+        list: "lab/guest/packages.txt",
+        mirror: &mirror,
+        result: target,
     }
+    .run(&mut command, tick)
 }
 
 /// A squashfs from a tar file, compressed so that it is quick to read under emulation.

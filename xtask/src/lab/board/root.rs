@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::machine;
 use super::tools::Tools;
+use crate::debian::making::Making;
 use crate::debian::{self, BACKPORTS, SUITE, mirror};
 use crate::error::Error;
 use crate::exec::{self, capture, run_logged};
@@ -154,24 +155,15 @@ fn build(
 /// Debian's packages, unpacked and as archives, as a tar file.
 fn unpack(target: &Path, source: &Path, tick: &mut dyn FnMut(&str)) -> Result<(), Error> {
     let mirror = mirror::find()?;
-    let log = paths::artifacts().join("lab/board/unpack.log");
-    let done = run_logged(
-        "mmdebstrap",
-        &mut mmdebstrap(&mirror, target, source)?,
-        &log,
-        UNPACK_LIMIT,
-        |_| (),
-        |line| tick(line),
-    )?;
-    match done.require("unpacking the board's packages") {
-        Ok(()) => Ok(()),
-        Err(failed) => Err(debian::explain(
-            failed,
-            &exec::read_lossy(&log)?,
-            &mirror,
-            "lab/board/packages.txt",
-        )),
+    Making {
+        what: "unpacking the board's packages",
+        log: "lab/board/unpack.log",
+        limit: UNPACK_LIMIT,
+        list: "lab/board/packages.txt",
+        mirror: &mirror,
+        result: target,
     }
+    .run(&mut mmdebstrap(&mirror, target, source)?, tick)
 }
 
 fn mmdebstrap(mirror: &str, target: &Path, source: &Path) -> Result<Command, Error> {

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::debian::making::Making;
 use crate::debian::{self, SUITE, mirror};
 use crate::error::Error;
-use crate::exec::{self, capture, run_logged};
-use crate::paths;
+use crate::exec::capture;
 
 /// Raise when the way the folder is made changes.
 const RECIPE: &str = "1";
@@ -65,24 +65,15 @@ impl Tools {
 fn unpack(folder: &Path, tick: &mut dyn FnMut(&str)) -> Result<(), Error> {
     let mirror = mirror::find()?;
     let tar = folder.with_extension("tar");
-    let log = paths::artifacts().join("lab/board/tools.log");
-    let done = run_logged(
-        "mmdebstrap",
-        &mut mmdebstrap(&mirror, &tar),
-        &log,
-        LIMIT,
-        |_| (),
-        |line| tick(line),
-    )?;
-    done.require("unpacking Debian 13's QEMU")
-        .or_else(|failed| {
-            Err(debian::explain(
-                failed,
-                &exec::read_lossy(&log)?,
-                &mirror,
-                "xtask/src/lab/board/tools.rs",
-            ))
-        })?;
+    Making {
+        what: "unpacking Debian 13's QEMU",
+        log: "lab/board/tools.log",
+        limit: LIMIT,
+        list: "xtask/src/lab/board/tools.rs",
+        mirror: &mirror,
+        result: &tar,
+    }
+    .run(&mut mmdebstrap(&mirror, &tar), tick)?;
     fs::create_dir(folder).map_err(Error::path("create", folder))?;
     let mut unpack = Command::new("tar");
     unpack.arg("-xf").arg(&tar).arg("-C").arg(folder);
