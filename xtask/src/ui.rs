@@ -120,6 +120,17 @@ fn clip(text: &str, width: usize) -> String {
         .collect()
 }
 
+/// A step of work that shows its progress itself.
+pub(crate) fn step<T, E>(
+    name: impl Into<String>,
+    work: impl FnOnce(&mut dyn FnMut(&str)) -> Result<T, E>,
+) -> Result<T, E> {
+    let mut step = Step::begin(name);
+    let result = work(&mut |line| step.tick(line));
+    step.end(if result.is_ok() { "done" } else { "FAILED" });
+    result
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,7 +20,7 @@ use crate::exec;
 use crate::lock::{self, Mode};
 use crate::paths;
 use crate::setup::{self, Group};
-use crate::ui::{self, Step};
+use crate::ui::{self, step};
 
 use self::arch::Arch;
 use self::package::About;
@@ -169,7 +169,7 @@ fn one(
     version: &version::Version,
 ) -> Result<PathBuf, Error> {
     let name = arch.debian();
-    let root = step(&format!("root for {name}"), |tick| {
+    let root = step(format!("root for {name}"), |tick| {
         root::ready(arch, cache, tick)
     })?;
     let target = cache.join("target");
@@ -181,7 +181,7 @@ fn one(
         target: &target,
         version,
     };
-    let built = step(&format!("production build for {name}"), |tick| {
+    let built = step(format!("production build for {name}"), |tick| {
         build::build(arch, &inputs, tick)
     })?;
     let linked = build::linked(arch, &inputs)?;
@@ -195,7 +195,7 @@ fn one(
         work: &cache.join(format!("packages-{name}")),
         version,
     };
-    let made = step(&format!("packages for {name}"), |tick| {
+    let made = step(format!("packages for {name}"), |tick| {
         package::make(arch, &inputs, tick)
     })?;
     let out = output(arch);
@@ -215,10 +215,9 @@ fn output(arch: Arch) -> PathBuf {
 
 fn check(arch: Arch, cache: &Path, root: &Path) -> Result<(), Error> {
     let (name, packages) = (arch.debian(), output(arch));
-    step(
-        &format!("looking through the packages for {name}"),
-        |tick| check::look_through(arch, root, &packages, tick),
-    )?;
+    step(format!("looking through the packages for {name}"), |tick| {
+        check::look_through(arch, root, &packages, tick)
+    })?;
     if arch != Arch::NATIVE {
         ui::say(format!("programs for {name} don't run here: not tried"));
         return Ok(());
@@ -226,16 +225,6 @@ fn check(arch: Arch, cache: &Path, root: &Path) -> Result<(), Error> {
     step("installing, using and purging them", |tick| {
         check::install(arch, cache, &packages, tick)
     })
-}
-
-fn step<T>(
-    name: &str,
-    work: impl FnOnce(&mut dyn FnMut(&str)) -> Result<T, Error>,
-) -> Result<T, Error> {
-    let mut step = Step::begin(name);
-    let result = work(&mut |line| step.tick(line));
-    step.end(if result.is_ok() { "done" } else { "failed" });
-    result
 }
 
 /// Puts the packages where the user finds them, in the place of earlier ones.

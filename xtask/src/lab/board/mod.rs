@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::exec::{self, capture, run_logged};
 use crate::lock::{self, Mode};
 use crate::paths;
-use crate::ui::{self, Step, say};
+use crate::ui::{self, Step, say, step};
 
 /// What it is called beside the guest's tests.
 pub(crate) const NAME: &str = "imx8mp";
@@ -72,16 +72,6 @@ pub(crate) fn run() -> Result<(), Error> {
         rows.len(),
         lab.folder.display()
     )))
-}
-
-fn step<T>(
-    name: &str,
-    work: impl FnOnce(&mut dyn FnMut(&str)) -> Result<T, Error>,
-) -> Result<T, Error> {
-    let mut step = Step::begin(name);
-    let result = work(&mut |line| step.tick(line));
-    step.end(if result.is_ok() { "is there" } else { "FAILED" });
-    result
 }
 
 /// Keeps other runs from the cache's folder.
