@@ -12,6 +12,8 @@ use mos_camera_core::platform::{
     decide_with, strings,
 };
 
+use crate::libcamera;
+
 /// Root of the device tree, as the kernel shows it.
 const TREE: &str = "proc/device-tree";
 /// What the kernel's driver of the chip tells.
@@ -110,9 +112,19 @@ fn elements() -> BTreeMap<String, ElementState> {
 fn state(factory: &str) -> Option<ElementState> {
     let found = gst::ElementFactory::find(factory)?;
     Some(match found.create().build() {
-        Ok(_) => ElementState::Usable,
+        Ok(_) => unfit(&found).map_or(ElementState::Usable, ElementState::Unfit),
         Err(error) => ElementState::Broken(why_broken(&found).unwrap_or_else(|| error.to_string())),
     })
+}
+
+/// Why an element that works would do harm here.
+fn unfit(factory: &gst::ElementFactory) -> Option<String> {
+    let version = factory.plugin()?.version();
+    CsiBackend::Libcamera
+        .elements()
+        .contains(&factory.name().as_str())
+        .then(|| libcamera::unfit(&version))
+        .flatten()
 }
 
 /// The loader's own words; GStreamer's say only that it did not work.

@@ -13,6 +13,23 @@ const PROVIDER: &str = "libcameraprovider";
 /// What its properties are called by, before libcamera's own name for them.
 const PREFIX: &str = "api.libcamera.";
 
+/// Since which release libcamera tells the nodes behind its cameras.
+const TELLS_NODES: (u32, u32) = (0, 2);
+
+/// Why a release of libcamera is not used: with nodes that nobody knows to be its, a camera would have two owners.
+pub(crate) fn unfit(version: &str) -> Option<String> {
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
+        return None;
+    };
+    let (wanted_major, wanted_minor) = TELLS_NODES;
+    ((major, minor) < TELLS_NODES).then(|| {
+        format!(
+            "libcamera {version} does not tell which video nodes are its cameras', so that each would be listed twice; {wanted_major}.{wanted_minor} or newer does"
+        )
+    })
+}
+
 /// A camera as libcamera describes it.
 #[derive(Debug, Clone)]
 pub(super) struct Camera {
@@ -74,7 +91,7 @@ fn camera(device: &gst::Device) -> Camera {
         id: DeviceId::new(Transport::MipiCsi, &name),
         model: text(&properties, "Model").unwrap_or_else(|| name.clone()),
         facing: facing(&properties),
-        rotation: properties.get(format!("{PREFIX}Rotation")).ok(),
+        rotation: rotation(&properties),
         capabilities: device
             .caps()
             .map(|caps| capabilities::read(&caps))
@@ -82,6 +99,11 @@ fn camera(device: &gst::Device) -> Camera {
         nodes,
         name,
     }
+}
+
+/// In degrees, clockwise (libcamera's `property_ids_core.yaml`).
+fn rotation(properties: &gst::StructureRef) -> Option<i32> {
+    properties.get(format!("{PREFIX}Rotation")).ok()
 }
 
 fn text(properties: &gst::StructureRef, name: &str) -> Option<String> {
@@ -100,7 +122,7 @@ fn facing(properties: &gst::StructureRef) -> Option<String> {
     Some(word.trim_start_matches("CameraLocation").to_lowercase())
 }
 
-/// The numbers of the nodes that pictures come from; libcamera before 0.2 does not tell.
+/// The numbers of the nodes that pictures come from; cameras that are made up have none.
 fn nodes(properties: &gst::StructureRef) -> Vec<u64> {
     let Ok(array) = properties.get::<gst::Array>(format!("{PREFIX}SystemDevices")) else {
         return Vec::new();
@@ -195,6 +217,37 @@ mod tests {
         ] {
             assert_eq!(facing(&properties(text)).as_deref(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_release_that_does_not_tell_nodes_is_not_used() {
+        for (version, used) in [
+            ("0.0.3", false),
+            ("0.1.0+git20230914", false),
+            ("0.2.0", true),
+            ("0.4.0", true),
+            ("0.7.1-1~bpo13+1", true),
+            ("1.0", true),
+            ("10.0.0", true),
+            // What a vendor calls its own is not held against it.
+            ("kirkstone", true),
+            ("", true),
+        ] {
+            let why = unfit(version);
+            assert_eq!(why.is_none(), used, "{version}: {why:?}");
+            assert!(why.is_none_or(|why| why.contains(version) && why.contains("0.2")));
+        }
+    }
+
+    #[test]
+    fn how_a_camera_is_mounted_and_called_is_read() {
+        let read = |text: &str| {
+            let properties = properties(text);
+            (super::text(&properties, "Model"), rotation(&properties))
+        };
+        let full = "api.libcamera.Model=(string)ov5640,api.libcamera.Rotation=(int)180";
+        assert_eq!(read(full), (Some("ov5640".to_owned()), Some(180)));
+        assert_eq!(read("api.libcamera.Location=(int)1"), (None, None));
     }
 
     #[test]

@@ -23,6 +23,7 @@ use mos_camera_core::{
     Control, ControlValues, Device, DeviceId, Fault, FaultKind, Health, StreamConfig, Transport,
 };
 
+pub(crate) use discovery::unfit;
 pub use registry::Registry;
 
 use crate::backend::{Backend, Source};

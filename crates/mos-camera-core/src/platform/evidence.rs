@@ -35,6 +35,8 @@ pub enum ElementState {
     Usable,
     /// None could be made; why, as far as it is known.
     Broken(String),
+    /// It must not be used, though it could be made; why.
+    Unfit(String),
 }
 
 impl Evidence {
@@ -47,8 +49,12 @@ impl Evidence {
     /// Why none of `factories` can be used.
     pub(super) fn unusable(&self, factories: &[&str]) -> String {
         for factory in factories {
-            if let Some(ElementState::Broken(why)) = self.elements.get(*factory) {
-                return format!("GStreamer lists {factory}, but can't make one: {why}");
+            match self.elements.get(*factory) {
+                Some(ElementState::Broken(why)) => {
+                    return format!("GStreamer lists {factory}, but can't make one: {why}");
+                }
+                Some(ElementState::Unfit(why)) => return format!("{factory} is not used: {why}"),
+                Some(ElementState::Usable) | None => {}
             }
         }
         format!("GStreamer has no element {}", factories.join(" or "))
@@ -69,6 +75,30 @@ pub fn strings(property: &[u8]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_wrong_with_an_element_is_told() {
+        use ElementState::{Broken, Unfit, Usable};
+        let why = "it is too old".to_owned();
+        for (state, usable, says) in [
+            (Some(Usable), true, "GStreamer has no element a or b"),
+            (
+                Some(Broken(why.clone())),
+                false,
+                "GStreamer lists b, but can't make one: it is too old",
+            ),
+            (Some(Unfit(why)), false, "b is not used: it is too old"),
+            (None, false, "GStreamer has no element a or b"),
+        ] {
+            let evidence = Evidence {
+                elements: state.into_iter().map(|s| ("b".to_owned(), s)).collect(),
+                ..Evidence::default()
+            };
+            let expected = usable.then_some("b");
+            assert_eq!(evidence.usable(&["a", "b"]), expected);
+            assert_eq!(evidence.unusable(&["a", "b"]), says);
+        }
+    }
 
     #[test]
     fn properties_are_split_at_their_zeros() {
