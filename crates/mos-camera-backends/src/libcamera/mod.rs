@@ -103,7 +103,6 @@ impl Backend for LibcameraBackend {
 
     fn source(&self, device: &DeviceId, config: &StreamConfig) -> Result<Source, Fault> {
         let camera = self.find(device)?;
-        self.registry.check_way(&camera)?;
         source::build(&self.registry, &camera, config)
     }
 

@@ -163,13 +163,6 @@ impl Parking {
             .any(|slot| slot.now != Use::Closed)
     }
 
-    /// Whether a camera has a stream that was started.
-    pub(super) fn streams(&self, id: &DeviceId) -> bool {
-        let slots = lock(&self.slots);
-        let now = slots.get(id).map(|slot| slot.now);
-        matches!(now, Some(Use::Streams | Use::Falls))
-    }
-
     /// An error said that the camera is gone: before the element is used again, libcamera is asked whether it is.
     pub(super) fn doubt(&self, id: &DeviceId) {
         if let Some(slot) = lock(&self.slots).get_mut(id) {
@@ -216,11 +209,17 @@ impl Parking {
         }
     }
 
-    /// An element as a source has it.
-    pub(super) fn kept(self: &Arc<Self>, id: &DeviceId, element: &gst::Element) -> Kept {
+    /// An element as a source has it; `rivals` are cameras that use the same way to memory.
+    pub(super) fn kept(
+        self: &Arc<Self>,
+        id: &DeviceId,
+        rivals: Vec<DeviceId>,
+        element: &gst::Element,
+    ) -> Kept {
         let berth = Berth {
             parking: Arc::clone(self),
             id: id.clone(),
+            rivals,
         };
         Kept::new(element, Arc::new(berth))
     }
@@ -252,6 +251,8 @@ impl Drop for Parking {
 struct Berth {
     parking: Arc<Parking>,
     id: DeviceId,
+    /// Only one of them and this camera can stream at a time.
+    rivals: Vec<DeviceId>,
 }
 
 impl Berth {
@@ -266,6 +267,13 @@ impl Berth {
 impl Keeper for Berth {
     fn take(&self, element: &gst::Element) -> Result<(), Fault> {
         let mut slots = lock(&self.parking.slots);
+        let streams = |id: &&DeviceId| {
+            let now = slots.get(id).map(|slot| slot.now);
+            matches!(now, Some(Use::Streams | Use::Falls | Use::Lost))
+        };
+        if let Some(rival) = self.rivals.iter().find(streams) {
+            return Err(one_way(&self.id, rival));
+        }
         let slot = slots.get_mut(&self.id);
         let is_the_cameras = slot.as_ref().is_some_and(|slot| slot.element == *element);
         take(slot.as_ref().map(|slot| slot.now), is_the_cameras)
@@ -314,6 +322,16 @@ fn refused(id: &DeviceId, refusal: Refusal) -> Fault {
         ),
     };
     Fault::new(kind, format!("{id}: {what}"), hint)
+}
+
+fn one_way(id: &DeviceId, other: &DeviceId) -> Fault {
+    Fault::new(
+        FaultKind::Busy,
+        format!(
+            "{id}: its image signal processor has one way for pictures, which the stream of {other} uses"
+        ),
+        format!("stop the stream of {other}, or put the sensor on a receiver of its own"),
+    )
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

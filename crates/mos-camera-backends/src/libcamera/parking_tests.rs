@@ -99,7 +99,7 @@ fn an_element_is_parked_while_another_camera_streams() {
         let element = parking
             .element(&id(name), || Ok(source()), cannot_open)
             .unwrap();
-        let kept = parking.kept(&id(name), &element);
+        let kept = parking.kept(&id(name), Vec::new(), &element);
         kept.keeper.take(&element).unwrap();
         element.set_state(gst::State::Playing).unwrap();
         kept
@@ -113,12 +113,11 @@ fn an_element_is_parked_while_another_camera_streams() {
     for _ in 0..3 {
         stop(&left);
         assert_eq!(left.element.current_state(), gst::State::Ready);
-        assert!(parking.any_open() && !parking.streams(&id("left")));
+        assert!(parking.any_open());
         assert!(parking.alone(|| ()).is_none());
         assert_eq!(start("left").element, left.element);
-        assert!(parking.streams(&id("left")));
     }
-    let other = parking.kept(&id("left"), &source());
+    let other = parking.kept(&id("left"), Vec::new(), &source());
     let fault = other.keeper.take(&other.element).unwrap_err();
     assert_eq!(fault.kind, FaultKind::Busy);
     assert!(fault.message.starts_with("csi:left: "), "{fault}");
@@ -135,7 +134,7 @@ fn an_element_is_parked_while_another_camera_streams() {
         "a closed element is not used again"
     );
     let again = parking.slots.lock().unwrap()[&id("left")].element.clone();
-    stop(&parking.kept(&id("left"), &again));
+    stop(&parking.kept(&id("left"), Vec::new(), &again));
 }
 
 /// Its bin is gone or not: a parked element is in the pipeline that it was built for last.
@@ -145,12 +144,12 @@ fn a_parked_element_leaves_the_pipeline_that_had_it() {
     let element = source();
     let bin = gst::Bin::new();
     bin.add(&element).unwrap();
-    let kept = parking.kept(&id("left"), &element);
+    let kept = parking.kept(&id("left"), Vec::new(), &element);
     kept.keeper.take(&element).unwrap();
     // Another camera streams all the while.
     let neighbour = source();
     parking
-        .kept(&id("right"), &neighbour)
+        .kept(&id("right"), Vec::new(), &neighbour)
         .keeper
         .take(&neighbour)
         .unwrap();
@@ -161,7 +160,7 @@ fn a_parked_element_leaves_the_pipeline_that_had_it() {
         .unwrap();
     assert_eq!((&again, again.parent()), (&element, None));
     parking
-        .kept(&id("right"), &neighbour)
+        .kept(&id("right"), Vec::new(), &neighbour)
         .keeper
         .landed(&neighbour, true);
     assert_eq!(element.current_state(), gst::State::Null);
@@ -180,13 +179,13 @@ fn a_camera_that_may_be_gone_is_asked_for_with_a_new_element() {
         let (left, right) = (source(), source());
         for (name, element) in [("left", &left), ("right", &right)] {
             parking
-                .kept(&id(name), element)
+                .kept(&id(name), Vec::new(), element)
                 .keeper
                 .take(element)
                 .unwrap();
             element.set_state(gst::State::Ready).unwrap();
         }
-        let keeper = parking.kept(&id("left"), &left).keeper;
+        let keeper = parking.kept(&id("left"), Vec::new(), &left).keeper;
         parking.doubt(&id("left"));
         keeper.landed(&left, true);
         let opened = |element: &gst::Element| {
@@ -209,7 +208,7 @@ fn a_camera_that_may_be_gone_is_asked_for_with_a_new_element() {
         let closed = expected == Ok(true);
         assert_eq!(left.current_state() == gst::State::Null, closed, "{name}");
         parking
-            .kept(&id("right"), &right)
+            .kept(&id("right"), Vec::new(), &right)
             .keeper
             .landed(&right, true);
     }
@@ -219,7 +218,7 @@ fn a_camera_that_may_be_gone_is_asked_for_with_a_new_element() {
 fn who_can_not_be_brought_down_keeps_the_camera() {
     let parking = Arc::new(Parking::default());
     let element = source();
-    let kept = parking.kept(&id("left"), &element);
+    let kept = parking.kept(&id("left"), Vec::new(), &element);
     kept.keeper.take(&element).unwrap();
     element.set_state(gst::State::Ready).unwrap();
     kept.keeper.falls(&element);
@@ -228,7 +227,7 @@ fn who_can_not_be_brought_down_keeps_the_camera() {
         .unwrap();
     let refused = || {
         parking
-            .kept(&id("left"), &next)
+            .kept(&id("left"), Vec::new(), &next)
             .keeper
             .take(&next)
             .unwrap_err()

@@ -88,9 +88,15 @@ impl Registry {
         self.parking.element(&camera.id, named, open)
     }
 
-    /// An element as a stream's source has it.
-    pub(super) fn kept(&self, id: &DeviceId, element: &gst::Element) -> Kept {
-        self.parking.kept(id, element)
+    /// An element as a stream's source has it. Who starts is refused while a camera streams whose way to memory it needs.
+    pub(super) fn kept(&self, camera: &Camera, element: &gst::Element) -> Kept {
+        let known = lock(&self.cameras);
+        let shares = |other: &&Camera| {
+            other.id != camera.id && other.single.iter().any(|n| camera.single.contains(n))
+        };
+        let rivals = known.iter().flatten().filter(shares);
+        let rivals = rivals.map(|other| other.id.clone()).collect();
+        self.parking.kept(&camera.id, rivals, element)
     }
 
     /// An error said that a camera is gone.
@@ -106,20 +112,6 @@ impl Registry {
             before.leave(element);
         }
         live.insert(id.clone(), Arc::new(Live::new(id, element, values)));
-    }
-
-    /// Refuses a camera whose way to memory another stream of ours uses.
-    pub(super) fn check_way(&self, camera: &Camera) -> Result<(), Fault> {
-        if camera.single.is_empty() {
-            return Ok(());
-        }
-        let shares = |other: &&Camera| {
-            other.id != camera.id && other.single.iter().any(|n| camera.single.contains(n))
-        };
-        let known = self.known()?;
-        let mut others = known.iter().filter(shares);
-        let running = others.find(|other| self.parking.streams(&other.id));
-        running.map_or(Ok(()), |other| Err(one_way(&camera.id, &other.id)))
     }
 
     /// Whether we have any camera open.
@@ -145,16 +137,6 @@ fn in_use(id: &DeviceId) -> Fault {
             "{id}: which controls it has is not known, and can't be asked while a stream has one of libcamera's cameras"
         ),
         "stop the streams of libcamera's cameras and list the devices, or restart the service",
-    )
-}
-
-fn one_way(id: &DeviceId, other: &DeviceId) -> Fault {
-    Fault::new(
-        FaultKind::Busy,
-        format!(
-            "{id}: its image signal processor has one way for pictures, which the stream of {other} uses"
-        ),
-        format!("stop the stream of {other}, or put the sensor on a receiver of its own"),
     )
 }
 
@@ -185,7 +167,7 @@ mod tests {
         }
     }
 
-    /// Any element will do: what counts is whether a stream has it.
+    /// Any element will do: what counts is whether a stream has it. All are built before any starts.
     #[test]
     fn a_processor_with_one_way_has_one_stream() {
         gst::init().unwrap();
@@ -196,29 +178,36 @@ mod tests {
             camera("isi", &[]),
         ];
         let registry = Registry::of(cameras.to_vec());
-        let element = gst::ElementFactory::make("identity").build().unwrap();
-        let neighbour = gst::ElementFactory::make("identity").build().unwrap();
-        let kept = registry.kept(&cameras[0].id, &element);
-        let beside = registry.kept(&cameras[2].id, &neighbour);
-        beside.keeper.take(&neighbour).unwrap();
-        let refused = || cameras.each_ref().map(|c| registry.check_way(c).is_err());
-        assert_eq!(refused(), [false; 4]);
-        kept.keeper.take(&element).unwrap();
-        element.set_state(gst::State::Ready).unwrap();
-        assert_eq!(refused(), [false, true, false, false]);
-        // Who is parked has the camera open, and uses no way.
-        kept.keeper.landed(&element, true);
-        assert_eq!(element.current_state(), gst::State::Ready);
-        assert_eq!(refused(), [false; 4]);
-        kept.keeper.take(&element).unwrap();
-        let fault = registry.check_way(&cameras[1]).unwrap_err();
+        let streams = cameras.each_ref().map(|camera| {
+            let element = gst::ElementFactory::make("identity").build().unwrap();
+            registry.kept(camera, &element)
+        });
+        let start = |n: usize| {
+            let Kept { element, keeper } = &streams[n];
+            keeper.take(element)?;
+            element.set_state(gst::State::Ready).unwrap();
+            Ok::<_, Fault>(())
+        };
+        let end = |n: usize| streams[n].keeper.landed(&streams[n].element, true);
+        for n in [0, 2, 3] {
+            start(n).unwrap();
+        }
+        let fault = start(1).unwrap_err();
         assert_eq!(fault.kind, FaultKind::Busy);
         assert!(
             fault.message.contains("csi:left") && fault.message.starts_with("csi:right"),
             "{fault}"
         );
-        kept.keeper.landed(&element, true);
-        beside.keeper.landed(&neighbour, true);
-        assert_eq!(element.current_state(), gst::State::Null);
+        // On its way down it has the way still; once it is parked, it has the camera open and uses no way.
+        streams[0].keeper.falls(&streams[0].element);
+        assert!(start(1).is_err());
+        end(0);
+        assert_eq!(streams[0].element.current_state(), gst::State::Ready);
+        start(1).unwrap();
+        assert!(start(0).unwrap_err().message.contains("csi:right"));
+        for n in [1, 2, 3] {
+            end(n);
+        }
+        assert_eq!(streams[0].element.current_state(), gst::State::Null);
     }
 }
