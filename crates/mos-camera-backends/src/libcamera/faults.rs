@@ -38,7 +38,7 @@ const PERMISSION: (FaultKind, &str) = (
 );
 const SETTINGS: (FaultKind, &str) = (
     FaultKind::Unsupported,
-    "configure a size and a rate that `mosctl devices` lists for the camera",
+    "configure a size that `mosctl devices` lists for the camera, and a rate that its sensor has, or none: libcamera lists no rates",
 );
 const MEMORY: (FaultKind, &str) = (
     FaultKind::Internal,
