@@ -19,8 +19,6 @@ pub(super) struct Findings {
 pub(super) struct Platform {
     pub(super) family: String,
     pub(super) ground: String,
-    pub(super) soc: Option<String>,
-    pub(super) model: Option<String>,
     pub(super) compatible: Vec<String>,
     pub(super) csi_backend: Option<String>,
     pub(super) problems: Vec<Problem>,
@@ -100,6 +98,11 @@ impl Findings {
         self.read("installed", installed)
     }
 
+    /// How the service ended when it was told to, in systemd's word, and the milliseconds that it took.
+    pub(super) fn stop(&self) -> Result<(String, u64), Error> {
+        self.read("stop", stop)
+    }
+
     /// What came of a stream.
     pub(super) fn stream(&self, name: &str) -> Result<Stream, Error> {
         let received = self.read(&format!("frames-{name}.jsonl"), received)?;
@@ -144,6 +147,20 @@ fn starts(text: &str) -> Result<Vec<Start>, String> {
     text.lines()
         .map(|text| line(text).ok_or_else(|| format!("no start: {text}")))
         .collect()
+}
+
+/// `Result BEFORE AFTER`, the last two in seconds.
+fn stop(text: &str) -> Result<(String, u64), String> {
+    let words: Vec<_> = text.split_whitespace().collect();
+    let took = |before: &str, after: &str| {
+        let took = after.parse::<f64>().ok()? - before.parse::<f64>().ok()?;
+        (took >= 0.0).then_some((took * 1000.0).round() as u64)
+    };
+    match words[..] {
+        [result, before, after] => took(before, after).map(|took| (result.to_owned(), took)),
+        _ => None,
+    }
+    .ok_or_else(|| format!("no stop: {text}"))
 }
 
 /// The middle one of several figures, the upper of two middle ones.
@@ -249,6 +266,17 @@ mod tests {
     }
 
     #[test]
+    fn a_stop_has_a_result_and_a_time() {
+        assert_eq!(
+            stop("success 100.50 101.75\n"),
+            Ok(("success".to_owned(), 1250))
+        );
+        for wrong in ["", "success 1.0\n", "success a b\n", "success 2.0 1.0\n"] {
+            assert!(stop(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn the_median_is_the_middle() {
         assert_eq!(median([5, 1, 3]), Some(3));
         assert_eq!(median([4, 1]), Some(4));
@@ -284,9 +312,9 @@ mod tests {
     #[test]
     fn a_stream_is_found_by_its_name() {
         let text = r#"{"service":null,"streams":[{"stream":"other","format":null,"frames":null,"chain":[]},
-            {"stream":"front","format":{"memory":"dma-buf"},"frames":{"copied":0,"violations":2},"chain":["libcamerasrc"]}]}"#;
+            {"stream":"front","format":{"memory":"dmabuf"},"frames":{"copied":0,"violations":2},"chain":["libcamerasrc"]}]}"#;
         let front = stream(text, "front", 60).unwrap();
-        assert_eq!((front.memory.as_str(), front.violations), ("dma-buf", 2));
+        assert_eq!((front.memory.as_str(), front.violations), ("dmabuf", 2));
         assert!(stream(text, "other", 0).is_err());
         assert!(stream(text, "none", 0).is_err());
     }

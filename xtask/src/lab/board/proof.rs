@@ -41,6 +41,7 @@ pub(super) fn rows(boots: &[(&Board, Findings)], boards: &[Board]) -> Result<Vec
     let mut rows = Vec::new();
     for (board, findings) in boots {
         rows.push(choice(board, &findings.platform()?));
+        rows.push(stop(board, findings)?);
     }
     let Some((_, own)) = boots.first() else {
         return Ok(rows);
@@ -52,6 +53,7 @@ pub(super) fn rows(boots: &[(&Board, Findings)], boards: &[Board]) -> Result<Vec
             Installed::Qmmf,
             "trees-qmmf.jsonl",
         ),
+        ("with neither", Installed::Neither, "trees-neither.jsonl"),
     ] {
         let counts = trees::check(boards, installed, &own.text(file)?);
         rows.push(fixtures(what, counts, boards.len()));
@@ -72,7 +74,7 @@ fn choice(board: &Board, platform: &Platform) -> Row {
         .collect();
     let as_wanted = match &problems[..] {
         [] => board.family != "qcs",
-        [one] => board.family == "qcs" && trees::is_next_best(one),
+        [one] => board.family == "qcs" && trees::is_next_best(one, "qcs", Some("libcamera")),
         _ => false,
     };
     let backend = platform.csi_backend.as_deref().unwrap_or("v4l2");
@@ -89,6 +91,21 @@ fn choice(board: &Board, platform: &Platform) -> Row {
             None => platform.ground.clone(),
         },
     )
+}
+
+/// Whether the service ended by itself.
+fn stop(board: &Board, findings: &Findings) -> Result<Row, Error> {
+    let (result, took) = findings.stop()?;
+    Ok(Row::new(
+        &format!("{}: systemd's stop of the service", board.name()),
+        result == "success",
+        result,
+        "success",
+        format!(
+            "after {:.2} s, with the start of systemctl",
+            took as f64 / 1000.0
+        ),
+    ))
 }
 
 fn fixtures(

@@ -105,6 +105,8 @@ pub(super) enum Installed {
     Libcamera,
     /// An element for QMMF too, and its service.
     Qmmf,
+    /// No element of either: the kernel's nodes are what is left, and boards that should have more are told.
+    Neither,
 }
 
 /// Writes each board as a folder with what the kernel would show, named by its number.
@@ -166,24 +168,30 @@ fn check_one(board: &Board, installed: Installed, answer: &Answer) -> Result<(),
         .split(' ')
         .any(|word| word.starts_with("qcom,"));
     let (family, backend) = match installed {
-        Installed::Qmmf if qualcomm => ("qcs", "qmmf"),
-        Installed::Libcamera | Installed::Qmmf => (board.family.as_str(), "libcamera"),
+        Installed::Qmmf if qualcomm => ("qcs", Some("qmmf")),
+        Installed::Libcamera | Installed::Qmmf => (board.family.as_str(), Some("libcamera")),
+        Installed::Neither => (board.family.as_str(), None),
     };
     if answer.family != family {
         return Err(format!("taken for {}, is {family}", answer.family));
     }
-    if answer.csi_backend.as_deref() != Some(backend) {
+    if answer.csi_backend.as_deref() != backend {
         return Err(format!("its cameras by {:?}", answer.csi_backend));
     }
-    let next_best = installed == Installed::Libcamera && family == "qcs";
+    let best = match family {
+        "imx8mp" => Some("libcamera"),
+        "qcs" => Some("qmmf"),
+        // Whatever drives it is as good as anything.
+        _ => backend,
+    };
     let problems: Vec<_> = answer
         .problems
         .iter()
         .map(|problem| problem.message.as_str())
         .collect();
     let right = match &problems[..] {
-        [] => !next_best,
-        [one] => next_best && is_next_best(one),
+        [] => backend == best,
+        [one] => backend != best && is_next_best(one, family, backend),
         _ => false,
     };
     right
@@ -191,10 +199,14 @@ fn check_one(board: &Board, installed: Installed, answer: &Answer) -> Result<(),
         .ok_or_else(|| format!("problems {problems:?}"))
 }
 
-/// Whether a problem says that libcamera stands in for QMMF.
-pub(super) fn is_next_best(problem: &str) -> bool {
-    problem.starts_with("qmmf can't be used on this qcs board")
-        && problem.ends_with("libcamera is used instead")
+/// Whether a problem says of a board of a family what stands in for what is missing: a backend, or the kernel's nodes.
+pub(super) fn is_next_best(problem: &str, family: &str, instead: Option<&str>) -> bool {
+    let start = format!("can't be used on this {family} board: ");
+    let end = match instead {
+        Some(backend) => format!("{backend} is used instead"),
+        None => "are driven as V4L2 nodes, if the kernel shows any".to_owned(),
+    };
+    problem.contains(&start) && problem.ends_with(&end)
 }
 
 #[cfg(test)]
@@ -205,6 +217,7 @@ mod tests {
     const FAMILIES: &str = "imx8mp- | imx8mp\nqcs6490- | qcs\n";
 
     fn answer(number: usize, family: &str, backend: &str, problem: &str) -> String {
+        let backend = (!backend.is_empty()).then_some(backend);
         let problems: Vec<_> = [problem]
             .iter()
             .filter(|text| !text.is_empty())
@@ -216,6 +229,7 @@ mod tests {
 
     const NEXT: &str =
         "qmmf can't be used on this qcs board: there is none; libcamera is used instead";
+    const NODES: &str = "libcamera can't be used on this imx8mp board: there is none; cameras are driven as V4L2 nodes, if the kernel shows any";
 
     #[test]
     fn the_shipped_list_has_the_boards_that_the_core_knows() {
@@ -237,6 +251,32 @@ mod tests {
             b"fsl,imx8mp-evk\0fsl,imx8mp\0"
         );
         assert_eq!(read("1/proc/device-tree/model"), b"RB3\0");
+    }
+
+    #[test]
+    fn where_nothing_drives_a_chip_boards_that_should_have_more_are_told() {
+        let boards = parse(TREES, FAMILIES).unwrap();
+        let qcs = NODES
+            .replace("libcamera can", "qmmf can")
+            .replace("imx8mp", "qcs");
+        let right = [
+            answer(0, "imx8mp", "", NODES),
+            answer(1, "qcs", "", &qcs),
+            answer(2, "generic", "", ""),
+        ];
+        let judge = |answers: &[String]| check(&boards, Installed::Neither, &answers.join("\n"));
+        assert!(judge(&right).is_ok());
+        for (number, wrong) in [
+            (0, answer(0, "imx8mp", "", "")),
+            (0, answer(0, "imx8mp", "libcamera", "")),
+            (1, answer(1, "qcs", "", NODES)),
+            (1, answer(1, "qcs", "", NEXT)),
+            (2, answer(2, "generic", "", NODES)),
+        ] {
+            let mut answers = right.clone();
+            answers[number] = wrong;
+            assert!(judge(&answers).is_err(), "{}", answers[number]);
+        }
     }
 
     #[test]
