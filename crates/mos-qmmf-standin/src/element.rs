@@ -104,6 +104,9 @@ mod imp {
 
         fn signals() -> &'static [glib::subclass::Signal] {
             static SIGNALS: LazyLock<Vec<glib::subclass::Signal>> = LazyLock::new(|| {
+                if crate::build().older {
+                    return Vec::new();
+                }
                 let kinds = [u32::static_type(), bool::static_type()];
                 vec![
                     glib::subclass::Signal::builder("device-status-change")

@@ -5,12 +5,14 @@
 //! same process: [`service`] gives its strings to a test.
 //!
 //! A test links the crate and calls [`register`] before it looks for the elements. Programs load it as a plugin, by
-//! `GST_PLUGIN_PATH`; then `MOS_QMMF_STANDIN=gbm` adds caps with GBM memory.
+//! `GST_PLUGIN_PATH`; then `MOS_QMMF_STANDIN=gbm` adds caps with GBM memory, `older` plays an older release (`gbm,older` both), and
+//! the service is whoever listens at its socket.
 
 mod caps;
 mod element;
 mod event;
 mod layout;
+mod link;
 mod memory;
 mod pad;
 mod pool;
@@ -31,18 +33,25 @@ pub use service::{Borrowed, CAMERAS, Report, Service, service};
 pub struct Build {
     /// Whether the machine's GBM is the vendor's, so that there are caps with `memory:GBM` too.
     pub gbm: bool,
+    /// A release before November 2025: the old name alone, and no word when a camera comes or goes.
+    pub older: bool,
 }
 
 static BUILD: OnceLock<Build> = OnceLock::new();
 
 /// What is played; decided at the first question.
 fn build() -> Build {
-    *BUILD.get_or_init(|| Build {
-        gbm: std::env::var("MOS_QMMF_STANDIN").is_ok_and(|text| text == "gbm"),
+    *BUILD.get_or_init(|| {
+        let words = std::env::var("MOS_QMMF_STANDIN").unwrap_or_default();
+        let says = |wanted: &str| words.split(',').any(|word| word == wanted);
+        Build {
+            gbm: says("gbm"),
+            older: says("older"),
+        }
     })
 }
 
-/// Makes both elements known in this process. The second call of a process has to ask for the same.
+/// Makes the elements known in this process. The second call of a process has to ask for the same.
 pub fn register(wanted: Build) -> Result<(), glib::BoolError> {
     static REGISTERED: OnceLock<Result<(), glib::BoolError>> = OnceLock::new();
     if *BUILD.get_or_init(|| wanted) != wanted {
@@ -56,11 +65,14 @@ pub fn register(wanted: Build) -> Result<(), glib::BoolError> {
 /// The new name comes first; the old one is never chosen by itself.
 fn elements(plugin: Option<&gst::Plugin>) -> Result<(), glib::BoolError> {
     let kind = element::CamSrc::static_type();
-    gst::Element::register(plugin, "qticamsrc", gst::Rank::PRIMARY, kind)?;
+    if !build().older {
+        gst::Element::register(plugin, "qticamsrc", gst::Rank::PRIMARY, kind)?;
+    }
     gst::Element::register(plugin, "qtiqmmfsrc", gst::Rank::NONE, kind)
 }
 
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+    link::follow();
     elements(Some(plugin))
 }
 

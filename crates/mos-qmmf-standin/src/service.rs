@@ -3,6 +3,7 @@
 //! On a board it is a process of its own; here it is in this one, and a test holds its strings.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use gst::prelude::*;
 
 use crate::element::CamSrc;
 use crate::event::Event;
+use crate::link;
 use crate::track::Track;
 
 /// Most cameras: the element's property `camera` goes from 0 to 32.
@@ -88,12 +90,23 @@ impl Service {
 
     /// Takes a camera for a test; waits for one if all are taken.
     pub fn borrow(&self) -> Borrowed {
+        self.borrow_of(0..CAMERAS)
+    }
+
+    /// Takes the camera of this number, which a device tree says; waits until nobody else has it.
+    pub fn borrow_this(&self, camera: u32) -> Borrowed {
+        self.borrow_of(camera..camera + 1)
+    }
+
+    fn borrow_of(&self, mut cameras: Range<u32>) -> Borrowed {
+        let wanted = cameras.clone();
         let mut state = self.lock();
         loop {
-            if let Some(camera) = (0..CAMERAS).find(|camera| !state.borrowed.contains(camera)) {
+            if let Some(camera) = cameras.find(|camera| !state.borrowed.contains(camera)) {
                 state.borrowed.insert(camera);
                 return Borrowed(camera);
             }
+            cameras = wanted.clone();
             state = self
                 .changed
                 .wait(state)
@@ -118,21 +131,35 @@ impl Service {
 
     /// The service's process dies: every client is told, its descriptors are closed, and whatever it asks from now on fails.
     pub fn die(&self) {
-        let clients = {
-            let mut state = self.lock();
-            state.dead = true;
-            state.life += 1;
-            state.open.clear();
-            state.slaves.clear();
-            for track in std::mem::take(&mut state.tracks).into_values().flatten() {
-                track.close();
-            }
-            std::mem::take(&mut state.clients)
-        };
-        self.changed.notify_all();
-        for client in clients.iter().filter_map(|(_, client)| client.upgrade()) {
+        let clients = self.fall(|track| {
+            track.close();
+        });
+        for client in clients {
             client.tell(Event::ServiceDied);
         }
+    }
+
+    /// The same, and no client is told, as by clients that know the service by a socket: frames end, and whatever is asked
+    /// fails. Descriptors stay open.
+    pub fn die_unheard(&self) {
+        drop(self.fall(Track::halt));
+    }
+
+    /// Ends this life of the service; whom there is to tell.
+    fn fall(&self, end: impl Fn(&Track)) -> Vec<CamSrc> {
+        let mut state = self.lock();
+        state.dead = true;
+        state.life += 1;
+        state.open.clear();
+        state.slaves.clear();
+        for track in std::mem::take(&mut state.tracks).into_values().flatten() {
+            end(&track);
+        }
+        let clients = std::mem::take(&mut state.clients);
+        drop(state);
+        self.changed.notify_all();
+        let alive = clients.iter().filter_map(|(_, client)| client.upgrade());
+        alive.collect()
     }
 
     /// It is started again. Clients have to connect anew, and only new elements do.
@@ -166,17 +193,29 @@ impl Service {
         self.tell_all(camera, Event::RecoveryFailure);
     }
 
+    /// Not of the real one: flags its next frames as broken, to see what becomes of such.
+    pub fn spoil(&self, camera: u32, frames: u64) {
+        if let Some(tracks) = self.lock().tracks.get(&camera) {
+            for track in tracks {
+                track.spoil(frames);
+            }
+        }
+    }
+
     /// The camera breaks down for good: no error, and no frame after it.
     pub fn break_down(&self, camera: u32) {
         self.freeze(camera);
         self.tell_all(camera, Event::Fatal);
     }
 
-    /// The camera is taken away, or comes back. Every client is told, whatever camera it has.
+    /// The camera is taken away, or comes back. Every client is told, whatever camera it has, where the release has a word for it.
     pub fn plug(&self, camera: u32, present: bool) {
         self.set_absent(camera, !present);
         if !present {
             self.freeze(camera);
+        }
+        if crate::build().older {
+            return;
         }
         let clients: Vec<_> = {
             let state = self.lock();
@@ -268,11 +307,15 @@ impl Service {
     }
 
     pub(crate) fn violated(&self, what: String) {
+        link::report(&what);
         self.lock().violations.push(what);
     }
 
     /// A new client; `None` if nobody listens.
     pub(crate) fn connect(&self, client: &CamSrc) -> Option<u64> {
+        if !link::stands() {
+            return None;
+        }
         let mut state = self.lock();
         if state.dead {
             return None;

@@ -43,6 +43,8 @@ struct State {
     slots: Vec<Slot>,
     running: bool,
     frozen: bool,
+    /// So many of the next frames are flagged as broken.
+    spoiled: u64,
     frames: u64,
     starved: u64,
     thread: Option<JoinHandle<()>>,
@@ -157,6 +159,17 @@ impl Track {
         self.lock().frozen = true;
     }
 
+    /// Flags the next frames as broken.
+    pub(crate) fn spoil(&self, frames: u64) {
+        self.lock().spoiled = frames;
+    }
+
+    /// Gives no more frames; descriptors stay open.
+    pub(crate) fn halt(&self) {
+        self.lock().running = false;
+        self.wake.notify_all();
+    }
+
     /// The service closes its descriptors. Says how many are in use by somebody who should have made his own.
     pub(crate) fn close(&self) -> usize {
         let mut state = self.lock();
@@ -207,8 +220,10 @@ impl Track {
             state.slots[index].lent = true;
             state.frames += 1;
             let (fd, sequence) = (state.slots[index].fd.clone(), state.frames);
+            let spoiled = state.spoiled > 0;
+            state.spoiled = state.spoiled.saturating_sub(1);
             drop(state);
-            match fd.map(|fd| self.frame(index, fd, sequence)) {
+            match fd.map(|fd| self.frame(index, fd, sequence, spoiled)) {
                 Some(Ok(buffer)) => deliver(buffer),
                 Some(Err(why)) => service().violated(format!("no frame: {why}")),
                 None => {}
@@ -223,6 +238,7 @@ impl Track {
         index: usize,
         fd: Arc<OwnedFd>,
         sequence: u64,
+        spoiled: bool,
     ) -> Result<gst::Buffer, Box<dyn std::error::Error>> {
         // Fails on dma-bufs, which can't be written to that way: their pictures have no number.
         let _unnumbered = rustix::io::pwrite(&fd, &sequence.to_ne_bytes(), 0);
@@ -247,6 +263,9 @@ impl Track {
             )?;
         }
         writable.set_flags(gst::BufferFlags::LIVE);
+        if spoiled {
+            writable.set_flags(gst::BufferFlags::CORRUPTED);
+        }
         writable.set_offset(sequence);
         writable.set_offset_end(mos_frame::monotonic_ns());
         Ok(buffer)

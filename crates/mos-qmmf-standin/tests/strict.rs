@@ -25,7 +25,7 @@ struct Rig {
 impl Rig {
     fn new(caps: &str) -> Self {
         gst::init().unwrap();
-        gstqmmfstandin::register(Build { gbm: false }).unwrap();
+        gstqmmfstandin::register(Build::default()).unwrap();
         let camera = service().borrow();
         let make = |factory: &str| gst::ElementFactory::make(factory).build().unwrap();
         let (source, filter, sink) = (make("qticamsrc"), make("capsfilter"), make("fakesink"));
@@ -117,6 +117,44 @@ fn what_the_documentation_does_not_allow_is_an_error_and_counted() {
 }
 
 #[test]
+fn a_name_is_given_once() {
+    let _turn = turn();
+    let rig = Rig::new(CAPS);
+    assert!(rig.source.request_pad_simple("video_0").is_none());
+    assert_eq!(rig.error(), "stand-in: video_0 is there already");
+    assert_eq!(service().take_violations(), ["video_0 is there already"]);
+    // The one that is there is none the worse, and another name is free.
+    assert!(rig.source.request_pad_simple("video_1").is_some());
+    assert_eq!(rig.source.src_pads().len(), 2);
+    assert!(service().take_violations().is_empty());
+}
+
+/// The real one hangs then; with the service alive a pad may go at any time.
+#[test]
+fn a_pad_is_not_released_after_the_service_died() {
+    let _turn = turn();
+    let rig = Rig::new(CAPS);
+    rig.play();
+    let pad = rig.source.src_pads().remove(0);
+    let spare = Rig::new(CAPS);
+    spare
+        .source
+        .release_request_pad(&spare.source.src_pads().remove(0));
+    assert!(service().take_violations().is_empty());
+    service().die();
+    assert_eq!(rig.error(), "Camera service has died !");
+    rig.source.release_request_pad(&pad);
+    assert!(
+        rig.error()
+            .contains("a pad is released after the service died")
+    );
+    assert_eq!(service().take_violations().len(), 1);
+    service().revive();
+    // GStreamer frees no element that is not down, and this one can't be brought down.
+    std::mem::forget(rig);
+}
+
+#[test]
 fn caps_with_a_field_that_is_not_listed_give_no_stream() {
     let _turn = turn();
     let rig = Rig::new(&format!("{CAPS},stride=(int)320"));
@@ -199,5 +237,23 @@ fn the_dead_service_fails_every_step_down_and_what_was_connected_stays_dead() {
         let _inactive = pad.set_active(false);
     }
     // GStreamer frees no element that is not down.
+    std::mem::forget(rig);
+}
+
+/// As by clients that know the service by a socket: no word of its death, no frame after it, and nothing that can be asked.
+#[test]
+fn a_death_that_nobody_tells_is_seen_by_what_is_asked_next() {
+    let _turn = turn();
+    let rig = Rig::new(CAPS);
+    rig.play();
+    service().die_unheard();
+    let bus = rig.pipeline.bus().unwrap();
+    assert!(bus.pop_filtered(&[gst::MessageType::Error]).is_none());
+    assert!(rig.pipeline.set_state(gst::State::Null).is_err());
+    assert_eq!(rig.error(), "Failed to stop stream!");
+    service().revive();
+    for pad in rig.source.src_pads() {
+        let _inactive = pad.set_active(false);
+    }
     std::mem::forget(rig);
 }
