@@ -18,11 +18,15 @@ use mos_camera_backends::{Backend, QmmfBackend};
 use mos_camera_core::plan::{Handover, Reason};
 use mos_camera_core::{DeviceId, FaultKind, Framerate, Health, StreamConfig};
 use mos_frame::{ConnectError, Subscriber, SubscriberOptions};
-use qmmf::{Board, alone, among_others};
+use qmmf::failures::{config, fault_of, start, streams};
+use qmmf::{Board, among_others};
 
-const BUILD: Build = Build { gbm: true };
+const BUILD: Build = Build {
+    gbm: true,
+    older: false,
+};
 
-fn subjects() -> [Subject; 2] {
+fn subjects() -> Vec<Subject> {
     qmmf::subjects(BUILD)
 }
 
@@ -32,30 +36,7 @@ fn board() -> Board {
     Board::new("qticamsrc", BUILD)
 }
 
-fn config(board: &Board) -> StreamConfig {
-    StreamConfig {
-        size: Some((640, 480)),
-        ..StreamConfig::new(board.device.clone())
-    }
-}
-
-fn start(board: &Board) -> Running {
-    Running::start(&board.backend, &config(board)).unwrap()
-}
-
-/// The class of the fault that a stream ends with.
-fn fault_of(board: &Board) -> FaultKind {
-    match Running::start(&board.backend, &config(board)) {
-        Ok(running) => running.fault().kind,
-        Err(fault) => fault.kind,
-    }
-}
-
-fn streams(board: &Board) {
-    let running = start(board);
-    running.first_frame();
-    next(&mut running.subscribe());
-}
+failures!(board);
 
 /// GBM caps are taken where they are offered.
 #[test]
@@ -67,89 +48,6 @@ fn caps_with_gbm_memory_are_asked_for() {
         .explain(&board.device, &config(&board))
         .unwrap();
     assert_eq!(plan.chosen.unwrap().capture.handover, Handover::Gbm);
-}
-
-/// The element can't be brought down when its service is dead: everything else is, and a new one works when the service is back.
-#[test]
-fn the_service_dies_and_comes_back() {
-    let _guard = alone();
-    let mut board = board();
-    let running = start(&board);
-    running.first_frame();
-    let mut subscriber = running.subscribe();
-    let held = next(&mut subscriber);
-    board.listen(false);
-    service().die();
-    assert_eq!(running.fault().kind, FaultKind::Disconnected);
-    running.pipeline.stop();
-    assert!(!running.socket().exists(), "the stream is still offered");
-    assert_eq!(running.events.drain(), []);
-    // What a subscriber holds is its own.
-    assert!(rustix::fs::fstat(held.fd(0).unwrap()).is_ok());
-    running.pipeline.start();
-    assert_eq!(running.fault().kind, FaultKind::Internal);
-    assert_eq!(fault_of(&board), FaultKind::Unreachable);
-    assert_eq!(
-        board.backend.reset(&board.device).unwrap_err().kind,
-        FaultKind::Unreachable
-    );
-    board.listen(true);
-    // It listens, but what was made before it came back is of no use.
-    service().revive();
-    assert!(board.backend.reset(&board.device).is_ok());
-    streams(&board);
-}
-
-/// An error of the camera ends the stream; after a reset it is opened anew.
-#[test]
-fn the_camera_breaks_down() {
-    let _guard = among_others();
-    let board = board();
-    let running = start(&board);
-    running.first_frame();
-    service().camera_error(board.camera.camera());
-    let fault = running.fault();
-    assert_eq!(fault.kind, FaultKind::Disconnected, "{fault}");
-    drop(running);
-    assert!(board.backend.reset(&board.device).is_ok());
-    streams(&board);
-}
-
-/// What the element tells without an error ends the stream all the same, and it is opened anew.
-#[test]
-fn the_camera_breaks_down_without_an_error() {
-    let _guard = among_others();
-    let board = board();
-    let camera = board.camera.camera();
-    let fatal: [fn(u32); 2] = [
-        |camera| service().fail_to_recover(camera),
-        |camera| service().break_down(camera),
-    ];
-    for break_down in fatal {
-        let running = start(&board);
-        running.first_frame();
-        break_down(camera);
-        let fault = running.fault();
-        assert_eq!(fault.kind, FaultKind::Disconnected, "{fault}");
-        drop(running);
-        assert!(board.backend.reset(&board.device).is_ok());
-        streams(&board);
-    }
-}
-
-/// The service gets over it by itself, and so does the stream.
-#[test]
-fn the_camera_recovers() {
-    let _guard = among_others();
-    let board = board();
-    let camera = board.camera.camera();
-    let running = start(&board);
-    running.first_frame();
-    service().recover(camera);
-    let frames = service().reports(camera)[0].frames;
-    assert!(service().wait(camera, PATIENCE, |reports| reports[0].frames > frames + 10));
-    next(&mut running.subscribe());
-    assert_eq!(running.events.drain(), []);
 }
 
 /// The camera is pulled, which ends its stream at once; another camera's is nothing to it. Plugged in again, it streams again.
@@ -173,15 +71,59 @@ fn the_camera_is_pulled() {
     streams(&board);
 }
 
-/// A number that the service can't open, and then can.
+/// After the example of `maxim,max96712.yaml` (mainline): two of four links are connected.
+const QUAD: &str = "
+    compatible = qcom,monaco-evk qcom,qcs8300
+    soc@0/compatible = simple-bus
+    soc@0/cci@ac13000/compatible = qcom,qcs8300-cci qcom,msm8996-cci
+    soc@0/cci@ac13000/i2c-bus@0/gmsl-deserializer@49/compatible = maxim,max96712
+    soc@0/cci@ac13000/i2c-bus@0/gmsl-deserializer@49/ports/port@0/endpoint
+    soc@0/cci@ac13000/i2c-bus@0/gmsl-deserializer@49/ports/port@3/endpoint
+    soc@0/cci@ac13000/i2c-bus@0/gmsl-deserializer@49/ports/port@4/endpoint";
+
+/// The links of a deserializer in the device tree are cameras, with nothing configured: each is listed, and opened by its place in the
+/// tree as its number.
 #[test]
-fn the_camera_is_not_there() {
+fn links_of_the_device_tree_stream() {
+    let _guard = among_others();
+    let links = [
+        ("gmsl:cci@ac13000/i2c-bus@0/max96712@49/link0", 0),
+        ("gmsl:cci@ac13000/i2c-bus@0/max96712@49/link3", 1),
+    ];
+    for (id, number) in links {
+        let board = Board::wired("qticamsrc", BUILD, QUAD, (id, number));
+        let listed = board.backend.discover().unwrap();
+        let ids: Vec<_> = listed.iter().map(|device| device.id.as_str()).collect();
+        assert_eq!(ids, links.map(|(id, _)| id));
+        let device = listed.iter().find(|d| d.id == board.device).unwrap();
+        let at = "/soc@0/cci@ac13000/i2c-bus@0/gmsl-deserializer@49";
+        let place = format!("camera {number} of the camera service, at {at}");
+        assert_eq!(
+            (&device.location, device.model.as_str()),
+            (&place, "max96712")
+        );
+        let running = start(&board);
+        running.first_frame();
+        next(&mut running.subscribe());
+        let opened = service().reports(number);
+        assert!(opened.len() == 1 && opened[0].frames > 0, "{opened:?}");
+    }
+}
+
+/// A frame that is flagged as broken reaches nobody and is counted.
+#[test]
+fn a_broken_frame_is_dropped() {
     let _guard = among_others();
     let board = board();
-    service().set_absent(board.camera.camera(), true);
-    assert_eq!(fault_of(&board), FaultKind::Absent);
-    service().set_absent(board.camera.camera(), false);
-    streams(&board);
+    let camera = board.camera.camera();
+    let running = start(&board);
+    running.first_frame();
+    service().spoil(camera, 5);
+    let given = service().reports(camera)[0].frames;
+    assert!(service().wait(camera, PATIENCE, |reports| reports[0].frames > given + 10));
+    assert_eq!(running.pipeline.stats().corrupt, 5);
+    next(&mut running.subscribe());
+    assert_eq!(running.events.drain(), []);
 }
 
 /// The service gives a camera to one client; the second is told so, and the first goes on.

@@ -9,8 +9,11 @@ mod qmmf;
 use conformance::Subject;
 use gstqmmfstandin::Build;
 
-fn subjects() -> [Subject; 2] {
-    qmmf::subjects(Build { gbm: false })
+fn subjects() -> Vec<Subject> {
+    qmmf::subjects(Build {
+        gbm: false,
+        older: false,
+    })
 }
 
 suite!(subjects);

@@ -9,7 +9,7 @@ use super::events;
 use super::registry::Registry;
 use crate::backend::Source;
 use crate::elements::{make, make_steps, source_bin};
-use crate::{capabilities, capture, machine};
+use crate::{capabilities, capture, intact, machine};
 
 use crate::pipeline::subscribers_buffers;
 
@@ -118,6 +118,9 @@ pub(super) fn build(
     let source = source_bin(&wired.id, &elements, plan)?;
     let extra = subscribers_buffers(config);
     stream_pad(&camera, &filter, extra).ok_or_else(|| no_stream(wired))?;
+    if let Some(pad) = filter.static_pad("src") {
+        intact::guard(&pad, &wired.id, &source.corrupt);
+    }
     registry.remember(wired.camera, &camera);
     events::end_when_it_goes(&wired.id, wired.camera, &camera, &source.bin);
     Ok(Source {

@@ -2,8 +2,11 @@
 
 #![allow(dead_code, reason = "not every test binary uses all of it")]
 
+pub(crate) mod failures;
+
+use std::fs;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -41,8 +44,7 @@ pub(crate) struct Board {
 
 impl Board {
     pub(crate) fn new(element: &'static str, build: Build) -> Self {
-        mos_camera_backends::init().unwrap();
-        gstqmmfstandin::register(build).unwrap();
+        prepare(build);
         let root = tempfile::tempdir().unwrap();
         let registry = Arc::new(Registry::new(root.path(), Some(element)));
         let camera = service().borrow();
@@ -52,6 +54,30 @@ impl Board {
         };
         let device = source.device("left");
         registry.configure(vec![("left".to_owned(), source)]);
+        Self::with(root, registry, device, camera)
+    }
+
+    /// A board with the cameras of a device tree alone ([`tree`]), of which `device` has to be the service's number `camera`.
+    pub(crate) fn wired(
+        element: &'static str,
+        build: Build,
+        lines: &str,
+        (device, camera): (&str, u32),
+    ) -> Self {
+        prepare(build);
+        let root = tempfile::tempdir().unwrap();
+        tree(root.path(), lines);
+        let registry = Arc::new(Registry::new(root.path(), Some(element)));
+        let camera = service().borrow_this(camera);
+        Self::with(root, registry, device.parse().unwrap(), camera)
+    }
+
+    fn with(
+        root: tempfile::TempDir,
+        registry: Arc<Registry>,
+        device: DeviceId,
+        camera: Borrowed,
+    ) -> Self {
         let mut board = Self {
             backend: Arc::new(QmmfBackend::gmsl(registry)),
             device,
@@ -70,10 +96,10 @@ impl Board {
     /// Whether the service's socket is there.
     pub(crate) fn listen(&mut self, on: bool) {
         let socket = self.socket();
-        std::fs::create_dir_all(socket.parent().unwrap()).unwrap();
+        fs::create_dir_all(socket.parent().unwrap()).unwrap();
         self.listener = on.then(|| UnixListener::bind(&socket).unwrap());
         if !on {
-            std::fs::remove_file(socket).unwrap();
+            fs::remove_file(socket).unwrap();
         }
     }
 }
@@ -87,11 +113,39 @@ impl Drop for Board {
     }
 }
 
-/// The suite's subjects: the element by both its names. Under the old one memory is not labelled as dma-buf memory.
-pub(crate) fn subjects(build: Build) -> [Subject; 2] {
+fn prepare(build: Build) {
+    mos_camera_backends::init().unwrap();
+    gstqmmfstandin::register(build).unwrap();
+}
+
+/// Writes a device tree below `root`, of lines `node/property = word word`, or `node` of its own.
+fn tree(root: &Path, lines: &str) {
+    for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let (path, value) = line.split_once(" = ").unwrap_or((line, ""));
+        let path = root.join("proc/device-tree").join(path);
+        if value.is_empty() {
+            fs::create_dir_all(path).unwrap();
+            continue;
+        }
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let bytes: Vec<u8> = value
+            .split(' ')
+            .flat_map(|word| word.bytes().chain([0]))
+            .collect();
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+/// The suite's subjects: the element by each of its names. Under the old one memory is not labelled as dma-buf memory.
+pub(crate) fn subjects(build: Build) -> Vec<Subject> {
+    let names: &[&'static str] = if build.older {
+        &["qtiqmmfsrc"]
+    } else {
+        &["qticamsrc", "qtiqmmfsrc"]
+    };
     // One for both: who asks again while somebody waits to be alone waits for ever.
     let guard = Rc::new(among_others());
-    ["qticamsrc", "qtiqmmfsrc"].map(|element| {
+    let subject = |&element: &&'static str| {
         let board = Board::new(element, build);
         Subject {
             backend: Arc::clone(&board.backend),
@@ -102,5 +156,6 @@ pub(crate) fn subjects(build: Build) -> [Subject; 2] {
             unsupported: (8194, 480),
             keep: Box::new((board, Rc::clone(&guard))),
         }
-    })
+    };
+    names.iter().map(subject).collect()
 }
