@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use gst::prelude::*;
 use mos_camera_core::platform::{
-    Board, CAMERA_SERVICE, CsiBackend, ElementState, Evidence, Family, Platform, SocIds,
-    decide_with, strings,
+    Board, CsiBackend, ElementState, Evidence, Family, Platform, SocIds, decide_with, strings,
 };
 
 use crate::libcamera;
+use crate::qmmf::service;
 
 /// Root of the device tree, as the kernel shows it.
 const TREE: &str = "proc/device-tree";
@@ -69,7 +68,7 @@ fn files(root: &Path) -> Evidence {
             id: first(&soc.join("soc_id")),
         },
         elements: BTreeMap::new(),
-        camera_service: is_socket(&root.join(CAMERA_SERVICE.trim_start_matches('/'))),
+        camera_service: service::look(root),
     }
 }
 
@@ -93,10 +92,6 @@ fn property(path: &Path) -> Vec<String> {
             Vec::new()
         }
     }
-}
-
-fn is_socket(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|data| data.file_type().is_socket())
 }
 
 /// The camera elements that GStreamer lists, and whether they can be made.
@@ -139,7 +134,7 @@ fn why_broken(factory: &gst::ElementFactory) -> Option<String> {
 mod tests {
     use std::os::unix::net::UnixListener;
 
-    use mos_camera_core::platform::Ground;
+    use mos_camera_core::platform::{CameraService, Ground};
 
     use super::*;
 
@@ -170,7 +165,7 @@ mod tests {
         assert_eq!(evidence.model.as_deref(), Some("NXP i.MX8MPlus EVK board"));
         assert_eq!(evidence.soc.family.as_deref(), Some("Freescale i.MX"));
         assert_eq!(evidence.soc.id.as_deref(), Some("i.MX8MP"));
-        assert!(!evidence.camera_service);
+        assert_eq!(evidence.camera_service, CameraService::Absent);
     }
 
     #[test]
@@ -195,12 +190,9 @@ mod tests {
     fn the_camera_service_is_there_while_its_socket_is() {
         let root = machine(&[("run/cam_server/other", b"")]);
         let path = root.path().join("run/cam_server/le_cam_socket");
-        assert!(!files(root.path()).camera_service);
-        fs::write(&path, b"no socket").unwrap();
-        assert!(!files(root.path()).camera_service);
-        fs::remove_file(&path).unwrap();
+        assert_eq!(files(root.path()).camera_service, CameraService::Absent);
         let _service = UnixListener::bind(&path).unwrap();
-        assert!(files(root.path()).camera_service);
+        assert_eq!(files(root.path()).camera_service, CameraService::Listens);
     }
 
     #[test]

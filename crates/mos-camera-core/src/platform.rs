@@ -12,7 +12,8 @@ mod tables;
 
 pub use board::Board;
 pub use choice::{
-    CAMERA_SERVICE, CsiBackend, Ground, Platform, Problem, Refused, decide, decide_with,
+    CAMERA_SERVICE, CsiBackend, DENIED_HINT, Ground, Platform, Problem, Refused, decide,
+    decide_with,
 };
-pub use evidence::{ElementState, Evidence, SocIds, strings};
+pub use evidence::{CameraService, ElementState, Evidence, SocIds, strings};
 pub use family::{Family, Soc, UnknownFamily};

@@ -10,6 +10,7 @@ mod discovery;
 mod events;
 mod faults;
 mod registry;
+pub mod service;
 mod source;
 mod tree;
 

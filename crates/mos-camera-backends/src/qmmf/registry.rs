@@ -1,19 +1,17 @@
 //! What is known of the service and its cameras, shared by both transports, and who of us has which camera open.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gst::glib::WeakRef;
 use gst::prelude::*;
-use mos_camera_core::platform::{CAMERA_SERVICE, CsiBackend};
+use mos_camera_core::platform::{CAMERA_SERVICE, CameraService, CsiBackend, DENIED_HINT};
 use mos_camera_core::seat::{self, Wired};
 use mos_camera_core::{DeviceId, Fault, FaultKind, QmmfSource};
 
 use super::source::Offered;
-use super::{Configured, tree};
+use super::{Configured, service, tree};
 
 /// The service's cameras.
 #[derive(Debug)]
@@ -71,17 +69,24 @@ impl Registry {
         Offered::of(self.element()?)
     }
 
-    /// Whether the service listens.
+    /// Whether the service listens, and lets this process in.
     pub(super) fn check_service(&self) -> Result<(), Fault> {
-        let socket = self.root.join(CAMERA_SERVICE.trim_start_matches('/'));
-        if fs::metadata(socket).is_ok_and(|about| about.file_type().is_socket()) {
-            return Ok(());
+        match service::look(&self.root) {
+            CameraService::Listens => Ok(()),
+            CameraService::Absent => Err(Fault::new(
+                FaultKind::Unreachable,
+                format!("Qualcomm's camera service does not listen at {CAMERA_SERVICE}"),
+                "start it (`systemctl start cam-server`, or as the board's maker names it); streams go on when it is back",
+            )),
+            // It may be on its way: the service makes its socket first and gives it to its group then.
+            CameraService::Denied => Err(Fault::new(
+                FaultKind::Unreachable,
+                format!(
+                    "this service has no permission to use Qualcomm's camera service at {CAMERA_SERVICE}"
+                ),
+                DENIED_HINT,
+            )),
         }
-        Err(Fault::new(
-            FaultKind::Unreachable,
-            format!("Qualcomm's camera service does not listen at {CAMERA_SERVICE}"),
-            "start it (`systemctl start cam-server`, or as the board's maker names it); streams go on when it is back",
-        ))
     }
 
     /// Reads the device tree again.
@@ -142,7 +147,7 @@ impl Registry {
     }
 }
 
-fn absent(id: &DeviceId) -> Fault {
+pub(super) fn absent(id: &DeviceId) -> Fault {
     Fault::new(
         FaultKind::Absent,
         format!("neither the device tree nor the configuration has a camera {id}"),

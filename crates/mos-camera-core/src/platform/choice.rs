@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::board::Board;
-use super::evidence::Evidence;
+use super::evidence::{CameraService, Evidence};
 use super::family::{self, Family, Soc};
 
 /// What drives cameras that are wired to the chip: MIPI CSI-2, also behind a GMSL2 link.
@@ -122,6 +122,8 @@ pub struct Platform {
     pub refused: Vec<Refused>,
     /// What should be there and is not.
     pub problems: Vec<Problem>,
+    /// What would drive the cameras if Qualcomm's camera service listened and let this process in, as it may later; none if nothing else.
+    pub awaited: Option<CsiBackend>,
 }
 
 /// Decides; `configured` overrules what was found.
@@ -176,11 +178,28 @@ pub fn decide_with(evidence: &Evidence, configured: Option<Family>, boards: &[Bo
         soc,
         compatible: evidence.compatible.clone(),
         model: evidence.model.clone(),
-        problems: problems(family, preferred, csi, &refused),
+        problems: problems(family, preferred, csi, &refused, evidence),
+        awaited: awaited(evidence, configured, boards).filter(|&other| csi != Some(other)),
         csi,
         element,
         refused,
     }
+}
+
+/// What it would be with the camera service.
+fn awaited(
+    evidence: &Evidence,
+    configured: Option<Family>,
+    boards: &[Board],
+) -> Option<CsiBackend> {
+    if evidence.camera_service == CameraService::Listens {
+        return None;
+    }
+    let with_service = Evidence {
+        camera_service: CameraService::Listens,
+        ..evidence.clone()
+    };
+    decide_with(&with_service, configured, boards).csi
 }
 
 /// The backends of a family, the best first.
@@ -239,13 +258,19 @@ fn usable(backend: CsiBackend, evidence: &Evidence) -> Result<&'static str, Stri
     let element = evidence
         .usable(factories)
         .ok_or_else(|| evidence.unusable(factories))?;
-    match backend {
-        CsiBackend::Qmmf if !evidence.camera_service => Err(format!(
+    match (backend, evidence.camera_service) {
+        (CsiBackend::Qmmf, CameraService::Absent) => Err(format!(
             "the camera service does not listen at {CAMERA_SERVICE}"
+        )),
+        (CsiBackend::Qmmf, CameraService::Denied) => Err(format!(
+            "this service has no permission to use the camera service at {CAMERA_SERVICE}"
         )),
         _ => Ok(element),
     }
 }
+
+/// What helps who may not connect to the camera service.
+pub const DENIED_HINT: &str = "add the group of that socket (`ls -l`; `video` on Qualcomm Linux) to `SupplementaryGroups=` of this service by a drop-in (`systemctl edit mos-camera-capture`), then restart it";
 
 /// Where Qualcomm's camera service listens.
 pub const CAMERA_SERVICE: &str = "/run/cam_server/le_cam_socket";
@@ -256,6 +281,7 @@ fn problems(
     preferred: &[CsiBackend],
     csi: Option<CsiBackend>,
     refused: &[Refused],
+    evidence: &Evidence,
 ) -> Vec<Problem> {
     let Some(&best) = preferred.first() else {
         return Vec::new();
@@ -280,8 +306,12 @@ fn problems(
             CsiBackend::Libcamera => {
                 "install libcamera with its GStreamer plugin (Debian: gstreamer1.0-libcamera), then restart the service"
             }
-            CsiBackend::Qmmf => {
+            CsiBackend::Qmmf if evidence.usable(best.elements()).is_none() => {
                 "install Qualcomm's GStreamer plugins and start its camera service (cam-server), then restart this service"
+            }
+            CsiBackend::Qmmf if evidence.camera_service == CameraService::Denied => DENIED_HINT,
+            CsiBackend::Qmmf => {
+                "start the camera service (`systemctl start cam-server`, or as the board's maker names it): it is used as soon as it listens"
             }
         }
         .to_owned(),

@@ -15,8 +15,20 @@ pub struct Evidence {
     pub soc: SocIds,
     /// The camera elements that GStreamer's registry has, by factory; what it lacks is not in here.
     pub elements: BTreeMap<String, ElementState>,
-    /// Whether Qualcomm's camera service listens.
-    pub camera_service: bool,
+    /// What there is of Qualcomm's camera service.
+    pub camera_service: CameraService,
+}
+
+/// Qualcomm's camera service, as it is seen from this process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CameraService {
+    /// It does not listen.
+    #[default]
+    Absent,
+    /// It listens, and this process may not connect to it.
+    Denied,
+    /// It listens.
+    Listens,
 }
 
 /// `/sys/devices/soc0`: `Documentation/ABI/testing/sysfs-devices-soc` of the kernel.

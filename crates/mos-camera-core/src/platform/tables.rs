@@ -87,7 +87,11 @@ fn evidence(compatible: &str, elements: &[(&str, bool)], camera_service: bool) -
             .iter()
             .map(|(name, usable)| ((*name).to_owned(), state(*usable)))
             .collect(),
-        camera_service,
+        camera_service: if camera_service {
+            CameraService::Listens
+        } else {
+            CameraService::Absent
+        },
         ..Evidence::default()
     }
 }
@@ -387,5 +391,64 @@ fn a_profile_brings_boards_that_are_not_known_here() {
         let by_profile = configured.is_none() && family != Family::Generic && !boards.is_empty();
         assert_eq!(named, by_profile, "{}", platform.ground);
         assert!(platform.problems.is_empty(), "{:?}", platform.problems);
+    }
+}
+
+/// A service that starts later than this one, or lets it in later, is waited for where it would be used; the problem says what to do.
+#[test]
+fn a_camera_service_that_is_not_there_yet_is_awaited() {
+    use CameraService::{Absent, Denied, Listens};
+    const QCS: &str = "qcom,qcs6490-rb3gen2 qcom,qcm6490";
+    const RB5: &str = "qcom,qrb5165-rb5 qcom,sm8250";
+    const IMX: &str = "fsl,imx8mp-evk fsl,imx8mp";
+    let (qmmf, libcamera) = (("qticamsrc", true), ("libcamerasrc", true));
+    let broken = ("qticamsrc", false);
+    for (compatible, elements, service, awaited, advice) in [
+        (QCS, &[qmmf][..], Listens, false, None),
+        (QCS, &[qmmf], Absent, true, Some("as soon as it listens")),
+        (
+            QCS,
+            &[qmmf, libcamera],
+            Absent,
+            true,
+            Some("as soon as it listens"),
+        ),
+        (
+            QCS,
+            &[qmmf, libcamera],
+            Denied,
+            true,
+            Some("SupplementaryGroups="),
+        ),
+        (QCS, &[libcamera], Absent, false, Some("install")),
+        (QCS, &[broken], Denied, false, Some("install")),
+        // A chip that is not in the list is of the family once the service is there.
+        (RB5, &[qmmf], Absent, true, None),
+        (RB5, &[], Absent, false, None),
+        (IMX, &[qmmf, libcamera], Absent, false, None),
+    ] {
+        let evidence = Evidence {
+            camera_service: service,
+            ..evidence(compatible, elements, false)
+        };
+        let platform = decide(&evidence, None);
+        let case = format!("{compatible} {elements:?} {service:?}: {platform:?}");
+        assert_eq!(platform.awaited.is_some(), awaited, "{case}");
+        let hint = platform
+            .problems
+            .first()
+            .map(|problem| problem.hint.as_str());
+        assert_eq!(hint.is_some(), advice.is_some(), "{case}");
+        assert!(
+            hint.unwrap_or_default()
+                .contains(advice.unwrap_or_default()),
+            "{case}"
+        );
+        let denied = service == Denied && !elements.contains(&broken);
+        let said = platform
+            .refused
+            .iter()
+            .any(|r| r.why.contains("no permission"));
+        assert_eq!(said, denied, "{case}");
     }
 }
