@@ -13,6 +13,7 @@ mod registry;
 pub mod service;
 mod source;
 mod tree;
+mod unserved;
 
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ use mos_camera_core::plan::Explanation;
 use mos_camera_core::{Device, DeviceId, Fault, QmmfSource, StreamConfig, Transport};
 
 pub use registry::Registry;
+use registry::absent;
+pub use unserved::Unserved;
 
 use crate::backend::{Backend, Source};
 

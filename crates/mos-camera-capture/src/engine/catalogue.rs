@@ -11,7 +11,7 @@ use mos_camera_backends::{
     WhepBackend, libcamera, onvif, qmmf,
 };
 use mos_camera_core::plan::Explanation;
-use mos_camera_core::platform::CsiBackend;
+use mos_camera_core::platform::{CsiBackend, Platform};
 use mos_camera_core::{
     ControlValues, Device, DeviceId, Fault, FaultKind, Health, QmmfSource, SourceConfig,
     StreamConfig, TestSource, Transport,
@@ -95,23 +95,52 @@ pub(super) enum Effort {
 /// What drives the cameras that are wired to the chip, and what is known of them.
 #[derive(Debug)]
 enum Chip {
-    /// libcamera.
-    Libcamera(Arc<libcamera::Registry>),
     /// Qualcomm's camera service.
     Qmmf(Arc<qmmf::Registry>),
-    /// Nothing: they are V4L2 nodes, if the kernel shows any.
-    Kernel,
+    /// Something else.
+    Other {
+        /// libcamera; none: they are V4L2 nodes, if the kernel shows any.
+        libcamera: Option<Arc<libcamera::Registry>>,
+        /// Why it is not Qualcomm's camera service.
+        why: String,
+    },
 }
 
 impl Chip {
     /// By what was found out about the machine.
-    fn new(csi: Option<CsiBackend>, element: Option<&'static str>) -> Self {
-        match csi {
-            Some(CsiBackend::Libcamera) => Self::Libcamera(Arc::default()),
-            Some(CsiBackend::Qmmf) => Self::Qmmf(Arc::new(qmmf::Registry::new("/", element))),
-            None => Self::Kernel,
+    fn new(platform: &Platform) -> Self {
+        match platform.csi {
+            Some(CsiBackend::Qmmf) => {
+                Self::Qmmf(Arc::new(qmmf::Registry::new("/", platform.element)))
+            }
+            Some(CsiBackend::Libcamera) => Self::Other {
+                libcamera: Some(Arc::default()),
+                why: why_not_qmmf(platform),
+            },
+            None => Self::Other {
+                libcamera: None,
+                why: why_not_qmmf(platform),
+            },
         }
     }
+
+    fn libcamera(&self) -> Option<&Arc<libcamera::Registry>> {
+        match self {
+            Self::Qmmf(_) => None,
+            Self::Other { libcamera, .. } => libcamera.as_ref(),
+        }
+    }
+}
+
+fn why_not_qmmf(platform: &Platform) -> String {
+    let refused = platform.refused.iter();
+    let qmmf = refused
+        .map(|r| (r.backend, &r.why))
+        .find(|(backend, _)| *backend == CsiBackend::Qmmf);
+    qmmf.map_or_else(
+        || format!("it is not looked for on this {} machine", platform.family),
+        |(_, why)| why.clone(),
+    )
 }
 
 type Backends = BTreeMap<Transport, Arc<dyn Backend>>;
@@ -153,14 +182,8 @@ pub(super) struct Changes {
 
 impl Catalogue {
     /// Knows the cameras of the file; nothing was looked for yet.
-    ///
-    /// `csi` drives the cameras on the chip, by its `element`.
-    pub(super) fn new(
-        config: &Config,
-        csi: Option<CsiBackend>,
-        element: Option<&'static str>,
-    ) -> Self {
-        let chip = Chip::new(csi, element);
+    pub(super) fn new(config: &Config, platform: &Platform) -> Self {
+        let chip = Chip::new(platform);
         let v4l2 = Arc::default();
         let again: Arc<Notify> = Arc::default();
         let look = Arc::clone(&again);
@@ -183,7 +206,9 @@ impl Catalogue {
     pub(super) fn of(backend: Arc<dyn Backend>) -> Self {
         let mut config = Config::default();
         config.onvif.discovery = false;
-        let catalogue = Self::new(&config, None, None);
+        let nothing = mos_camera_core::platform::Evidence::default();
+        let platform = mos_camera_core::platform::decide(&nothing, None);
+        let catalogue = Self::new(&config, &platform);
         *catalogue
             .backends
             .write()
@@ -459,7 +484,7 @@ fn backends(
     onvif.configure(&config.onvif, named);
     let rtsp = RtspBackend::new(rtsp);
     let mut nodes = V4l2Backend::new(v4l2, Arc::clone(registry));
-    if let Chip::Libcamera(libcamera) = chip {
+    if let Some(libcamera) = chip.libcamera() {
         nodes = nodes.beside(Arc::clone(libcamera));
     }
     let others: [Option<Arc<dyn Backend>>; 5] = [
@@ -487,32 +512,25 @@ fn on_chip(
     wired: Vec<(String, QmmfSource)>,
     taken: Vec<PathBuf>,
 ) -> Vec<Arc<dyn Backend>> {
-    let qmmf = |registry: &Arc<qmmf::Registry>| -> [Arc<dyn Backend>; 2] {
-        [
-            Arc::new(QmmfBackend::csi(Arc::clone(registry))),
-            Arc::new(QmmfBackend::gmsl(Arc::clone(registry))),
-        ]
-    };
-    let unused = || {
-        let registry = Arc::new(qmmf::Registry::new("/", None));
-        registry.configure(wired.clone());
-        qmmf(&registry)
-    };
     match chip {
         Chip::Qmmf(registry) => {
             registry.configure(wired);
-            qmmf(registry).into()
+            vec![
+                Arc::new(QmmfBackend::csi(Arc::clone(registry))),
+                Arc::new(QmmfBackend::gmsl(Arc::clone(registry))),
+            ]
         }
-        Chip::Libcamera(registry) => {
-            let csi: Arc<dyn Backend> =
-                Arc::new(LibcameraBackend::new(Arc::clone(registry), taken));
-            // Its own cameras are the chip's.
-            let [_, gmsl] = unused();
-            let gmsl = (!wired.is_empty()).then_some(gmsl);
-            [csi].into_iter().chain(gmsl).collect()
+        Chip::Other { libcamera, why } => {
+            let csi = libcamera.as_ref().map(|registry| -> Arc<dyn Backend> {
+                Arc::new(LibcameraBackend::new(Arc::clone(registry), taken))
+            });
+            [(Transport::MipiCsi, csi), (Transport::Gmsl2, None)]
+                .into_iter()
+                .map(|(transport, beside)| qmmf::Unserved::new(transport, &wired, why, beside))
+                .filter(|unserved| !unserved.is_empty())
+                .map(|unserved| -> Arc<dyn Backend> { Arc::new(unserved) })
+                .collect()
         }
-        Chip::Kernel if wired.is_empty() => Vec::new(),
-        Chip::Kernel => unused().into(),
     }
 }
 
@@ -536,7 +554,87 @@ fn test_backend(cameras: Vec<(String, TestSource)>) -> Option<Arc<dyn Backend>> 
 
 #[cfg(test)]
 mod tests {
+    use mos_camera_core::platform::{CameraService, ElementState, Evidence, decide};
+
     use super::*;
+
+    /// A QCS board with these elements; the camera service listens or does not.
+    fn qcs(elements: &[&str], camera_service: CameraService) -> Platform {
+        let usable = |name: &&str| ((*name).to_owned(), ElementState::Usable);
+        let evidence = Evidence {
+            compatible: vec!["qcom,qcm6490".to_owned()],
+            elements: elements.iter().map(usable).collect(),
+            camera_service,
+            ..Evidence::default()
+        };
+        decide(&evidence, None)
+    }
+
+    /// Cameras of the operator's that only Qualcomm's service knows, on machines without it: they are listed with the reason, and a
+    /// stream of one fails for want of the service, whoever drives the others.
+    #[test]
+    fn a_camera_of_a_service_that_is_not_used_is_told_what_is_missing() {
+        gst::init().unwrap();
+        let config = crate::config::parse(
+            "cameras.toml".as_ref(),
+            "
+            [onvif]
+            discovery = false
+            [cameras.mast.qmmf]
+            camera = 0
+            [cameras.roof.qmmf]
+            camera = 1
+            link = 'i2c@1/max96712@29/link0'",
+        )
+        .unwrap();
+        let pc = decide(&Evidence::default(), None);
+        let without = qcs(&["libcamerasrc", "qticamsrc"], CameraService::Absent);
+        assert_eq!(without.csi, Some(CsiBackend::Libcamera));
+        for (platform, why) in [
+            (pc, "generic machine"),
+            (qcs(&["libcamerasrc"], CameraService::Listens), "no element"),
+            (without, "does not listen"),
+            (qcs(&["qticamsrc"], CameraService::Denied), "no permission"),
+        ] {
+            let catalogue = Catalogue::new(&config, &platform);
+            for id in ["csi:mast", "gmsl:i2c@1/max96712@29/link0"] {
+                let id: DeviceId = id.parse().unwrap();
+                let backend = catalogue.backend(&id).unwrap();
+                let stream = StreamConfig::new(id.clone());
+                let fault = backend.source(&id, &stream).unwrap_err();
+                assert_eq!(fault.kind, FaultKind::Missing, "{fault}");
+                assert!(fault.message.contains(why), "{why}: {fault}");
+                assert!(fault.hint.contains("mosctl platform"), "{fault}");
+                assert!(backend.explain(&id, &stream).is_err());
+                assert!(backend.reset(&id).is_err());
+                // Without libcamera on this machine the others can't be looked for.
+                let alone = platform.csi.is_none() || id.transport() == Transport::Gmsl2;
+                if alone {
+                    let listed = backend.discover().unwrap();
+                    assert_eq!(listed.len(), 1, "{listed:?}");
+                    assert!(
+                        matches!(&listed[0].health, Health::Unusable(text) if text.contains(why)),
+                        "{listed:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    /// With the service, or with nothing configured for it, nobody stands between.
+    #[test]
+    fn the_chips_cameras_have_one_backend() {
+        let transports = |platform: &Platform| -> Vec<Transport> {
+            let chip = Chip::new(platform);
+            let found = on_chip(&chip, Vec::new(), Vec::new());
+            found.iter().map(|backend| backend.transport()).collect()
+        };
+        let (csi, gmsl) = (Transport::MipiCsi, Transport::Gmsl2);
+        let both = ["libcamerasrc", "qticamsrc"];
+        assert_eq!(transports(&qcs(&both, CameraService::Listens)), [csi, gmsl]);
+        assert_eq!(transports(&qcs(&both, CameraService::Absent)), [csi]);
+        assert_eq!(transports(&qcs(&[], CameraService::Absent)), []);
+    }
 
     fn device(transport: Transport, rest: &str) -> Device {
         Device {
@@ -555,7 +653,7 @@ mod tests {
     #[test]
     fn a_device_without_a_backend_is_a_fault_and_not_absent() {
         let door = DeviceId::new(Transport::Rtsp, "door");
-        let mut catalogue = Catalogue::new(&Config::default(), None, None);
+        let mut catalogue = Catalogue::new(&Config::default(), &decide(&Evidence::default(), None));
         assert!(!catalogue.is_present(&door));
         catalogue.backends = RwLock::default();
         assert!(catalogue.is_present(&door));

@@ -117,7 +117,7 @@ impl Engine {
         let platform = found_out(&config).await;
         follow_profiles(&config, &platform);
         let cameras = cameras::merged(&config, &loaded.state);
-        let catalogue = Catalogue::new(&cameras, platform.csi, platform.element);
+        let catalogue = Catalogue::new(&cameras, &platform);
         Self::start_with(config, store, loaded, catalogue, platform).await
     }
 
