@@ -30,7 +30,7 @@ pub(super) struct Catalogue {
     /// What is known of ONVIF cameras, and who listens for them; it outlives the backends.
     onvif: Arc<onvif::Registry>,
     /// What drives the cameras on the chip; it outlives the backends.
-    chip: Chip,
+    chip: RwLock<Chip>,
     found: Mutex<Found>,
     /// One look at a time.
     looking: tokio::sync::Mutex<()>,
@@ -192,7 +192,7 @@ impl Catalogue {
             backends: RwLock::new(backends(config, &v4l2, &onvif, &chip)),
             v4l2,
             onvif,
-            chip,
+            chip: RwLock::new(chip),
             found: Mutex::default(),
             looking: tokio::sync::Mutex::default(),
             busy: Mutex::default(),
@@ -223,11 +223,18 @@ impl Catalogue {
 
     /// Knows other cameras from the next look on.
     pub(super) fn replace(&self, config: &Config) {
+        let chip = self.chip.read().unwrap_or_else(PoisonError::into_inner);
         *self
             .backends
             .write()
             .unwrap_or_else(PoisonError::into_inner) =
-            backends(config, &self.v4l2, &self.onvif, &self.chip);
+            backends(config, &self.v4l2, &self.onvif, &chip);
+    }
+
+    /// The cameras on the chip are driven by something else from the next look on: the machine is not what it was.
+    pub(super) fn rewire(&self, config: &Config, platform: &Platform) {
+        *self.chip.write().unwrap_or_else(PoisonError::into_inner) = Chip::new(platform);
+        self.replace(config);
     }
 
     /// The backend of a device.
@@ -624,6 +631,7 @@ mod tests {
     /// With the service, or with nothing configured for it, nobody stands between.
     #[test]
     fn the_chips_cameras_have_one_backend() {
+        let config = Config::default();
         let transports = |platform: &Platform| -> Vec<Transport> {
             let chip = Chip::new(platform);
             let found = on_chip(&chip, Vec::new(), Vec::new());
@@ -634,6 +642,11 @@ mod tests {
         assert_eq!(transports(&qcs(&both, CameraService::Listens)), [csi, gmsl]);
         assert_eq!(transports(&qcs(&both, CameraService::Absent)), [csi]);
         assert_eq!(transports(&qcs(&[], CameraService::Absent)), []);
+        // A machine may become another.
+        let catalogue = Catalogue::new(&config, &qcs(&both, CameraService::Absent));
+        assert!(catalogue.backend(&"gmsl:x/link0".parse().unwrap()).is_err());
+        catalogue.rewire(&config, &qcs(&both, CameraService::Listens));
+        assert!(catalogue.backend(&"gmsl:x/link0".parse().unwrap()).is_ok());
     }
 
     fn device(transport: Transport, rest: &str) -> Device {

@@ -1,6 +1,7 @@
 //! The engine: every stream's actor, the devices, the wanted state. The control service is a thin skin over it.
 
 mod actor;
+mod arrival;
 mod cameras;
 mod catalogue;
 mod clock;
@@ -26,9 +27,12 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::SystemTime;
 
 use mos_camera_backends::platform::Probe;
+use mos_camera_backends::qmmf;
 use mos_camera_core::plan::{self, Explanation};
-use mos_camera_core::platform::{self, Evidence, Platform};
-use mos_camera_core::{Device, DeviceId, FaultKind, StreamConfig, StreamName, Transport};
+use mos_camera_core::platform::{self, CameraService, Evidence, Platform};
+use mos_camera_core::{
+    Device, DeviceId, FaultKind, SourceConfig, StreamConfig, StreamName, Transport,
+};
 use tokio::sync::{Notify, broadcast, watch};
 
 pub use cameras::Added;
@@ -74,8 +78,8 @@ struct Shared {
     starts: tokio::sync::Mutex<()>,
     events: broadcast::Sender<Event>,
     hotplug: watch::Sender<Hotplug>,
-    /// What all this runs on; does not change while it does.
-    platform: Arc<Platform>,
+    /// What all this runs on. It changes at most once: when a camera service comes that was not there at the start.
+    platform: RwLock<Arc<Platform>>,
     /// Mapped dma-bufs that no stream knows.
     strays: Strays,
     stopping: AtomicBool,
@@ -150,7 +154,7 @@ impl Engine {
             starts: tokio::sync::Mutex::default(),
             events,
             hotplug: watch::Sender::new(Hotplug::default()),
-            platform: Arc::new(platform),
+            platform: RwLock::new(Arc::new(platform)),
             strays: Strays::default(),
             stopping: AtomicBool::new(false),
             down: watch::Sender::new(false),
@@ -163,13 +167,40 @@ impl Engine {
         engine.settle(&[]).await;
         tokio::spawn(follow(changes, look, Arc::downgrade(&engine.0)));
         tokio::spawn(watch_mappings(Arc::downgrade(&engine.0)));
+        if engine.platform().awaited.is_some() {
+            tokio::spawn(await_camera_service(Arc::downgrade(&engine.0)));
+        }
         engine
+    }
+
+    fn platform(&self) -> Arc<Platform> {
+        self.0.platform()
+    }
+
+    /// Finds out about the machine anew, and has the cameras on its chip driven by what is best now. False if that is as before.
+    async fn find_out_again(&self) -> bool {
+        let _turn = self.0.reloading.lock().await;
+        let (before, platform) = (self.platform(), found_out(&self.file()).await);
+        if platform.csi == before.csi {
+            return false;
+        }
+        follow_profiles(&self.file(), &platform);
+        let (config, platform) = (self.config(), Arc::new(platform));
+        self.0.catalogue.rewire(&config, &platform);
+        *self
+            .0
+            .platform
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = platform;
+        self.refresh_devices().await;
+        self.settle(&of_camera_service(&config)).await;
+        true
     }
 
     /// Takes over a new configuration file. Streams whose settings did not change don't notice.
     pub async fn reload(&self, config: Config) {
         let _turn = self.0.reloading.lock().await;
-        follow_profiles(&config, &self.0.platform);
+        follow_profiles(&config, &self.platform());
         *self.0.file.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
         self.apply().await;
     }
@@ -535,8 +566,8 @@ impl Engine {
             state_problem: self.0.keeper.problem(),
             hotplug: self.0.hotplug.borrow().clone(),
             stray_mappings: self.0.strays.count(),
-            platform: Arc::clone(&self.0.platform),
-            profiles: profiles_in_force(&self.file(), &self.0.platform),
+            profiles: profiles_in_force(&self.file(), &self.platform()),
+            platform: self.platform(),
         }
     }
 
@@ -633,6 +664,42 @@ async fn follow(mut changes: hotplug::Changes, look: Arc<Notify>, engine: Weak<S
     }
 }
 
+/// Waits for the camera service that this machine's cameras should be driven by, until it is used or the engine is gone.
+async fn await_camera_service(engine: Weak<Shared>) {
+    let mut socket = match arrival::Watch::new(&qmmf::service::socket(Path::new("/"))) {
+        Ok(socket) => socket,
+        Err(error) => {
+            tracing::warn!(%error, "a camera service that starts from now on is not noticed: restart this service then");
+            return;
+        }
+    };
+    loop {
+        let usable = qmmf::service::look(Path::new("/")) == CameraService::Listens;
+        if usable {
+            let Some(engine) = engine.upgrade().map(Engine) else {
+                return;
+            };
+            if engine.find_out_again().await {
+                return;
+            }
+        }
+        if let Err(error) = socket.changed().await {
+            tracing::warn!(%error, "a camera service that starts from now on is not noticed: restart this service then");
+            return;
+        }
+        if engine.strong_count() == 0 {
+            return;
+        }
+    }
+}
+
+/// The cameras that are configured for Qualcomm's camera service.
+fn of_camera_service(config: &Config) -> Vec<DeviceId> {
+    let cameras = config.cameras.values();
+    let wired = cameras.filter(|camera| matches!(camera.source, SourceConfig::Qmmf(_)));
+    wired.map(|camera| camera.device.clone()).collect()
+}
+
 /// Looks for mapped dma-bufs every now and then, until the engine is gone.
 async fn watch_mappings(engine: Weak<Shared>) {
     let mut every = tokio::time::interval(LOOK_EVERY);
@@ -659,6 +726,10 @@ async fn watch_mappings(engine: Weak<Shared>) {
 }
 
 impl Shared {
+    fn platform(&self) -> Arc<Platform> {
+        Arc::clone(&self.platform.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn look_for_mappings(&self, looker: &mut Looker) {
         match looker.look(&self.roster.frame_memory()) {
             Ok(findings) => findings.iter().for_each(|finding| self.count(finding)),
