@@ -17,6 +17,8 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// See the file: the number in the library's soname.
 const ABI: &str = include_str!("../../crates/mos-frame-c/ABI");
 const PKG_CONFIG: &str = include_str!("../../crates/mos-frame-c/mos-frame.pc.in");
+/// Pages of the programs, in `dist/man`.
+const MANUAL: [&str; 3] = ["mos-camera-capture.8", "mosctl.1", "mos-unixfd.1"];
 /// A call that only a development build of the library has.
 const MAPS_FRAMES: &[u8] = b"mos_frame_map";
 
@@ -49,7 +51,7 @@ pub(crate) struct Args {
 /// What can be installed by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// mos-camera-capture, mosctl and mos-unixfd
+    /// mos-camera-capture, mosctl and mos-unixfd, with their manual pages
     Programs,
     /// mosframesink and mosframesrc
     Gstreamer,
@@ -144,6 +146,12 @@ fn programs(built: &Path, target: &Target) -> Result<(), Error> {
     for name in Part::Programs.packages() {
         let to = target.prefix.join("bin").join(name);
         target.file(&built.join(name), &to, 0o755)?;
+    }
+    for page in MANUAL {
+        let (_, section) = page.rsplit_once('.').unwrap_or_default();
+        let folder = target.prefix.join(format!("share/man/man{section}"));
+        let from = paths::root().join("dist/man").join(page);
+        target.file(&from, &folder.join(page), 0o644)?;
     }
     Ok(())
 }
@@ -325,6 +333,16 @@ mod tests {
         let prefix = root.path().join("opt/mos");
         let read = |path: &str| fs::read_to_string(prefix.join(path)).unwrap();
         assert_eq!(read("bin/mosctl"), "mosctl");
+        for page in [
+            "man1/mosctl.1",
+            "man1/mos-unixfd.1",
+            "man8/mos-camera-capture.8",
+        ] {
+            assert!(
+                read(&format!("share/man/{page}")).contains("\n.TH "),
+                "{page}"
+            );
+        }
         assert_eq!(
             read("lib/triplet/gstreamer-1.0/libgstmos.so"),
             "libgstmos.so"

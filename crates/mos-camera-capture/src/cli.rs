@@ -69,3 +69,45 @@ fn set<T: Clone>(target: &mut T, flag: Option<&T>) {
         target.clone_from(value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+    use mos_testkit::manual::Manual;
+
+    use super::*;
+    use crate::exit::Exit;
+
+    /// What the documentation says of an exit code.
+    fn meaning(exit: Exit) -> String {
+        let docs = include_str!("../../../docs/configuration.md");
+        let start = format!("| {} | ", exit.code());
+        let row = docs.lines().find_map(|line| line.strip_prefix(&start));
+        row.unwrap().trim_end_matches(" |").to_owned()
+    }
+
+    #[test]
+    fn the_manual_page_is_fresh() {
+        let manual = Manual::new(Args::command(), "8");
+        let manual = Exit::ALL.into_iter().fold(manual, |manual, exit| {
+            manual.exit(exit.code(), &meaning(exit))
+        });
+        manual
+            .file("/etc/mos-camera/mos-camera.toml", "Configuration.")
+            .file(
+                "/etc/mos-camera/secrets",
+                "Passwords and tokens that the configuration names, a file each, for the service's user alone.",
+            )
+            .file(
+                "/usr/share/mos-camera/profiles.d, /etc/mos-camera/profiles.d",
+                "Profiles: files that tell of boards. Of two with the same name the one in /etc counts.",
+            )
+            .file("/run/mos-camera/control.sock", "Socket of the control service.")
+            .file("/run/mos-camera/frames", "Folder of the frame bus: a socket for each stream.")
+            .file("/var/lib/mos-camera/state.json", "The wanted state.")
+            .see_also("mosctl(1)")
+            .see_also("mos-unixfd(1)")
+            .see_also("/usr/share/doc/mos-camera-capture/configuration.md")
+            .hold();
+    }
+}

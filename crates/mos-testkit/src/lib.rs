@@ -8,6 +8,8 @@ pub mod certificates;
 pub mod events;
 pub mod host;
 pub mod lines;
+#[cfg(feature = "manual")]
+pub mod manual;
 pub mod onvif;
 pub mod paths;
 pub mod ports;

@@ -160,3 +160,31 @@ fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|why| why.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+    use mos_testkit::manual::Manual;
+
+    use super::*;
+
+    #[test]
+    fn the_manual_page_is_fresh() {
+        Manual::new(Args::command(), "1")
+            .exit(0, "It was asked to end.")
+            .exit(1, "It can't serve; the message says why.")
+            .exit(2, "Wrong usage.")
+            .file(
+                "/run/mos-camera/frames",
+                "Folder of the frame bus: a socket for each stream.",
+            )
+            .file(
+                "/run/mos-unixfd/STREAM/socket",
+                "Where the unit mos-unixfd@STREAM.service serves.",
+            )
+            .see_also("mos-camera-capture(8)")
+            .see_also("mosctl(1)")
+            .see_also("/usr/share/doc/mos-camera-capture/interoperation.md")
+            .hold();
+    }
+}

@@ -398,12 +398,30 @@ pub(crate) struct Completions {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
+    use mos_testkit::manual::Manual;
 
     use super::*;
 
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_manual_page_is_fresh() {
+        let manual = Exit::TABLE.iter().fold(
+            Manual::new(Cli::command(), "1"),
+            |manual, (code, meaning)| manual.exit(code, meaning),
+        );
+        manual
+            .file("/run/mos-camera/control.sock", "Socket of the service.")
+            .file(
+                "/run/mos-camera/frames",
+                "Folder of the frame bus: a socket for each stream.",
+            )
+            .see_also("mos-camera-capture(8)")
+            .see_also("mos-unixfd(1)")
+            .hold();
     }
 
     #[test]
