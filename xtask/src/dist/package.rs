@@ -125,8 +125,8 @@ pub(crate) fn make(
 
 fn lay_out(arch: Arch, inputs: &Inputs<'_>, folder: &Path) -> Result<(), Error> {
     let debian = folder.join("debian");
-    let all = source::files(&paths::root().join("packaging/debian"))?;
-    source::copy(&inputs.source.join("packaging/debian"), &all, &debian)?;
+    let from = inputs.source.join("packaging/debian");
+    source::copy(&from, &source::below(&from)?, &debian)?;
     let control = read(&debian.join("control"))?;
     let maintainer = maintainer(&control).ok_or_else(|| Error::Unexpected {
         what: "packaging/debian/control".to_owned(),
@@ -171,7 +171,8 @@ fn maintainer(control: &str) -> Option<&str> {
         .find_map(|line| line.strip_prefix("Maintainer: "))
 }
 
-fn packages(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+/// The packages in a folder.
+pub(crate) fn packages(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let entries = fs::read_dir(folder).map_err(Error::path("read", folder))?;
     let mut all: Vec<_> = entries
         .filter_map(Result::ok)
@@ -245,6 +246,28 @@ mod tests {
             assert!(paths::root().join(from).is_file(), "{from}");
         }
         assert!(paths::root().join(PYTHON).join("__init__.py").is_file());
+    }
+
+    /// Who adds a board drops a file in: both ways of packaging bring the folders that the service reads by itself.
+    #[test]
+    fn the_default_folders_of_profiles_are_packaged() {
+        let text = |path: &str| read(&paths::root().join(path)).unwrap();
+        let example = text("dist/mos-camera.toml");
+        let line = example
+            .lines()
+            .find(|line| line.starts_with("#profile_dirs = "));
+        let folders: Vec<_> = line.unwrap().split('"').skip(1).step_by(2).collect();
+        assert_eq!(folders.len(), 2, "{folders:?}");
+        let debian = text("packaging/debian/mos-camera-capture.dirs");
+        let recipe =
+            text("packaging/yocto/meta-mos-camera/recipes-multimedia/mos-camera/mos-camera_git.bb");
+        for folder in folders {
+            assert!(debian.contains(&format!("{}\n", &folder[1..])), "{folder}");
+            let variable = folder
+                .replace("/usr/share", "${D}${datadir}")
+                .replace("/etc", "${D}${sysconfdir}");
+            assert!(recipe.contains(&variable), "{variable}");
+        }
     }
 
     #[test]

@@ -30,6 +30,16 @@ pub(crate) fn files(root: &Path) -> Result<BTreeSet<PathBuf>, Error> {
         .collect())
 }
 
+/// The files right below a folder, whoever put them there.
+pub(crate) fn below(folder: &Path) -> Result<BTreeSet<PathBuf>, Error> {
+    let entries = fs::read_dir(folder).map_err(Error::path("read", folder))?;
+    Ok(entries
+        .filter_map(Result::ok)
+        .filter(|entry| entry.path().is_file())
+        .map(|entry| entry.file_name().into())
+        .collect())
+}
+
 /// Makes `to` hold exactly `files` of `from`.
 pub(crate) fn copy(from: &Path, files: &BTreeSet<PathBuf>, to: &Path) -> Result<(), Error> {
     fs::create_dir_all(to).map_err(Error::path("create", to))?;

@@ -63,6 +63,12 @@ do_install() {
         install -m 0755 $built/$program ${D}${bindir}/
     done
 
+    for page in mos-camera-capture.8 mosctl.1 mos-unixfd.1; do
+        install -D -m 0644 ${S}/dist/man/$page ${D}${mandir}/man${page##*.}/$page
+    done
+    # Where board makers and administrators put profiles: the default of profile_dirs.
+    install -d ${D}${datadir}/mos-camera/profiles.d ${D}${sysconfdir}/mos-camera/profiles.d
+
     install -d ${D}${libdir}/gstreamer-1.0
     install -m 0644 $built/libgstmos.so ${D}${libdir}/gstreamer-1.0/
 
@@ -96,6 +102,7 @@ FILES:mos-camera-capture = " \
     ${bindir}/mos-unixfd \
     ${nonarch_libdir}/tmpfiles.d \
     ${nonarch_base_libdir}/udev/rules.d \
+    ${datadir}/mos-camera \
     ${sysconfdir}/mos-camera \
     ${systemd_system_unitdir} \
 "
