@@ -4,7 +4,7 @@ set -eu
 export DEBIAN_FRONTEND=noninteractive
 names=$(find /packages -name '*.deb' ! -name '*-dbgsym_*' -exec dpkg-deb --field {} Package \;)
 echo secret >/etc/mos-camera/secrets/door
-apt-get purge -q -y $names
+apt-get purge -q -y -o Dpkg::Use-Pty=0 $names
 left=$(find / -xdev \( -path /proc -o -path /sys -o -path /packages -o -path /tmp \) -prune -o \
     \( -name '*mos-camera*' -o -name '*mos_frame*' -o -name 'mosctl*' -o -name '*mos-unixfd*' -o -name 'libgstmos*' \) -print | grep -v -e '^/var/log/' -e '^/var/cache/apt/' || true)
 if [ -n "$left" ]; then

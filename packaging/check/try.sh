@@ -15,8 +15,23 @@ getent passwd mos-camera >"$work/user"
 [ "$(stat -c '%U %a' /etc/mos-camera/secrets)" = 'mos-camera 700' ]
 ok "its user is there, and the secrets' folder is that user's"
 
+for page in man8/mos-camera-capture.8 man1/mosctl.1 man1/mos-unixfd.1; do
+    zcat "/usr/share/man/$page.gz" | grep -q '^\.SH NAME' || { echo "no page $page"; exit 1; }
+done
+ok "each program has a manual page"
+
+# Where configuration.md says that profiles are put: a file that is wrong is found there.
+for folder in /usr/share/mos-camera/profiles.d /etc/mos-camera/profiles.d; do
+    echo nonsense >"$folder/50-try.toml"
+    status=0
+    mos-camera-capture --check-config >"$work/config" 2>&1 || status=$?
+    rm "$folder/50-try.toml"
+    { [ "$status" -eq 65 ] && grep -q "$folder/50-try.toml" "$work/config"; } || { cat "$work/config"; exit 1; }
+done
+ok "the folders of profiles are there, and are read"
+
 for unit in mos-camera-capture.service mos-unixfd@front.service; do
-    SYSTEMD_LOG_LEVEL=warning systemd-analyze verify "$unit" 2>"$work/verify" || { cat "$work/verify"; exit 1; }
+    SYSTEMD_LOG_LEVEL=warning systemd-analyze verify --man=no "$unit" 2>"$work/verify" || { cat "$work/verify"; exit 1; }
     [ ! -s "$work/verify" ] || { cat "$work/verify"; exit 1; }
 done
 ok "systemd finds nothing wrong with the units"
@@ -37,9 +52,9 @@ PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN = 65, 1
 ctypes.CDLL(None).prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0)
 os.execvp(sys.argv[1], sys.argv[1:])
 PYTHON
-install -d -o mos-camera -g mos-camera /run/mos-camera /var/lib/mos-camera
+install -d -o mos-camera -g mos-camera /run/mos-camera /var/lib/mos-camera /var/cache/mos-camera
 setpriv --reuid mos-camera --regid mos-camera --init-groups \
-    env RUNTIME_DIRECTORY=/run/mos-camera STATE_DIRECTORY=/var/lib/mos-camera HOME=/nonexistent \
+    env RUNTIME_DIRECTORY=/run/mos-camera STATE_DIRECTORY=/var/lib/mos-camera XDG_CACHE_HOME=/var/cache/mos-camera HOME=/nonexistent \
     python3 "$work/forbid" mos-camera-capture >"$work/log" 2>&1 &
 service=$!
 deadline=$(($(date +%s) + 60))
@@ -91,3 +106,7 @@ except mos_frame.StreamNotFoundError:
 print("   mos_frame", mos_frame.__version__)
 PYTHON
 ok "Python imports the module"
+
+# systemd takes it away when the service ends; state and cache are left for the purge to take.
+rm -r /run/mos-camera
+[ -e /var/lib/mos-camera ] && [ -n "$(ls -A /var/cache/mos-camera)" ]
