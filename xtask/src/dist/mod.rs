@@ -1,5 +1,6 @@
 //! `dist`: Debian packages of the production build, for this machine's processor and others.
 
+mod again;
 mod arch;
 mod build;
 mod check;
@@ -31,6 +32,10 @@ const INSTALLED_BAR: u64 = 40_000_000;
 const COUNTED: [&str; 2] = ["mos-camera-capture", "mosctl"];
 
 /// Arguments of `dist`.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Processor to build for; repeat for several [default: this machine's]
@@ -39,8 +44,11 @@ pub(crate) struct Args {
     /// Look through the packages with lintian, and install, use and purge those for this machine in a root that is thrown away
     #[arg(long)]
     check: bool,
+    /// Build everything a second time, from nothing, and compare the packages byte for byte
+    #[arg(long)]
+    reproducible: bool,
     /// Only write the Yocto layer's list of crates anew, after a change of Cargo.lock
-    #[arg(long, conflicts_with_all = ["arch", "check"])]
+    #[arg(long, conflicts_with_all = ["arch", "check", "reproducible"])]
     yocto_crates: bool,
     /// Don't check or install system packages
     #[arg(long)]
@@ -72,9 +80,22 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     source::copy(paths::root(), &source::files(paths::root())?, &source)?;
     let crates = step("crates", |tick| root::crates(&cache.folder, tick))?;
     for arch in archs {
-        let root = one(*arch, &cache.folder, &source, &crates, &version)?;
+        let made = Making {
+            arch: *arch,
+            cache: &cache.folder,
+            root: step(format!("root for {}", arch.debian()), |tick| {
+                root::ready(*arch, &cache.folder, tick)
+            })?,
+            source: &source,
+            crates: &crates,
+            version: &version,
+        };
+        made.once()?;
         if args.check {
-            check(*arch, &cache.folder, &root)?;
+            check(*arch, &cache.folder, &made.root)?;
+        }
+        if args.reproducible {
+            made.again()?;
         }
     }
     Ok(())
@@ -95,6 +116,7 @@ pub(crate) fn for_board(package: &str, library: &str) -> Result<ForBoard, Error>
     run(&Args {
         arch: vec![arch],
         check: false,
+        reproducible: false,
         yocto_crates: false,
         no_setup: true,
     })?;
@@ -161,51 +183,85 @@ impl Cache {
     }
 }
 
-fn one(
+/// What packages for a processor are made with.
+struct Making<'a> {
     arch: Arch,
-    cache: &Path,
-    source: &Path,
-    crates: &Path,
-    version: &version::Version,
-) -> Result<PathBuf, Error> {
-    let name = arch.debian();
-    let root = step(format!("root for {name}"), |tick| {
-        root::ready(arch, cache, tick)
-    })?;
-    let target = cache.join("target");
-    fs::create_dir_all(&target).map_err(Error::path("create", &target))?;
-    let inputs = build::Inputs {
-        root: &root,
-        source,
-        crates,
-        target: &target,
-        version,
-    };
-    let built = step(format!("production build for {name}"), |tick| {
-        build::build(arch, &inputs, tick)
-    })?;
-    let linked = build::linked(arch, &inputs)?;
-    let notices = cache.join(format!("third-party-{name}.txt"));
-    notices::write(&linked, crates, &notices)?;
-    let inputs = package::Inputs {
-        root: &root,
-        source,
-        built: &built,
-        notices: &notices,
-        work: &cache.join(format!("packages-{name}")),
-        version,
-    };
-    let made = step(format!("packages for {name}"), |tick| {
-        package::make(arch, &inputs, tick)
-    })?;
-    let out = output(arch);
-    let made = hand_out(&made, &out)?;
-    let about = made.iter().map(|path| package::about(&root, path));
-    let about: Vec<_> = about.collect::<Result<_, _>>()?;
-    ui::say(out.display().to_string());
-    print!("{}", ui::table(&table(&about), 1));
-    judge(&about)?;
-    Ok(root)
+    cache: &'a Path,
+    root: PathBuf,
+    source: &'a Path,
+    crates: &'a Path,
+    version: &'a version::Version,
+}
+
+impl Making<'_> {
+    /// Makes the packages, hands them out, and says what they are.
+    fn once(&self) -> Result<(), Error> {
+        let made = self.make("")?;
+        let out = output(self.arch);
+        let made = hand_out(&made, &out)?;
+        let about = made.iter().map(|path| package::about(&self.root, path));
+        let about: Vec<_> = about.collect::<Result<_, _>>()?;
+        ui::say(out.display().to_string());
+        print!("{}", ui::table(&table(&about), 1));
+        judge(&about)
+    }
+
+    /// Makes them from nothing, beside the first.
+    fn again(&self) -> Result<(), Error> {
+        const AGAIN: &str = "-again";
+        let target = self.cache.join(format!("target{AGAIN}"));
+        crate::debian::remove(&target)?;
+        let made = self.make(AGAIN);
+        crate::debian::remove(&target)?;
+        made?;
+        let (first, second) = (output(self.arch), self.work(AGAIN));
+        let differences = again::differences(&first, &second)?;
+        if differences.is_empty() {
+            ui::say("made twice, the packages are the same, byte for byte");
+            return crate::debian::remove(&second);
+        }
+        Err(Error::NotMet(format!(
+            "{}\ncompare {} with {}, for instance by diffoscope",
+            differences.join("\n"),
+            first.display(),
+            second.display()
+        )))
+    }
+
+    fn make(&self, suffix: &str) -> Result<Vec<PathBuf>, Error> {
+        let name = self.arch.debian();
+        let target = self.cache.join(format!("target{suffix}"));
+        fs::create_dir_all(&target).map_err(Error::path("create", &target))?;
+        let inputs = build::Inputs {
+            root: &self.root,
+            source: self.source,
+            crates: self.crates,
+            target: &target,
+            version: self.version,
+        };
+        let built = step(format!("production build for {name}{suffix}"), |tick| {
+            build::build(self.arch, &inputs, tick)
+        })?;
+        let linked = build::linked(self.arch, &inputs)?;
+        let notices = self.cache.join(format!("third-party-{name}.txt"));
+        notices::write(&linked, self.crates, &notices)?;
+        let inputs = package::Inputs {
+            root: &self.root,
+            source: self.source,
+            built: &built,
+            notices: &notices,
+            work: &self.work(suffix),
+            version: self.version,
+        };
+        step(format!("packages for {name}{suffix}"), |tick| {
+            package::make(self.arch, &inputs, tick)
+        })
+    }
+
+    fn work(&self, suffix: &str) -> PathBuf {
+        let name = self.arch.debian();
+        self.cache.join(format!("packages-{name}{suffix}"))
+    }
 }
 
 /// Where the packages are put.
