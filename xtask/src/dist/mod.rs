@@ -128,7 +128,7 @@ pub(crate) fn for_board(package: &str, library: &str) -> Result<ForBoard, Error>
         root: &root,
         source: &cache.folder.join("source"),
         crates: &crates,
-        target: &cache.folder.join("target"),
+        target: &target(&cache.folder, arch, ""),
         version: &version,
     };
     let built = step(package, |tick| {
@@ -209,7 +209,7 @@ impl Making<'_> {
     /// Makes them from nothing, beside the first.
     fn again(&self) -> Result<(), Error> {
         const AGAIN: &str = "-again";
-        let target = self.cache.join(format!("target{AGAIN}"));
+        let target = target(self.cache, self.arch, AGAIN);
         crate::debian::remove(&target)?;
         let made = self.make(AGAIN);
         crate::debian::remove(&target)?;
@@ -230,7 +230,7 @@ impl Making<'_> {
 
     fn make(&self, suffix: &str) -> Result<Vec<PathBuf>, Error> {
         let name = self.arch.debian();
-        let target = self.cache.join(format!("target{suffix}"));
+        let target = target(self.cache, self.arch, suffix);
         fs::create_dir_all(&target).map_err(Error::path("create", &target))?;
         let inputs = build::Inputs {
             root: &self.root,
@@ -262,6 +262,12 @@ impl Making<'_> {
         let name = self.arch.debian();
         self.cache.join(format!("packages-{name}{suffix}"))
     }
+}
+
+/// Cargo's folder, one for each processor: what runs on this machine while it builds, such as macros, is configured by the
+/// target, too, so that in a common folder each would have the other's built again, and everything that depends on it.
+fn target(cache: &Path, arch: Arch, suffix: &str) -> PathBuf {
+    cache.join(format!("target-{}{suffix}", arch.debian()))
 }
 
 /// Where the packages are put.

@@ -1,9 +1,9 @@
 //! The Debian root that packages are built in, and the crates: made once, kept in the cache by what they are made from.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::arch::Arch;
 use crate::cargo::cargo;
@@ -22,6 +22,9 @@ const CRATES_LIMIT: Duration = Duration::from_mins(20);
 /// What can't be installed for another processor, since it drags in what has no place beside this machine's own. Headers
 /// are all that is wanted of it, so it is only unpacked; the library that belongs to it is installed.
 const UNPACKED: &str = "libgstreamer-plugins-bad1.0-dev";
+
+/// Older than anything that is built.
+const OLD: SystemTime = SystemTime::UNIX_EPOCH;
 
 /// Where the files of the root are described.
 pub(crate) fn description() -> PathBuf {
@@ -133,10 +136,27 @@ pub(crate) fn crates(cache: &Path, tick: &mut dyn FnMut(&str)) -> Result<PathBuf
             |_| (),
             |line| tick(line),
         )?
-        .require("fetching the crates")
+        .require("fetching the crates")?;
+        old(new)
     })?;
     remove_others(cache, "crates-", &folder)?;
     Ok(folder)
+}
+
+/// Gives all files below a folder the same old time. Cargo goes by times: crates that another Cargo.lock had as well would be
+/// built again only because they were fetched again.
+fn old(folder: &Path) -> Result<(), Error> {
+    let entries = fs::read_dir(folder).map_err(Error::path("read", folder))?;
+    for entry in entries {
+        let path = entry.map_err(Error::path("read", folder))?.path();
+        if path.is_dir() {
+            old(&path)?;
+        } else {
+            let set = File::open(&path).and_then(|file| file.set_modified(OLD));
+            set.map_err(Error::path("set the time of", &path))?;
+        }
+    }
+    Ok(())
 }
 
 /// What earlier versions of the descriptions came to is not needed again.
@@ -170,6 +190,16 @@ mod tests {
             packages(list, Arch::Amd64, Arch::Arm64).last().unwrap(),
             "gcc-x86-64-linux-gnu"
         );
+    }
+
+    #[test]
+    fn crates_that_were_fetched_again_look_as_old_as_before() {
+        let crates = tempfile::tempdir().unwrap();
+        let file = crates.path().join("a-1.0.0/src/lib.rs");
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, "").unwrap();
+        old(crates.path()).unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().modified().unwrap(), OLD);
     }
 
     #[test]
