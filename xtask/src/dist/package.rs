@@ -143,24 +143,29 @@ fn lay_out(arch: Arch, inputs: &Inputs<'_>, folder: &Path) -> Result<(), Error> 
 
     let tree = folder.join("tree");
     let libdir = Path::new("lib").join(arch.gnu());
-    install::lay_out(inputs.built, Path::new("/usr"), &libdir, &tree)?;
+    fill(&tree, &libdir, inputs.source, inputs.built)?;
+    copy(inputs.notices, &tree.join("third-party.txt"))
+}
+
+/// Fills a folder with everything that is packaged, as it will be installed; libraries go to `libdir` below `/usr`.
+pub(super) fn fill(tree: &Path, libdir: &Path, source: &Path, built: &Path) -> Result<(), Error> {
+    install::lay_out(built, Path::new("/usr"), libdir, tree)?;
     for (from, to) in FILES {
-        copy(&inputs.source.join(from), &tree.join(to))?;
+        copy(&source.join(from), &tree.join(to))?;
     }
-    copy(inputs.notices, &tree.join("third-party.txt"))?;
-    python(inputs, &tree)
+    python(tree, source, built)
 }
 
 /// The module: Python's part, and the extension under the name that any Python 3 looks for.
-fn python(inputs: &Inputs<'_>, tree: &Path) -> Result<(), Error> {
-    let from = inputs.source.join(PYTHON);
+fn python(tree: &Path, source: &Path, built: &Path) -> Result<(), Error> {
+    let from = source.join(PYTHON);
     let entries = fs::read_dir(&from).map_err(Error::path("read", &from))?;
     for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
         let name = path.file_name().unwrap_or_default();
         copy(&path, &tree.join(PYTHON_PLACE).join(name))?;
     }
     copy(
-        &inputs.built.join("libmos_frame_python.so"),
+        &built.join("libmos_frame_python.so"),
         &tree.join(PYTHON_PLACE).join("_native.abi3.so"),
     )
 }

@@ -120,6 +120,8 @@ RRECOMMENDS:mos-camera-capture = " \
     ca-certificates \
     glib-networking \
     gstreamer1.0-plugins-bad \
+    libcamera-gst \
+    libnice \
     mosctl \
 "
 RDEPENDS:python3-mos-frame = "python3-core"
