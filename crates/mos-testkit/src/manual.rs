@@ -37,7 +37,7 @@ impl Manual {
 
     /// What an exit code means.
     #[must_use]
-    pub fn exit(mut self, code: impl ToString, meaning: &str) -> Self {
+    pub fn exit(mut self, code: u8, meaning: &str) -> Self {
         self.exits.push((code.to_string(), meaning.to_owned()));
         self
     }
@@ -216,13 +216,13 @@ fn body(part: &str, heading: Heading) -> String {
 }
 
 fn set_code(line: &str) -> String {
-    if line.matches('`').count() % 2 != 0 {
+    if !line.matches('`').count().is_multiple_of(2) {
         return line.replace('`', r"\(ga");
     }
     let mut words = line.split('`');
     let mut text = words.next().unwrap_or_default().to_owned();
     while let (Some(code), Some(rest)) = (words.next(), words.next()) {
-        text += &format!(r"\fB{code}\fR{rest}");
+        text.extend([r"\fB", code, r"\fR", rest]);
     }
     text
 }

@@ -411,7 +411,7 @@ mod tests {
     fn the_manual_page_is_fresh() {
         let manual = Exit::TABLE.iter().fold(
             Manual::new(Cli::command(), "1"),
-            |manual, (code, meaning)| manual.exit(code, meaning),
+            |manual, (code, meaning)| manual.exit(*code, meaning),
         );
         manual
             .file("/run/mos-camera/control.sock", "Socket of the service.")
