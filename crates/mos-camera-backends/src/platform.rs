@@ -7,7 +7,8 @@ use std::path::Path;
 
 use gst::prelude::*;
 use mos_camera_core::platform::{
-    Board, CsiBackend, ElementState, Evidence, Family, Platform, SocIds, decide_with, strings,
+    Board, CsiBackend, ElementState, Evidence, Family, MediaDevice, Platform, SocIds, decide_with,
+    strings,
 };
 
 use crate::libcamera;
@@ -19,6 +20,8 @@ const TREE: &str = "proc/device-tree";
 const SOC: &str = "sys/devices/soc0";
 /// What the firmware of a PC tells.
 const DMI: &str = "sys/class/dmi/id";
+/// The media controller's devices.
+const MEDIA: &str = "sys/bus/media/devices";
 
 /// The elements of this installation that drive cameras on a chip, to decide with on any number of machines.
 #[derive(Debug, Clone)]
@@ -69,7 +72,36 @@ fn files(root: &Path) -> Evidence {
         },
         elements: BTreeMap::new(),
         camera_service: service::look(root),
+        media: media(&root.join(MEDIA)),
     }
+}
+
+/// The media devices that the kernel shows in `folder`, by number; none where it has no media controller.
+fn media(folder: &Path) -> Vec<MediaDevice> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => {
+            if error.kind() != ErrorKind::NotFound {
+                tracing::warn!(path = %folder.display(), %error, "can't be read; the media devices are not known");
+            }
+            return Vec::new();
+        }
+    };
+    let mut found: Vec<(u32, MediaDevice)> = entries
+        .filter_map(Result::ok)
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let number = name.strip_prefix("media")?.parse().ok()?;
+            let model = property(&entry.path().join("model")).into_iter().next();
+            let device = MediaDevice {
+                node: format!("/dev/{name}"),
+                model: model.unwrap_or_default(),
+            };
+            Some((number, device))
+        })
+        .collect();
+    found.sort_by_key(|(number, _)| *number);
+    found.into_iter().map(|(_, device)| device).collect()
 }
 
 /// Maker and product of a PC.
@@ -193,6 +225,29 @@ mod tests {
         assert_eq!(files(root.path()).camera_service, CameraService::Absent);
         let _service = UnixListener::bind(&path).unwrap();
         assert_eq!(files(root.path()).camera_service, CameraService::Listens);
+    }
+
+    #[test]
+    fn media_devices_are_found_with_their_models_in_the_order_of_their_numbers() {
+        let root = machine(&[
+            ("sys/bus/media/devices/media10/model", b"rkisp1\n"),
+            ("sys/bus/media/devices/media2/model", b"mxc-isi\n"),
+            // Its driver was taken away between the listing and the reading.
+            ("sys/bus/media/devices/media1/uevent", b""),
+            ("sys/bus/media/devices/other/model", b"no media device\n"),
+        ]);
+        let device = |node: &str, model: &str| MediaDevice {
+            node: node.to_owned(),
+            model: model.to_owned(),
+        };
+        assert_eq!(
+            files(root.path()).media,
+            [
+                device("/dev/media1", ""),
+                device("/dev/media2", "mxc-isi"),
+                device("/dev/media10", "rkisp1"),
+            ]
+        );
     }
 
     #[test]

@@ -72,6 +72,24 @@ struct Machine<'a> {
     overridden_ground: Option<String>,
     refused: Vec<Refused<'a>>,
     problems: Vec<Problem<'a>>,
+    soc_family: Option<&'a str>,
+    soc_id: Option<&'a str>,
+    elements: Vec<Element<'a>>,
+    camera_service: &'static str,
+    media_devices: Vec<MediaDevice<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Element<'a> {
+    name: &'a str,
+    usable: bool,
+    unusable: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct MediaDevice<'a> {
+    node: &'a str,
+    model: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -88,14 +106,15 @@ struct Problem<'a> {
 
 impl<'a> Machine<'a> {
     fn new(sysroot: &'a Path, platform: &'a Platform) -> Self {
+        let evidence = &platform.evidence;
         let overridden = platform.overridden.as_ref();
         Self {
             sysroot,
             family: platform.family.to_string(),
             ground: platform.ground.to_string(),
             soc: platform.soc.map(|soc| soc.name),
-            model: platform.model.as_deref(),
-            compatible: &platform.compatible,
+            model: evidence.model.as_deref(),
+            compatible: &evidence.compatible,
             csi_backend: platform.csi.map(|csi| csi.to_string()),
             csi_element: platform.element,
             overridden_family: overridden.map(|(family, _)| family.to_string()),
@@ -114,6 +133,26 @@ impl<'a> Machine<'a> {
                 .map(|problem| Problem {
                     message: &problem.message,
                     hint: &problem.hint,
+                })
+                .collect(),
+            soc_family: evidence.soc.family.as_deref(),
+            soc_id: evidence.soc.id.as_deref(),
+            elements: evidence
+                .elements
+                .iter()
+                .map(|(name, state)| Element {
+                    name,
+                    usable: state.unusable().is_none(),
+                    unusable: state.unusable(),
+                })
+                .collect(),
+            camera_service: evidence.camera_service.name(),
+            media_devices: evidence
+                .media
+                .iter()
+                .map(|device| MediaDevice {
+                    node: &device.node,
+                    model: Some(device.model.as_str()).filter(|model| !model.is_empty()),
                 })
                 .collect(),
         }

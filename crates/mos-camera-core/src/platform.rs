@@ -15,5 +15,5 @@ pub use choice::{
     CAMERA_SERVICE, CsiBackend, DENIED_HINT, Ground, Platform, Problem, Refused, decide,
     decide_with,
 };
-pub use evidence::{CameraService, ElementState, Evidence, SocIds, strings};
+pub use evidence::{CameraService, ElementState, Evidence, MediaDevice, SocIds, strings};
 pub use family::{Family, Soc, UnknownFamily};

@@ -707,6 +707,24 @@ pub(crate) struct Platform {
     problems: Vec<PlatformProblem>,
     /// Files of profiles that hold on this machine.
     profiles: Vec<String>,
+    soc_family: Option<String>,
+    soc_id: Option<String>,
+    elements: Vec<CameraElement>,
+    camera_service: String,
+    media_devices: Vec<MediaDevice>,
+}
+
+#[derive(Debug, Serialize)]
+struct CameraElement {
+    name: String,
+    usable: bool,
+    unusable: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct MediaDevice {
+    node: String,
+    model: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -731,6 +749,15 @@ impl From<&v1::Platform> for Platform {
             message: p.message.clone(),
             hint: p.hint.clone(),
         };
+        let element = |e: &v1::CameraElement| CameraElement {
+            name: e.name.clone(),
+            usable: e.usable,
+            unusable: non_empty(&e.unusable),
+        };
+        let media = |m: &v1::MediaDevice| MediaDevice {
+            node: m.node.clone(),
+            model: non_empty(&m.model),
+        };
         Self {
             family: p.family.clone(),
             ground: p.ground.clone(),
@@ -744,6 +771,11 @@ impl From<&v1::Platform> for Platform {
             refused: p.refused.iter().map(refused).collect(),
             problems: p.problems.iter().map(problem).collect(),
             profiles: p.profiles.clone(),
+            soc_family: non_empty(&p.soc_family),
+            soc_id: non_empty(&p.soc_id),
+            elements: p.elements.iter().map(element).collect(),
+            camera_service: p.camera_service.clone(),
+            media_devices: p.media_devices.iter().map(media).collect(),
         }
     }
 }

@@ -7,7 +7,7 @@ use mos_camera_core::lifecycle::State;
 use mos_camera_core::plan::{
     Capture, Explanation, FrameMemory, Handover, NoPlan, Plan, PoolMemory, Rejected, Step, validate,
 };
-use mos_camera_core::platform::{Platform, Problem, Refused};
+use mos_camera_core::platform::{ElementState, MediaDevice, Platform, Problem, Refused};
 use mos_camera_core::{
     Capability, Control, Device, DeviceId, Fault, FaultKind, Framerate, Health, MediaPath,
     MenuItem, Profile, Rates, SessionFacts, Sizes,
@@ -287,12 +287,13 @@ pub fn platform(platform: &Platform, profiles: Vec<String>) -> v1::Platform {
         message: problem.message.clone(),
         hint: problem.hint.clone(),
     };
+    let evidence = &platform.evidence;
     v1::Platform {
         family: platform.family.to_string(),
         ground: platform.ground.to_string(),
         soc: platform.soc.map_or("", |soc| soc.name).to_owned(),
-        model: platform.model.clone().unwrap_or_default(),
-        compatible: platform.compatible.clone(),
+        model: evidence.model.clone().unwrap_or_default(),
+        compatible: evidence.compatible.clone(),
         csi_backend: platform.csi.map_or_else(String::new, |csi| csi.to_string()),
         csi_element: platform.element.unwrap_or_default().to_owned(),
         overridden_family,
@@ -300,6 +301,26 @@ pub fn platform(platform: &Platform, profiles: Vec<String>) -> v1::Platform {
         refused: platform.refused.iter().map(refused).collect(),
         problems: platform.problems.iter().map(problem).collect(),
         profiles,
+        soc_family: evidence.soc.family.clone().unwrap_or_default(),
+        soc_id: evidence.soc.id.clone().unwrap_or_default(),
+        elements: evidence.elements.iter().map(camera_element).collect(),
+        camera_service: evidence.camera_service.name().to_owned(),
+        media_devices: evidence.media.iter().map(media_device).collect(),
+    }
+}
+
+fn camera_element((name, state): (&String, &ElementState)) -> v1::CameraElement {
+    v1::CameraElement {
+        name: name.clone(),
+        usable: state.unusable().is_none(),
+        unusable: state.unusable().unwrap_or_default().to_owned(),
+    }
+}
+
+fn media_device(device: &MediaDevice) -> v1::MediaDevice {
+    v1::MediaDevice {
+        node: device.node.clone(),
+        model: device.model.clone(),
     }
 }
 
@@ -687,5 +708,64 @@ fn now(kind: v1::event::Kind) -> v1::Event {
     v1::Event {
         at: Some(timestamp(SystemTime::now())),
         kind: Some(kind),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mos_camera_core::platform::{CameraService, Evidence, SocIds, decide};
+
+    use super::*;
+
+    #[test]
+    fn a_platform_is_told_with_all_that_it_was_decided_on() {
+        let broken = ElementState::Broken("libx.so is missing".to_owned());
+        let evidence = Evidence {
+            compatible: vec!["acme,cam".to_owned()],
+            model: Some("Acme Cam".to_owned()),
+            soc: SocIds {
+                family: Some("Snapdragon".to_owned()),
+                id: Some("675".to_owned()),
+            },
+            elements: [
+                ("libcamerasrc".to_owned(), ElementState::Usable),
+                ("qticamsrc".to_owned(), broken),
+            ]
+            .into(),
+            camera_service: CameraService::Denied,
+            media: vec![MediaDevice {
+                node: "/dev/media0".to_owned(),
+                model: "camss".to_owned(),
+            }],
+        };
+        let told = super::platform(&decide(&evidence, None), vec!["/etc/x.toml".to_owned()]);
+        assert_eq!(
+            (told.model.as_str(), told.soc.as_str()),
+            ("Acme Cam", "QCS8300")
+        );
+        assert_eq!(told.compatible, ["acme,cam"]);
+        assert_eq!(
+            (told.soc_family.as_str(), told.soc_id.as_str()),
+            ("Snapdragon", "675")
+        );
+        let elements: Vec<_> = told
+            .elements
+            .iter()
+            .map(|e| (e.name.as_str(), e.usable, e.unusable.as_str()))
+            .collect();
+        assert_eq!(
+            elements,
+            [
+                ("libcamerasrc", true, ""),
+                ("qticamsrc", false, "libx.so is missing")
+            ]
+        );
+        assert_eq!(told.camera_service, "denied");
+        let media = &told.media_devices[..];
+        assert!(
+            matches!(media, [d] if (d.node.as_str(), d.model.as_str()) == ("/dev/media0", "camss")),
+            "{media:?}"
+        );
+        assert_eq!(told.profiles, ["/etc/x.toml"]);
     }
 }

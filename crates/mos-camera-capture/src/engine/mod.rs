@@ -619,7 +619,7 @@ async fn found_out(config: &Config) -> Platform {
     tracing::info!(
         family = %platform.family,
         ground = %platform.ground,
-        model = platform.model.as_deref().unwrap_or_default(),
+        model = platform.evidence.model.as_deref().unwrap_or_default(),
         csi = platform.csi.map(tracing::field::display),
         "platform"
     );
@@ -631,7 +631,7 @@ async fn found_out(config: &Config) -> Platform {
 
 /// Makes plans by what the profiles say of this machine from now on; streams that run stay as they are until they are built anew.
 fn follow_profiles(config: &Config, platform: &Platform) {
-    let (family, compatible) = (platform.family, &platform.compatible);
+    let (family, compatible) = (platform.family, &platform.evidence.compatible);
     match config.profiles.rules(family, compatible) {
         Ok(rules) => mos_camera_backends::machine::follow(rules),
         Err(error) => {
@@ -645,7 +645,9 @@ fn follow_profiles(config: &Config, platform: &Platform) {
 
 /// The files of profiles that hold on a machine.
 fn profiles_in_force(config: &Config, platform: &Platform) -> Vec<String> {
-    config.profiles.files(platform.family, &platform.compatible)
+    config
+        .profiles
+        .files(platform.family, &platform.evidence.compatible)
 }
 
 /// Looks for devices whenever the kernel says that some came, went or changed, or a stream asks, until the engine is gone.

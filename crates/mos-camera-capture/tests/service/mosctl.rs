@@ -164,6 +164,19 @@ async fn a_doctor_s_report_has_what_is_wrong_and_what_it_rests_on() {
     );
 }
 
+#[tokio::test]
+async fn the_platform_has_the_fields_that_print_platform_has() {
+    let service = Service::start(UNCONFIGURED);
+    let told = done(&service, &["platform"]);
+    let printed = service.home.command().arg("--print-platform").output();
+    let mut printed: Value = serde_json::from_slice(&printed.unwrap().stdout).unwrap();
+    let printed = printed.as_object_mut().unwrap();
+    printed.remove("sysroot").expect("what only the other has");
+    let mut told = told.as_object().unwrap().clone();
+    told.remove("profiles").expect("what only this one has");
+    assert_eq!(&told, printed);
+}
+
 /// Takes a picture of the stream `subject` and reads its size from its header (PNG, third edition, 11.2.1).
 fn picture_size(service: &Service) -> (u32, u32) {
     let file = service.home.path().join("subject.png");

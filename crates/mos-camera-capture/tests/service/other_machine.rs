@@ -58,6 +58,44 @@ fn each_folder_is_a_line() {
 }
 
 #[test]
+fn what_the_other_machine_shows_is_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = machine(&folder, "board", b"acme,cam\0qcom,qcs8300\0");
+    for (path, text) in [
+        ("sys/devices/soc0/family", "Snapdragon\n"),
+        ("sys/devices/soc0/soc_id", "675\n"),
+        (
+            "sys/bus/media/devices/media0/model",
+            "Qualcomm Camera Subsystem\n",
+        ),
+    ] {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let socket = root.join("run/cam_server/le_cam_socket");
+    fs::create_dir_all(socket.parent().unwrap()).unwrap();
+    let _camera_service = std::os::unix::net::UnixListener::bind(socket).unwrap();
+    let home = Home::new("[service]\n");
+    let output = home
+        .command()
+        .arg("--print-platform")
+        .arg("--sysroot")
+        .arg(root)
+        .output()
+        .unwrap();
+    let line: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(line["soc_family"], "Snapdragon", "{line}");
+    assert_eq!(line["soc_id"], "675", "{line}");
+    assert_eq!(line["camera_service"], "listens", "{line}");
+    assert_eq!(
+        line["media_devices"],
+        serde_json::json!([{"node": "/dev/media0", "model": "Qualcomm Camera Subsystem"}]),
+        "{line}"
+    );
+}
+
+#[test]
 fn the_configuration_overrules_here_too() {
     let folder = tempfile::tempdir().unwrap();
     let root = machine(&folder, "evk", b"fsl,imx8mp-evk\0fsl,imx8mp\0");

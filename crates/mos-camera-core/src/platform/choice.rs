@@ -110,10 +110,8 @@ pub struct Platform {
     pub overridden: Option<(Family, Ground)>,
     /// The chip, if it is known.
     pub soc: Option<Soc>,
-    /// `compatible` of the device tree's root; empty without a tree.
-    pub compatible: Vec<String>,
-    /// What the machine calls itself.
-    pub model: Option<String>,
+    /// What all of it was decided on.
+    pub evidence: Evidence,
     /// What drives cameras that are wired to the chip; none: those that the kernel shows as V4L2 nodes are driven as such.
     pub csi: Option<CsiBackend>,
     /// The element of [`Self::csi`].
@@ -176,8 +174,7 @@ pub fn decide_with(evidence: &Evidence, configured: Option<Family>, boards: &[Bo
         ground,
         overridden,
         soc,
-        compatible: evidence.compatible.clone(),
-        model: evidence.model.clone(),
+        evidence: evidence.clone(),
         problems: problems(family, preferred, csi, &refused, evidence),
         awaited: awaited(evidence, configured, boards).filter(|&other| csi != Some(other)),
         csi,

@@ -17,6 +17,18 @@ pub struct Evidence {
     pub elements: BTreeMap<String, ElementState>,
     /// What there is of Qualcomm's camera service.
     pub camera_service: CameraService,
+    /// The kernel's media devices: the graphs of sensors, receivers and ISPs that libcamera drives. They decide nothing, for drivers
+    /// may be loaded later; without one libcamera has no camera.
+    pub media: Vec<MediaDevice>,
+}
+
+/// `/sys/bus/media/devices/media*`: `Documentation/ABI/testing/sysfs-bus-media` of the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaDevice {
+    /// As `/dev/media0`.
+    pub node: String,
+    /// What its driver calls it, as `mxc-isi`; empty if it does not tell.
+    pub model: String,
 }
 
 /// Qualcomm's camera service, as it is seen from this process.
@@ -29,6 +41,17 @@ pub enum CameraService {
     Denied,
     /// It listens.
     Listens,
+}
+
+impl CameraService {
+    /// `absent`, `denied` or `listens`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Denied => "denied",
+            Self::Listens => "listens",
+        }
+    }
 }
 
 /// `/sys/devices/soc0`: `Documentation/ABI/testing/sysfs-devices-soc` of the kernel.
@@ -49,6 +72,16 @@ pub enum ElementState {
     Broken(String),
     /// It must not be used, though it could be made; why.
     Unfit(String),
+}
+
+impl ElementState {
+    /// Why it is of no use.
+    pub fn unusable(&self) -> Option<&str> {
+        match self {
+            Self::Usable => None,
+            Self::Broken(why) | Self::Unfit(why) => Some(why),
+        }
+    }
 }
 
 impl Evidence {
