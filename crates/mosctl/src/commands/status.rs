@@ -64,6 +64,14 @@ fn service_line(service: &ServiceStatus) -> String {
         "mos-camera-capture {} ({} build), frames in {}\n",
         service.version, service.build, service.frame_dir
     );
+    if let Some(platform) = &service.platform
+        && !platform.overridden_family.is_empty()
+    {
+        line.push_str(&format!(
+            "The configuration says that this machine is {}; by itself it would be {}: {}\n",
+            platform.family, platform.overridden_family, platform.overridden_ground
+        ));
+    }
     if !service.state_saved {
         line.push_str(&format!(
             "The last change could not be saved and would not survive a restart: {}\n",
@@ -376,8 +384,8 @@ fn subscribers(subscribers: &[Subscriber]) -> String {
 #[cfg(test)]
 mod tests {
     use mos_camera_api::v1::{
-        FrameClock, FrameCounters, Framerate, Memory, NormalisePlan, SessionDetail, Size, State,
-        StreamConfig, VideoFormat, Violations,
+        FrameClock, FrameCounters, Framerate, Memory, NormalisePlan, Platform, SessionDetail, Size,
+        State, StreamConfig, VideoFormat, Violations,
     };
 
     use super::*;
@@ -623,6 +631,34 @@ door: no answer from cam:554 (check its power); attempt 4 failed, next in 700 ms
         );
         absent.wanted = false;
         assert!(!fault_line(&absent).unwrap().contains("by itself"));
+    }
+
+    #[test]
+    fn a_platform_that_the_configuration_names_is_told() {
+        let overview = |platform| {
+            let service = ServiceStatus {
+                state_saved: true,
+                platform: Some(platform),
+                ..ServiceStatus::default()
+            };
+            let status = GetStatusResponse {
+                service: Some(service),
+                streams: vec![streaming()],
+            };
+            render(&status, false)
+        };
+        let found = Platform {
+            family: "qcs".into(),
+            ..Platform::default()
+        };
+        assert!(!overview(found.clone()).contains("this machine"));
+        let text = overview(Platform {
+            overridden_family: "imx8mp".into(),
+            overridden_ground: "the device tree says fsl,imx8mp".into(),
+            ..found
+        });
+        let line = "\nThe configuration says that this machine is qcs; by itself it would be imx8mp: the device tree says fsl,imx8mp\n";
+        assert!(text.contains(line), "{text}");
     }
 
     #[test]
