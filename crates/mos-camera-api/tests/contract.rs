@@ -54,7 +54,7 @@ fn the_control_service_has_its_six_methods() {
     assert_eq!(methods("CaptureEventService"), ["WatchEvents"]);
     assert_eq!(
         methods("CaptureInspectService"),
-        ["ExplainDevice", "RecordRegistry"]
+        ["ExplainDevice", "RecordRegistry", "CheckAccess"]
     );
     assert_eq!(
         methods("CaptureSourceService"),

@@ -1,5 +1,7 @@
 //! One report on a machine, its service and its cameras: what to look at first, and what to send to who is asked for help.
 
+mod access;
+mod elements;
 mod examine;
 mod machine;
 
@@ -8,6 +10,8 @@ use serde::Serialize;
 
 use crate::finding::Finding;
 use crate::view;
+pub(crate) use access::Access;
+pub(crate) use elements::nodes as nodes_of_registry;
 pub(crate) use examine::examine;
 pub(crate) use machine::{Machine, look};
 
@@ -32,6 +36,21 @@ pub(crate) struct Answers {
     pub(crate) devices: v1::ListDevicesResponse,
     /// How each device's pictures become NV12.
     pub(crate) plans: Vec<v1::ExplainDeviceResponse>,
+    /// What GStreamer has there; none: see `unanswered`.
+    pub(crate) registry: Option<String>,
+    /// What the service may do with the machine's nodes; none: see `unanswered`.
+    pub(crate) access: Option<Access>,
+    /// What could not be asked, and why.
+    pub(crate) unanswered: Vec<Unanswered>,
+}
+
+/// A question that only a part of the report depends on.
+#[derive(Debug)]
+pub(crate) struct Unanswered {
+    /// What was asked for.
+    pub(crate) what: &'static str,
+    pub(crate) why: String,
+    pub(crate) hint: String,
 }
 
 /// The report, as JSON.
@@ -42,11 +61,14 @@ pub(crate) struct Report<'a> {
     service: Option<view::Status>,
     devices: Option<view::Devices>,
     plans: Vec<view::Explanation>,
+    /// As `--record-registry` writes it.
+    registry: Option<&'a str>,
+    access: Option<&'a Access>,
     findings: &'a [Finding],
 }
 
 impl<'a> Report<'a> {
-    pub(crate) fn new(machine: &'a Machine, service: &Service, findings: &'a [Finding]) -> Self {
+    pub(crate) fn new(machine: &'a Machine, service: &'a Service, findings: &'a [Finding]) -> Self {
         let answers = match service {
             Service::Answers(answers) => Some(answers),
             Service::Silent { .. } => None,
@@ -59,6 +81,8 @@ impl<'a> Report<'a> {
             plans: answers.map_or_else(Vec::new, |answers| {
                 answers.plans.iter().map(view::Explanation::from).collect()
             }),
+            registry: answers.and_then(|answers| answers.registry.as_deref()),
+            access: answers.and_then(|answers| answers.access.as_ref()),
             findings,
         }
     }
@@ -75,6 +99,7 @@ pub(crate) fn render(machine: &Machine, service: &Service, findings: &[Finding])
     }
     text.push_str(&machine.render());
     if let Service::Answers(answers) = service {
+        text.push_str(&elements::render(answers));
         text.push_str(&cameras(answers));
     }
     text

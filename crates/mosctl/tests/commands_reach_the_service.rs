@@ -24,13 +24,14 @@ use mos_camera_api::v1::capture_inspect_service_server::{
     CaptureInspectService, CaptureInspectServiceServer,
 };
 use mos_camera_api::v1::{
-    Capability, CaptureFormat, ConfigureStreamRequest, ConfigureStreamResponse, Device,
-    ErrorDetail, Event, ExplainDeviceRequest, ExplainDeviceResponse, FrameMemory, Framerate,
-    GetStatusRequest, GetStatusResponse, Health, Lagged, ListDevicesRequest, ListDevicesResponse,
-    NormalisePlan, OnViolation, PlanProblem, RecordRegistryRequest, RecordRegistryResponse,
-    RejectedPlan, ResetCaptureRequest, ResetCaptureResponse, ServiceStatus, Size,
-    StartCaptureRequest, StartCaptureResponse, State, StateChanged, StopCaptureRequest,
-    StopCaptureResponse, StreamConfig, StreamStatus, Transport, WatchEventsRequest, event,
+    Capability, CaptureFormat, CheckAccessRequest, CheckAccessResponse, ConfigureStreamRequest,
+    ConfigureStreamResponse, Device, ErrorDetail, Event, ExplainDeviceRequest,
+    ExplainDeviceResponse, FrameMemory, Framerate, GetStatusRequest, GetStatusResponse, Health,
+    Lagged, ListDevicesRequest, ListDevicesResponse, NormalisePlan, OnViolation, PlanProblem,
+    RecordRegistryRequest, RecordRegistryResponse, RejectedPlan, ResetCaptureRequest,
+    ResetCaptureResponse, ServiceStatus, Size, StartCaptureRequest, StartCaptureResponse, State,
+    StateChanged, StopCaptureRequest, StopCaptureResponse, StreamConfig, StreamStatus, Transport,
+    WatchEventsRequest, event,
 };
 use rustix::process::Signal;
 use tokio::sync::{mpsc, oneshot};
@@ -303,6 +304,10 @@ impl CaptureInspectService for Script {
             registry: "gstreamer 1.22.0\nelement vpudec\n".into(),
         }))
     }
+
+    async fn check_access(&self, _: Request<CheckAccessRequest>) -> Answer<CheckAccessResponse> {
+        Err(Status::unimplemented("an older service"))
+    }
 }
 
 /// A running server; it ends when this is dropped.
@@ -427,6 +432,26 @@ fn a_device_is_explained() {
         (&"vapostproc".into(), &serde_json::Value::Null)
     );
     assert_eq!(json["rejected"][0]["reason"], "COSTLIER");
+}
+
+#[test]
+fn a_report_has_the_registry_and_says_what_it_lacks() {
+    let service = Service::new();
+    let output = service.run(&["doctor", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let report: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let registry = "gstreamer 1.22.0\nelement vpudec\n";
+    assert_eq!(report["registry"], registry, "{report}");
+    assert_eq!(report["access"], serde_json::Value::Null, "{report}");
+    let findings = report["findings"].as_array().unwrap().iter();
+    let missing = "the service did not say which nodes it may use";
+    let told = |finding: &serde_json::Value| finding["what"].as_str().unwrap().starts_with(missing);
+    assert_eq!(findings.filter(|&finding| told(finding)).count(), 1);
+
+    let output = service.run(&["doctor"]);
+    let text = stdout(&output);
+    assert!(text.contains("  gstreamer 1.22.0\n"), "{text}");
+    assert!(text.contains("  others    1 decoders"), "{text}");
 }
 
 #[test]

@@ -4,8 +4,8 @@ use mos_camera_api::v1;
 use mos_camera_api::v1::capture_inspect_service_server::CaptureInspectService;
 use tonic::{Request, Response, Status};
 
-use super::convert;
 use super::fail::of_device;
+use super::{access, convert};
 use crate::engine::Engine;
 
 /// The inspection service over an engine.
@@ -47,5 +47,16 @@ impl CaptureInspectService for Inspect {
         Ok(Response::new(v1::RecordRegistryResponse {
             registry: registry.to_string(),
         }))
+    }
+
+    async fn check_access(
+        &self,
+        request: Request<v1::CheckAccessRequest>,
+    ) -> Result<Response<v1::CheckAccessResponse>, Status> {
+        let paths = access::paths(request.into_inner())?;
+        let answer = tokio::task::spawn_blocking(move || access::check(paths)).await;
+        let answer = answer
+            .map_err(|error| Status::internal(format!("the look at nodes broke off: {error}")))?;
+        Ok(Response::new(answer))
     }
 }

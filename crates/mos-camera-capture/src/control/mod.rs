@@ -1,5 +1,6 @@
 //! The control socket: who listens on it, who may speak, and what is answered.
 
+pub mod access;
 pub mod convert;
 pub mod events;
 pub mod fail;

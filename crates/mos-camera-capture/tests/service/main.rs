@@ -22,6 +22,7 @@ mod killed_and_restarted;
 mod logs;
 mod mosctl;
 mod no_permission;
+mod nodes;
 mod onvif_camera;
 mod other_machine;
 mod platform;

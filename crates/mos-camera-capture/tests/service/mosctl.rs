@@ -147,6 +147,24 @@ async fn a_doctor_s_report_has_what_is_wrong_and_what_it_rests_on() {
     );
     assert!(report["service"]["service"]["platform"]["family"].is_string());
     assert!(!report["machine"]["kernel"].as_str().unwrap().is_empty());
+    let registry: mos_camera_core::plan::Registry =
+        report["registry"].as_str().unwrap().parse().unwrap();
+    assert!(!registry.gstreamer.is_empty() && !registry.machine.elements.is_empty());
+    let access = &report["access"];
+    assert_eq!(
+        access["uid"],
+        rustix::process::getuid().as_raw(),
+        "{access}"
+    );
+    let nodes = report["machine"]["nodes"].as_array().unwrap();
+    let asked = access["nodes"].as_object().unwrap();
+    assert!(
+        nodes.len() == asked.len()
+            && nodes
+                .iter()
+                .all(|node| asked.contains_key(node["path"].as_str().unwrap())),
+        "{report}"
+    );
 
     // A camera that is not there is the first finding.
     service

@@ -1,15 +1,18 @@
 //! `mosctl doctor`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use mos_camera_api::v1::{
-    ExplainDeviceRequest, ExplainDeviceResponse, GetStatusRequest, ListDevicesRequest, PlanProblem,
-    Platform, RecordRegistryRequest,
+    CheckAccessRequest, ExplainDeviceRequest, ExplainDeviceResponse, GetStatusRequest,
+    ListDevicesRequest, PlanProblem, Platform, RecordRegistryRequest,
 };
 
 use super::answer;
 use crate::cli::{Examine, Global};
-use crate::doctor::{Answers, Report, Service, examine, look, render};
+use crate::doctor::{
+    Access, Answers, Machine, Report, Service, Unanswered, examine, look, nodes_of_registry, render,
+};
 use crate::exit::{Exit, Failure, Result};
 use crate::output::Out;
 
@@ -17,14 +20,30 @@ pub(super) async fn run(global: &Global, args: &Examine, out: &Out) -> Result<()
     if let Some(file) = &args.record_registry {
         return record(global, file, out).await;
     }
-    let machine = look(Path::new("/"));
     // What is wrong with the service is what the report is for.
-    let service = match ask(global).await {
-        Ok(answers) => Service::Answers(Box::new(answers)),
-        Err(failure) => Service::Silent {
-            why: failure.message,
-            hint: failure.hint,
-        },
+    let (machine, service) = match ask(global).await {
+        Ok(mut answers) => {
+            let machine = look(
+                Path::new("/"),
+                &nodes_of_registry(answers.registry.as_deref()),
+            );
+            match access(global, &machine).await {
+                Ok(access) => answers.access = Some(access),
+                Err(failure) => {
+                    answers
+                        .unanswered
+                        .push(unanswered("which nodes it may use", failure));
+                }
+            }
+            (machine, Service::Answers(Box::new(answers)))
+        }
+        Err(failure) => {
+            let service = Service::Silent {
+                why: failure.message,
+                hint: failure.hint,
+            };
+            (look(Path::new("/"), &BTreeSet::new()), service)
+        }
     };
     let findings = examine(&machine, &service);
     out.result(&Report::new(&machine, &service, &findings), |_| {
@@ -42,15 +61,9 @@ async fn record(global: &Global, file: &Path, out: &Out) -> Result<()> {
     )
     .await?;
     let service = status.service.unwrap_or_default();
-    let recorded = answer(
-        global
-            .inspect()
-            .await?
-            .record_registry(RecordRegistryRequest {}),
-    )
-    .await?;
+    let registry = registry(global).await?;
     let head = head(&service.platform.unwrap_or_default(), &service.version);
-    std::fs::write(file, format!("{head}{}", recorded.registry)).map_err(|error| {
+    std::fs::write(file, format!("{head}{registry}")).map_err(|error| {
         Failure::new(
             Exit::Other,
             format!("can't write {}: {error}", file.display()),
@@ -86,11 +99,43 @@ async fn ask(global: &Global) -> Result<Answers> {
     for device in &devices.devices {
         plans.push(explain(global, &device.id).await?);
     }
-    Ok(Answers {
+    let mut answers = Answers {
         status,
         devices,
         plans,
-    })
+        ..Answers::default()
+    };
+    match registry(global).await {
+        Ok(registry) => answers.registry = Some(registry),
+        Err(failure) => answers
+            .unanswered
+            .push(unanswered("what GStreamer has", failure)),
+    }
+    Ok(answers)
+}
+
+fn unanswered(what: &'static str, failure: Failure) -> Unanswered {
+    Unanswered {
+        what,
+        why: failure.message,
+        hint: failure.hint,
+    }
+}
+
+async fn registry(global: &Global) -> Result<String> {
+    let mut inspect = global.inspect().await?;
+    let recorded = answer(inspect.record_registry(RecordRegistryRequest {})).await?;
+    Ok(recorded.registry)
+}
+
+/// What the service may do with the machine's nodes.
+async fn access(global: &Global, machine: &Machine) -> Result<Access> {
+    let paths = machine.nodes.iter().map(|node| node.path.clone());
+    let request = CheckAccessRequest {
+        paths: paths.collect(),
+    };
+    let mut inspect = global.inspect().await?;
+    Ok(answer(inspect.check_access(request)).await?.into())
 }
 
 /// A camera's plan, or why none could be asked for.

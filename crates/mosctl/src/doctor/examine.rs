@@ -3,8 +3,9 @@
 use mos_camera_api::v1::{
     Device, ExplainDeviceResponse, Health, PlanProblem, ServiceStatus, State, StreamStatus,
 };
+use mos_camera_core::platform::{CsiBackend, Family};
 
-use super::{Answers, Machine, Service};
+use super::{Answers, Machine, Service, Unanswered, access};
 use crate::finding::{Finding, Level};
 use crate::text;
 
@@ -16,7 +17,14 @@ pub(crate) fn examine(machine: &Machine, service: &Service) -> Vec<Finding> {
         Service::Silent { why, hint } => {
             findings.push(Finding::new(Level::Problem, why.clone(), hint.clone()));
         }
-        Service::Answers(answers) => findings.extend(of_service(answers)),
+        Service::Answers(answers) => {
+            if let Some(access) = &answers.access {
+                findings.extend(access::findings(machine, access));
+            }
+            findings.extend(no_media(machine, answers));
+            findings.extend(answers.unanswered.iter().map(unanswered));
+            findings.extend(of_service(answers));
+        }
     }
     findings.sort_by_key(|finding| finding.level);
     findings
@@ -48,6 +56,30 @@ fn clock(machine: &Machine) -> Option<Finding> {
             "make sure that NTP or PTP does, if frames of several machines are compared",
         )),
     }
+}
+
+/// libcamera drives media devices; on a board that has inputs for cameras there is one, once the drivers are loaded.
+fn no_media(machine: &Machine, answers: &Answers) -> Option<Finding> {
+    let platform = answers.status.service.as_ref()?.platform.as_ref()?;
+    let missing = platform.csi_backend == CsiBackend::Libcamera.to_string()
+        && platform.family != Family::Generic.name()
+        && !machine.has("/dev/media");
+    missing.then(|| {
+        Finding::new(
+            Level::Warning,
+            "libcamera is to drive the cameras on the chip, but the kernel shows no media device",
+            "the drivers of the receiver and of the sensors have to be there (`lsmod`), and the device tree has to enable them",
+        )
+    })
+}
+
+fn unanswered(question: &Unanswered) -> Finding {
+    let Unanswered { what, why, hint } = question;
+    Finding::new(
+        Level::Note,
+        format!("the service did not say {what}: {why}"),
+        hint.clone(),
+    )
 }
 
 fn of_service(answers: &Answers) -> Vec<Finding> {
@@ -228,6 +260,7 @@ mod tests {
             name: None,
             uid: 0,
             gid: 44,
+            group: None,
             mode: "660".to_owned(),
         };
         Machine {
@@ -367,6 +400,45 @@ mod tests {
             assert_eq!(*seen, level, "{what}");
             assert!(what.contains(says), "{what}");
         }
+    }
+
+    #[test]
+    fn a_board_whose_kernel_shows_no_media_device_is_told() {
+        let on = |family: &str, backend: &str| {
+            let platform = Platform {
+                family: family.to_owned(),
+                csi_backend: backend.to_owned(),
+                ..Platform::default()
+            };
+            Service::Answers(Box::new(answers(ServiceStatus {
+                platform: Some(platform),
+                ..service()
+            })))
+        };
+        for (family, backend, node, expected) in [
+            ("imx8mp", "libcamera", "/dev/udmabuf", 1),
+            ("imx8mp", "libcamera", "/dev/media0", 0),
+            ("imx8mp", "", "/dev/udmabuf", 0),
+            ("qcs", "qmmf", "/dev/udmabuf", 0),
+            ("qcs", "libcamera", "/dev/udmabuf", 1),
+            ("generic", "libcamera", "/dev/udmabuf", 0),
+        ] {
+            let machine = machine(&["/dev/dma_heap/system", node], Some(true));
+            let findings = examine(&machine, &on(family, backend));
+            assert_eq!(findings.len(), expected, "{family} {backend}: {findings:?}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_the_report_that_is_missing_is_told() {
+        let mut answers = answers(service());
+        answers.unanswered.push(Unanswered {
+            what: "what GStreamer has",
+            why: "an element broke".to_owned(),
+            hint: String::new(),
+        });
+        let expected = "the service did not say what GStreamer has: an element broke";
+        assert_eq!(found(answers), [(Level::Note, expected.to_owned())]);
     }
 
     #[test]

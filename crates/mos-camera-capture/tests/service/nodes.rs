@@ -1,0 +1,84 @@
+//! What the service says of nodes that it may or may not use. Needs root, to run the service as somebody else; says so where it is not.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::net::UnixListener;
+use std::process::Command;
+
+use mos_camera_api::v1::{Access, CheckAccessRequest, NodeAccess};
+use tonic::Code;
+
+use crate::harness::{Home, Service};
+
+/// A user and groups of no name.
+const SOMEBODY: u32 = 64331;
+const GROUP: u32 = 64332;
+const ANOTHER: u32 = 64333;
+
+/// The service as a user that is in [`GROUP`].
+fn start() -> Service {
+    let home = Home::new("[cameras.front]\ntest = {}\n[onvif]\ndiscovery = false\n");
+    chown(home.path(), Some(SOMEBODY), Some(SOMEBODY)).unwrap();
+    let plain = home.command();
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid", &SOMEBODY.to_string()])
+        .args(["--regid", &SOMEBODY.to_string()])
+        .args(["--groups", &GROUP.to_string()])
+        .arg(plain.get_program())
+        .args(plain.get_args())
+        .env_remove("NOTIFY_SOCKET")
+        .env_remove("WATCHDOG_USEC")
+        .env("GST_REGISTRY", home.path().join("registry.bin"));
+    home.start_as(command)
+}
+
+/// The kernel judges files as it does nodes, by owner, group and mode; and making nodes is not given to every container.
+#[tokio::test]
+async fn nodes_are_judged_as_the_service_s_user() {
+    if !rustix::process::geteuid().is_root() {
+        mos_testkit::skip::skip("service nodes", "only root can be somebody else").unwrap();
+        return;
+    }
+    let folder = tempfile::tempdir_in("/run").unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = |name: &str| folder.path().join(name);
+    for (name, group, mode) in [
+        ("everybody", 0, 0o666),
+        ("group", GROUP, 0o660),
+        ("read-only", GROUP, 0o640),
+        ("another", ANOTHER, 0o660),
+    ] {
+        let node = path(name);
+        fs::write(&node, "").unwrap();
+        chown(&node, Some(0), Some(group)).unwrap();
+        fs::set_permissions(&node, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let _listener = UnixListener::bind(path("socket")).unwrap();
+    fs::set_permissions(path("socket"), fs::Permissions::from_mode(0o700)).unwrap();
+
+    let service = start();
+    let expected = [
+        ("everybody", Access::Usable),
+        ("group", Access::Usable),
+        ("read-only", Access::Denied),
+        ("another", Access::Denied),
+        ("socket", Access::Denied),
+        ("missing", Access::Gone),
+    ];
+    let paths = expected.map(|(name, _)| path(name).to_str().unwrap().to_owned());
+    let mut inspect = service.inspect().await;
+    let request = CheckAccessRequest {
+        paths: paths.to_vec(),
+    };
+    let answer = inspect.check_access(request).await.unwrap().into_inner();
+    assert_eq!((answer.uid, answer.gids), (SOMEBODY, vec![SOMEBODY, GROUP]));
+    let seen: Vec<_> = answer.nodes.iter().map(NodeAccess::access).collect();
+    assert_eq!(seen, expected.map(|(_, access)| access));
+
+    let request = CheckAccessRequest {
+        paths: vec!["/etc/shadow".to_owned()],
+    };
+    let refused = inspect.check_access(request).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+}
