@@ -9,6 +9,7 @@ mod bystander;
 mod harness;
 
 mod added_cameras;
+mod broken_element;
 mod bus_socket_taken;
 mod clean_stop;
 mod config_file;
