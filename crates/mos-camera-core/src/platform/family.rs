@@ -68,24 +68,32 @@ pub struct Soc {
 
 /// The chips that are known.
 ///
-/// The words are those of the mainline kernel: `Documentation/devicetree/bindings/arm/fsl.yaml` and `qcom.yaml`, and the trees in
-/// `arch/arm64/boot/dts/freescale` and `qcom` (the tests read those of Linux 7.3). Boards with a QCS6490 say `qcom,qcm6490` there,
-/// those with a QCS9075 `qcom,qcs9100`; `qcom,qcs9075` was in trees that were proposed and is in vendors' ones.
+/// The words are those of the mainline kernel, Linux 7.3: each chip's entry says which trees have it, and the line of
+/// `Documentation/devicetree/bindings/arm/fsl.yaml` or `qcom.yaml` that lists the word is found by it. The tests read the trees
+/// (`tests/data/device-trees.txt`), and those of vendors with the place that each comes from (`vendor-trees.txt`).
+/// The numbers are named as in `include/dt-bindings/arm/qcom,ids.h`; NXP's name is that of `drivers/soc/imx/soc-imx8m.c`.
 /// Not in it: QCS404, which has no camera interface, and phones' chips (`qcom,sm8550`), whose boards run no QMMF service.
-/// The numbers are Qualcomm's of `include/dt-bindings/arm/qcom,ids.h`, NXP's name is that of `drivers/soc/imx/soc-imx8m.c`.
-const KNOWN: [Soc; 8] = [
+pub(super) const KNOWN: [Soc; 8] = [
+    // freescale/imx8mp-*.dts.
     soc("fsl,imx8mp", &["i.MX8MP"], "i.MX 8M Plus", Family::Imx8mp),
+    // qcom/qcm6490-*.dts and qcs6490-*.dts, which say `qcom,qcm6490`, too. QCOM_ID_QCM6490, QCOM_ID_QCS6490.
     soc(
         "qcom,qcm6490",
         &["497", "498"],
         "QCM6490/QCS6490",
         Family::Qcs,
     ),
+    // qcom/qcs8550-*.dts. QCOM_ID_QCS8550, QCOM_ID_QCM8550.
     soc("qcom,qcs8550", &["603", "604"], "QCS8550", Family::Qcs),
+    // qcom/monaco-*.dts and qcs8300-*.dts. QCOM_ID_QCS8300, QCOM_ID_QCS8275.
     soc("qcom,qcs8300", &["674", "675"], "QCS8300", Family::Qcs),
+    // qcom/lemans-*.dts and qcs9100-*.dts, boards with a QCS9075 among them. QCOM_ID_QCS9100.
     soc("qcom,qcs9100", &["667"], "QCS9100", Family::Qcs),
+    // Only vendors' trees: qcs9075-*.dts. QCOM_ID_QCS9075.
     soc("qcom,qcs9075", &["676"], "QCS9075", Family::Qcs),
+    // Last in the trees of the two above, where they come first; alone in sa8775p-ride.dts of older kernels. QCOM_ID_SA8775P.
     soc("qcom,sa8775p", &["534"], "SA8775P", Family::Qcs),
+    // qcom/talos-*.dts and qcs615-*.dts. QCOM_ID_QCS615.
     soc("qcom,qcs615", &["680"], "QCS615", Family::Qcs),
 ];
 

@@ -1,5 +1,7 @@
 //! The decision, by tables: boards of the mainline kernel, and machines that lack something.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::*;
 
 /// `file | model | compatible` of the device trees in Linux 7.3: all of Freescale's i.MX 8 and 9 and of Qualcomm, one of each other maker.
@@ -56,6 +58,7 @@ fn by_file(file: &str) -> Family {
 #[test]
 fn every_board_of_the_mainline_kernel_is_known_or_is_none_of_ours() {
     let mut seen = [0; 3];
+    let mut chips = BTreeMap::new();
     for board in boards() {
         let platform = decide(&with_everything(board.compatible), None);
         let expected = by_file(board.file);
@@ -65,12 +68,116 @@ fn every_board_of_the_mainline_kernel_is_known_or_is_none_of_ours() {
             board.file, board.compatible
         );
         seen[Family::ALL.iter().position(|f| *f == expected).unwrap()] += 1;
+        if let Some(soc) = platform.soc {
+            *chips.entry(soc.name).or_insert(0) += 1;
+        }
     }
+    // As docs/boards.md says.
+    let expected = [
+        ("i.MX 8M Plus", 69),
+        ("QCM6490/QCS6490", 9),
+        ("QCS615", 2),
+        ("QCS8300", 4),
+        ("QCS8550", 2),
+        ("QCS9100", 4),
+    ];
+    assert_eq!(chips, expected.into());
     assert_eq!(
         seen,
         [69, 21, 504],
         "boards of i.MX 8M Plus, of QCS, others"
     );
+}
+
+#[test]
+fn every_name_of_a_family_s_trees_is_one_of_a_tree() {
+    for line in FAMILIES.lines().filter(|line| !line.starts_with('#')) {
+        let (start, _) = line.split_once(" | ").expect(line);
+        let named = |board: Board| board.file.rsplit('/').next().unwrap().starts_with(start);
+        assert!(boards().any(named), "no tree begins with {start}");
+    }
+}
+
+/// Trees that Linux 7.3 does not have, with where each comes from.
+const VENDORS: &str = include_str!("../../tests/data/vendor-trees.txt");
+
+#[test]
+fn trees_of_vendors_and_older_kernels_are_known_by_word_or_number() {
+    let mut words = BTreeSet::new();
+    for line in VENDORS.lines().filter(|line| !line.starts_with('#')) {
+        let [source, _, compatible, soc_id, ground] = line.split(" | ").collect::<Vec<_>>()[..]
+        else {
+            panic!("{line}")
+        };
+        let evidence = Evidence {
+            soc: of_driver("Snapdragon", soc_id),
+            ..with_everything(compatible)
+        };
+        let platform = decide(&evidence, None);
+        let expected = match ground {
+            "-" => Ground::UnknownChip(compatible.to_owned()),
+            id if id.starts_with(|c: char| c.is_ascii_digit()) => Ground::SocId(id.to_owned()),
+            word => Ground::Compatible(word.to_owned()),
+        };
+        assert_eq!(platform.ground, expected, "{source}");
+        let is_known = platform.family == Family::Qcs;
+        assert_eq!(is_known, ground != "-", "{source}");
+        words.insert(ground);
+    }
+    // No tree of Linux 7.3 is decided by these.
+    for word in ["qcom,sa8775p", "qcom,qcs9075"] {
+        assert!(words.contains(word), "no tree is decided by {word}");
+    }
+}
+
+fn of_driver(family: &str, id: &str) -> SocIds {
+    SocIds {
+        family: Some(family.to_owned()),
+        id: (id != "-").then(|| id.to_owned()),
+    }
+}
+
+/// Each chip's word and numbers, written down once more: a number that is mistyped in one place differs from the other.
+#[test]
+fn every_chip_is_known_by_its_word_and_by_its_numbers() {
+    const CHIPS: [(&str, &str, &[&str], &str); 8] = [
+        ("i.MX 8M Plus", "fsl,imx8mp", &["i.MX8MP"], "Freescale i.MX"),
+        (
+            "QCM6490/QCS6490",
+            "qcom,qcm6490",
+            &["497", "498"],
+            "Snapdragon",
+        ),
+        ("QCS8550", "qcom,qcs8550", &["603", "604"], "Snapdragon"),
+        ("QCS8300", "qcom,qcs8300", &["674", "675"], "Snapdragon"),
+        ("QCS9100", "qcom,qcs9100", &["667"], "Snapdragon"),
+        ("QCS9075", "qcom,qcs9075", &["676"], "Snapdragon"),
+        ("SA8775P", "qcom,sa8775p", &["534"], "Snapdragon"),
+        ("QCS615", "qcom,qcs615", &["680"], "Snapdragon"),
+    ];
+    let known: Vec<_> = family::KNOWN.iter().map(|soc| soc.name).collect();
+    assert_eq!(known, CHIPS.map(|(name, ..)| name));
+    for (name, word, ids, maker) in CHIPS {
+        let platform = decide(&with_everything(word), None);
+        assert_eq!(platform.soc.map(|soc| soc.name), Some(name));
+        assert_eq!(platform.ground, Ground::Compatible(word.to_owned()));
+        for id in ids {
+            let by_number = |maker: &str| {
+                let evidence = Evidence {
+                    soc: of_driver(maker, id),
+                    ..with_everything("acme,board")
+                };
+                decide(&evidence, None)
+            };
+            let platform = by_number(maker);
+            assert_eq!(platform.soc.map(|soc| soc.name), Some(name), "{id}");
+            assert_eq!(platform.ground, Ground::SocId((*id).to_owned()));
+            assert_eq!(by_number("Exynos").family, Family::Generic, "{id}");
+        }
+    }
+    let numbers = family::KNOWN.iter().flat_map(|soc| soc.ids);
+    let tried = CHIPS.iter().flat_map(|(_, _, ids, _)| *ids);
+    assert!(numbers.eq(tried), "a number is in one of the lists only");
 }
 
 fn evidence(compatible: &str, elements: &[(&str, bool)], camera_service: bool) -> Evidence {
