@@ -29,7 +29,7 @@ use std::time::SystemTime;
 use mos_camera_backends::platform::Probe;
 use mos_camera_backends::qmmf;
 use mos_camera_core::plan::{self, Explanation};
-use mos_camera_core::platform::{self, CameraService, Evidence, Platform};
+use mos_camera_core::platform::{self, Board, CameraService, Evidence, Family, Platform};
 use mos_camera_core::{
     Device, DeviceId, FaultKind, SourceConfig, StreamConfig, StreamName, Transport,
 };
@@ -609,13 +609,7 @@ async fn found_out(config: &Config) -> Platform {
     let (configured, boards) = (config.service.platform, config.profiles.boards());
     let known = boards.clone();
     let probe = move || Probe::new().machine(Path::new("/"), configured, &known);
-    // Making elements loads libraries.
-    let platform = tokio::task::spawn_blocking(probe)
-        .await
-        .unwrap_or_else(|error| {
-            tracing::error!(%error, "the probe of the platform broke off; nothing is assumed of this machine");
-            platform::decide_with(&Evidence::default(), configured, &boards)
-        });
+    let platform = probed(probe, configured, &boards).await;
     tracing::info!(
         family = %platform.family,
         ground = %platform.ground,
@@ -627,6 +621,27 @@ async fn found_out(config: &Config) -> Platform {
         tracing::warn!(hint = problem.hint, "{}", problem.message);
     }
     platform
+}
+
+/// What `probe` finds out, or what is assumed where it breaks off.
+async fn probed(
+    probe: impl FnOnce() -> Platform + Send + 'static,
+    configured: Option<Family>,
+    boards: &[Board],
+) -> Platform {
+    // Making elements loads libraries.
+    match tokio::task::spawn_blocking(probe).await {
+        Ok(platform) => platform,
+        // Only a panic of the probe leads here: cameras that need nothing of the platform go on.
+        Err(error) => {
+            let mut platform = platform::decide_with(&Evidence::default(), configured, boards);
+            platform.problems.push(platform::Problem {
+                message: format!("the look at the platform broke off, and nothing is assumed of this machine: {error}"),
+                hint: "please report this with the service's log; the key `platform` names the family until then".to_owned(),
+            });
+            platform
+        }
+    }
 }
 
 /// Makes plans by what the profiles say of this machine from now on; streams that run stay as they are until they are built anew.

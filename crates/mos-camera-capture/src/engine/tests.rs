@@ -243,3 +243,24 @@ async fn a_test_camera_in_a_production_build_fails_and_says_why() {
     assert!(fault.hint.contains("development build"), "{fault}");
     assert!(engine.stop().await);
 }
+
+#[tokio::test]
+async fn a_probe_that_breaks_off_leaves_a_machine_of_which_nothing_is_assumed() {
+    let found = platform::decide(&Evidence::default(), Some(Family::Imx8mp));
+    let told = found.clone();
+    assert_eq!(probed(move || told, None, &[]).await, found);
+
+    for (configured, family, problems) in [
+        (None, Family::Generic, 1),
+        // The configuration counts all the same, and says what is missing for it.
+        (Some(Family::Qcs), Family::Qcs, 2),
+    ] {
+        let broken = probed(|| panic!("an element broke"), configured, &[]).await;
+        assert_eq!(broken.family, family);
+        assert_eq!(broken.csi, None, "no element is trusted");
+        assert_eq!(broken.problems.len(), problems, "{:?}", broken.problems);
+        let last = broken.problems.last().unwrap();
+        assert!(last.message.contains("broke off"), "{}", last.message);
+        assert!(last.hint.contains("`platform`"), "{}", last.hint);
+    }
+}
