@@ -40,8 +40,8 @@ pub use profile::Profile;
 pub use seat::QmmfSource;
 pub use session::SessionFacts;
 pub use source::{
-    RtspSource, RtspTransport, Secret, SourceConfig, TestPattern, TestSource, V4l2Source,
-    WhepSource,
+    LibcameraSource, RtspSource, RtspTransport, Secret, SourceConfig, TestPattern, TestSource,
+    V4l2Source, WhepSource,
 };
 pub use stream::{Framerate, OnViolation, StreamConfig, StreamName};
 pub use tls::{Fingerprint, TlsProblem, Trust};

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::device::{DeviceId, Transport};
 use crate::ice::IceServer;
 use crate::onvif::OnvifSource;
 use crate::seat::QmmfSource;
@@ -42,6 +43,8 @@ pub enum SourceConfig {
     Onvif(OnvifSource),
     /// A V4L2 capture node.
     V4l2(V4l2Source),
+    /// A camera that libcamera drives.
+    Libcamera(LibcameraSource),
     /// A camera of Qualcomm's camera service.
     Qmmf(QmmfSource),
     /// A WebRTC stream.
@@ -202,6 +205,20 @@ impl fmt::Debug for WhepSource {
 pub struct V4l2Source {
     /// The node, or a stable link to it such as `/dev/v4l/by-id/...`.
     pub path: PathBuf,
+}
+
+/// A camera of libcamera's named by the operator; those that are not on USB are found without.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LibcameraSource {
+    /// libcamera's name of it; as an id has it will do, too.
+    pub camera: String,
+}
+
+impl LibcameraSource {
+    /// The id of the camera.
+    pub fn device(&self) -> DeviceId {
+        DeviceId::new(Transport::MipiCsi, &self.camera)
+    }
 }
 
 #[cfg(test)]

@@ -56,8 +56,8 @@ pub(super) struct Camera {
 /// Behind a receiver that has a way for each sensor (`mxc_isi`) cameras share nodes and do not disturb each other.
 const SINGLE: [&str; 1] = ["rkisp1"];
 
-/// libcamera's cameras that are not on USB, sorted by id.
-pub(super) fn cameras() -> Result<Vec<Camera>, Fault> {
+/// libcamera's cameras, sorted by id; of those on USB only the `named`.
+pub(super) fn cameras(named: &[DeviceId]) -> Result<Vec<Camera>, Fault> {
     let provider = gst::DeviceProviderFactory::by_name(PROVIDER).ok_or_else(|| {
         Fault::new(
             FaultKind::Missing,
@@ -69,12 +69,7 @@ pub(super) fn cameras() -> Result<Vec<Camera>, Fault> {
         .devices()
         .iter()
         .map(camera)
-        .filter(|camera| {
-            !camera
-                .nodes
-                .iter()
-                .any(|&node| is_usb(Path::new("/"), node))
-        })
+        .filter(|camera| is_ours(Path::new("/"), camera, named))
         .collect();
     cameras.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(cameras)
@@ -141,6 +136,11 @@ fn single(root: &Path, nodes: &[u64]) -> Vec<u64> {
     nodes.iter().filter(is_single).copied().collect()
 }
 
+/// Whether a camera is libcamera's to drive: USB cameras are V4L2's, which sees them come and go, but for those that the operator named.
+fn is_ours(root: &Path, camera: &Camera, named: &[DeviceId]) -> bool {
+    named.contains(&camera.id) || !camera.nodes.iter().any(|&node| is_usb(root, node))
+}
+
 /// Whether a device is on USB, by the path that the kernel gives it.
 fn is_usb(root: &Path, number: u64) -> bool {
     let (major, minor) = (rustix::fs::major(number), rustix::fs::minor(number));
@@ -201,6 +201,19 @@ mod tests {
     fn properties(text: &str) -> gst::Structure {
         gst::init().unwrap();
         format!("camera-properties,{text}").parse().unwrap()
+    }
+
+    fn sensor() -> Camera {
+        Camera {
+            id: DeviceId::new(Transport::MipiCsi, "/base/i2c@1/ov5640@3c"),
+            name: "/base/i2c@1/ov5640@3c".to_owned(),
+            model: "ov5640".to_owned(),
+            facing: Some("front".to_owned()),
+            rotation: Some(180),
+            capabilities: Vec::new(),
+            nodes: Vec::new(),
+            single: Vec::new(),
+        }
     }
 
     #[test]
@@ -286,6 +299,13 @@ mod tests {
         for (minor, expected) in [(0, true), (1, false), (2, false)] {
             let number = rustix::fs::makedev(81, minor);
             assert_eq!(is_usb(root.path(), number), expected, "81:{minor}");
+            let camera = Camera {
+                nodes: vec![number],
+                ..sensor()
+            };
+            let named = [camera.id.clone()];
+            assert_eq!(is_ours(root.path(), &camera, &[]), !expected, "81:{minor}");
+            assert!(is_ours(root.path(), &camera, &named), "81:{minor}");
         }
     }
 
@@ -306,16 +326,7 @@ mod tests {
 
     #[test]
     fn the_place_says_how_the_camera_is_mounted() {
-        let camera = Camera {
-            id: DeviceId::new(Transport::MipiCsi, "/base/i2c@1/ov5640@3c"),
-            name: "/base/i2c@1/ov5640@3c".to_owned(),
-            model: "ov5640".to_owned(),
-            facing: Some("front".to_owned()),
-            rotation: Some(180),
-            capabilities: Vec::new(),
-            nodes: Vec::new(),
-            single: Vec::new(),
-        };
+        let camera = sensor();
         let device = device(&camera, Ok(Vec::new()));
         assert_eq!(device.id.as_str(), "csi:/base/i2c@1/ov5640@3c");
         assert_eq!(

@@ -16,6 +16,8 @@ use crate::kept::Kept;
 /// libcamera's cameras as they were last seen; nothing is asked of libcamera before somebody wants to know.
 #[derive(Debug, Default)]
 pub struct Registry {
+    /// Cameras that the operator named.
+    named: Mutex<Vec<DeviceId>>,
     cameras: Mutex<Option<Vec<Camera>>>,
     /// Of cameras that were asked: a camera keeps its controls.
     controls: Mutex<HashMap<DeviceId, Vec<Control>>>,
@@ -33,10 +35,21 @@ impl Registry {
         }
     }
 
+    /// Drives these cameras also where they are on USB.
+    pub fn configure(&self, named: Vec<DeviceId>) {
+        let mut known = lock(&self.cameras);
+        let mut before = lock(&self.named);
+        if *before != named {
+            *before = named;
+            *known = None;
+        }
+    }
+
     /// Asks libcamera again.
     pub(super) fn look(&self) -> Result<Vec<Camera>, Fault> {
         let mut known = lock(&self.cameras);
-        let cameras = self.parking.ask(discovery::cameras)?;
+        let named = lock(&self.named).clone();
+        let cameras = self.parking.ask(|| discovery::cameras(&named))?;
         *known = Some(cameras.clone());
         Ok(cameras)
     }

@@ -63,7 +63,7 @@ impl V4l2Backend {
         }
     }
 
-    /// Leaves the nodes that libcamera drives to libcamera, but for those that the operator named.
+    /// Leaves the nodes that libcamera drives to libcamera, but for those that the operator gave a name of V4L2's.
     #[must_use]
     pub fn beside(self, others: Arc<libcamera::Registry>) -> Self {
         Self {

@@ -17,7 +17,7 @@ use toml::Spanned;
 use super::error::Source;
 use super::profiles::Profiles;
 use super::secret::Places;
-use super::sources::{Onvif, OnvifCamera, Qmmf, Rtsp, Test, V4l2, Whep};
+use super::sources::{Libcamera, Onvif, OnvifCamera, Qmmf, Rtsp, Test, V4l2, Whep};
 use super::values::{TIMEOUTS, absolute, even, millis};
 use super::{Camera, Config, ConfigError, FileStream, LogFormat, ServiceConfig};
 
@@ -59,6 +59,7 @@ pub(super) struct CameraTable {
     rtsp: Option<Spanned<Rtsp>>,
     onvif: Option<Spanned<OnvifCamera>>,
     v4l2: Option<Spanned<V4l2>>,
+    libcamera: Option<Spanned<Libcamera>>,
     qmmf: Option<Spanned<Qmmf>>,
     whep: Option<Spanned<Whep>>,
     stream: Option<bool>,
@@ -172,7 +173,7 @@ impl File {
     }
 }
 
-/// The camera that is the same device: the same V4L2 node, number of Qualcomm's camera service, or endpoint reference. Others are as
+/// The camera that is the same device: the same V4L2 node, camera of libcamera's, number of Qualcomm's camera service, or endpoint reference. Others are as
 /// many as their names.
 fn same_device<'a>(
     cameras: &'a BTreeMap<StreamName, Camera>,
@@ -253,6 +254,7 @@ fn device_id(name: &StreamName, source: &SourceConfig) -> DeviceId {
         SourceConfig::Rtsp(_) => DeviceId::new(Transport::Rtsp, name.as_str()),
         SourceConfig::Onvif(source) => source.device(name.as_str()),
         SourceConfig::V4l2(_) => DeviceId::new(Transport::V4l2, name.as_str()),
+        SourceConfig::Libcamera(source) => source.device(),
         SourceConfig::Qmmf(source) => source.device(name.as_str()),
         SourceConfig::Whep(_) => DeviceId::new(Transport::Whep, name.as_str()),
     }
@@ -270,29 +272,32 @@ impl CameraTable {
             self.rtsp.take(),
             self.onvif.take(),
             self.v4l2.take(),
+            self.libcamera.take(),
             self.qmmf.take(),
             self.whep.take(),
         );
         match given {
-            (Some(test), None, None, None, None, None) => Ok(test.into_inner().resolve()),
-            (None, Some(rtsp), None, None, None, None) => rtsp.into_inner().resolve(source),
-            (None, None, Some(onvif), None, None, None) => {
+            (Some(test), None, None, None, None, None, None) => Ok(test.into_inner().resolve()),
+            (None, Some(rtsp), None, None, None, None, None) => rtsp.into_inner().resolve(source),
+            (None, None, Some(onvif), None, None, None, None) => {
                 let span = onvif.span();
                 onvif.into_inner().resolve(&span, source)
             }
-            (None, None, None, Some(v4l2), None, None) => v4l2.into_inner().resolve(source),
-            (None, None, None, None, Some(qmmf), None) => qmmf.into_inner().resolve(source),
-            (None, None, None, None, None, Some(whep)) => whep.into_inner().resolve(source),
-            (None, None, None, None, None, None) => Err(source.invalid(
+            (None, None, None, Some(v4l2), None, None, None) => v4l2.into_inner().resolve(source),
+            (None, None, None, None, Some(named), None, None) => named.into_inner().resolve(source),
+            (None, None, None, None, None, Some(qmmf), None) => qmmf.into_inner().resolve(source),
+            (None, None, None, None, None, None, Some(whep)) => whep.into_inner().resolve(source),
+            (None, None, None, None, None, None, None) => Err(source.invalid(
                 span,
-                "the camera has no transport; add one of the tables `test`, `rtsp`, `onvif`, `v4l2`, `qmmf`, `whep` below it, for example `[cameras.NAME.rtsp]`",
+                "the camera has no transport; add one of the tables `test`, `rtsp`, `onvif`, `v4l2`, `libcamera`, `qmmf`, `whep` below it, for example `[cameras.NAME.rtsp]`",
             )),
-            (test, rtsp, onvif, v4l2, qmmf, whep) => {
+            (test, rtsp, onvif, v4l2, libcamera, qmmf, whep) => {
                 let spans = [
                     test.map(|t| t.span()),
                     rtsp.map(|t| t.span()),
                     onvif.map(|t| t.span()),
                     v4l2.map(|t| t.span()),
+                    libcamera.map(|t| t.span()),
                     qmmf.map(|t| t.span()),
                     whep.map(|t| t.span()),
                 ];

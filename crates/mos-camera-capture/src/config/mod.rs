@@ -184,7 +184,7 @@ pub fn camera(
         toml::from_str(table).map_err(|e| ConfigError::toml(&path, table, &e))?;
     let camera = file::resolve_camera(name, 0..0, parsed, &source)?;
     match camera.source {
-        SourceConfig::V4l2(_) | SourceConfig::Qmmf(_) => Err(source.invalid(
+        SourceConfig::V4l2(_) | SourceConfig::Libcamera(_) | SourceConfig::Qmmf(_) => Err(source.invalid(
             &(0..0),
             "cameras of this machine are found without being added: list the devices, and configure a stream for one of them",
         )),

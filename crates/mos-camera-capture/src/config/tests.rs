@@ -8,7 +8,7 @@ use mos_camera_core::{OnViolation, OnvifPlace, QmmfSource, RtspTransport, TestPa
 use serde::de::{Deserialize, Deserializer, Visitor};
 
 use super::file::{CameraTable, File, Service};
-use super::sources::{Onvif, OnvifCamera, Qmmf, Rtsp, Test, V4l2, Whep};
+use super::sources::{Libcamera, Onvif, OnvifCamera, Qmmf, Rtsp, Test, V4l2, Whep};
 use super::*;
 
 const DOCS: &str = include_str!("../../../../docs/configuration.md");
@@ -66,6 +66,8 @@ fn every_key_is_read() {
         [cameras.spare]
         stream = false
         v4l2 = { path = "/dev/video3" }
+        [cameras.chip.libcamera]
+        camera = 'platform/vimc.0 Sensor B'
         [cameras.mast.qmmf]
         camera = 2
         link = "i2c@1/max96712@29/link3"
@@ -113,6 +115,8 @@ fn every_key_is_read() {
     );
     assert_eq!(rtsp.password.unwrap().reveal(), "s3cret");
     assert_eq!(camera(&config, "spare").stream, None);
+    let chip = camera(&config, "chip");
+    assert_eq!(chip.device.as_str(), "csi:platform/vimc.0_Sensor_B");
     let mast = camera(&config, "mast");
     assert_eq!(mast.device.as_str(), "gmsl:i2c@1/max96712@29/link3");
     assert!(matches!(
@@ -221,6 +225,24 @@ fn errors_name_line_column_and_key() {
             "2:8",
             "cameras.a.v4l2.path",
             "absolute",
+        ),
+        (
+            "[cameras.a.libcamera]\ncamera = 'csi:/base/i2c@1/ov5640@3c'",
+            "2:10",
+            "cameras.a.libcamera.camera",
+            "after `csi:`",
+        ),
+        (
+            "[cameras.a.libcamera]\ncamera = ''",
+            "2:10",
+            "cameras.a.libcamera.camera",
+            "libcamera's name",
+        ),
+        (
+            "[cameras.a.libcamera]\ncamera = 'Sensor B'\n[cameras.b.libcamera]\ncamera = 'Sensor_B'",
+            "",
+            "cameras.b.libcamera",
+            "same device",
         ),
         (
             "[cameras.a.qmmf]\ncamera = 33",
@@ -406,7 +428,7 @@ fn what_the_example_has_commented_out_is_right_too() {
         .replace("/etc/mos-camera/door.password", secret.to_str().unwrap())
         .replace("/etc/mos-camera/lobby.token", secret.to_str().unwrap());
     let config = read(&text).unwrap();
-    assert_eq!(config.cameras.len(), 7, "{text}");
+    assert_eq!(config.cameras.len(), 8, "{text}");
     // What it shows of [service] are the defaults of an installed service.
     let ServiceConfig {
         control_socket,
@@ -438,6 +460,7 @@ fn every_key_is_documented_and_in_the_example() {
         ("[onvif]", keys::<Onvif>()),
         ("[cameras.NAME.onvif]", keys::<OnvifCamera>()),
         ("[cameras.NAME.v4l2]", keys::<V4l2>()),
+        ("[cameras.NAME.libcamera]", keys::<Libcamera>()),
         ("[cameras.NAME.qmmf]", keys::<Qmmf>()),
         ("[cameras.NAME.whep]", keys::<Whep>()),
     ];
@@ -446,7 +469,7 @@ fn every_key_is_documented_and_in_the_example() {
         ["service", "onvif", "cameras"],
         "a table that this test does not know"
     );
-    let transports = ["test", "rtsp", "onvif", "v4l2", "qmmf", "whep"];
+    let transports = ["test", "rtsp", "onvif", "v4l2", "libcamera", "qmmf", "whep"];
     for (table, keys) in tables {
         let section = DOCS
             .split("\n## ")

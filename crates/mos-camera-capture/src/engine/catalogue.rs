@@ -473,7 +473,7 @@ fn backends(
 ) -> Backends {
     let (mut test, mut rtsp, mut v4l2) = (Vec::new(), Vec::new(), Vec::new());
     let (mut named, mut whep, mut wired) = (Vec::new(), Vec::new(), Vec::new());
-    let mut taken = Vec::new();
+    let (mut taken, mut by_libcamera) = (Vec::new(), Vec::new());
     for (name, camera) in &config.cameras {
         let name = name.to_string();
         match camera.source.clone() {
@@ -484,6 +484,7 @@ fn backends(
                 taken.push(source.path.clone());
                 v4l2.push((name, source));
             }
+            SourceConfig::Libcamera(source) => by_libcamera.push(source.device()),
             SourceConfig::Qmmf(source) => wired.push((name, source)),
             SourceConfig::Whep(source) => whep.push((name, source)),
         }
@@ -491,17 +492,25 @@ fn backends(
     onvif.configure(&config.onvif, named);
     let rtsp = RtspBackend::new(rtsp);
     let mut nodes = V4l2Backend::new(v4l2, Arc::clone(registry));
+    let mut usb = V4l2Backend::usb(Arc::clone(registry), taken.clone());
     if let Some(libcamera) = chip.libcamera() {
         nodes = nodes.beside(Arc::clone(libcamera));
+        // Without a name none of its cameras is on USB.
+        if !by_libcamera.is_empty() {
+            usb = usb.beside(Arc::clone(libcamera));
+        }
+        libcamera.configure(by_libcamera);
+    } else if !by_libcamera.is_empty() {
+        tracing::error!(
+            cameras = ?by_libcamera,
+            "these cameras are configured for libcamera, which drives none on this machine; `mosctl platform` says why"
+        );
     }
     let others: [Option<Arc<dyn Backend>>; 5] = [
         test_backend(test),
         Some(Arc::new(OnvifBackend::new(rtsp, Arc::clone(onvif)))),
         Some(Arc::new(nodes)),
-        Some(Arc::new(V4l2Backend::usb(
-            Arc::clone(registry),
-            taken.clone(),
-        ))),
+        Some(Arc::new(usb)),
         Some(Arc::new(WhepBackend::new(whep))),
     ];
     on_chip(chip, wired, taken)

@@ -1,5 +1,6 @@
 //! The transport tables of a camera, one file each.
 
+mod libcamera;
 mod onvif;
 mod qmmf;
 mod rtsp;
@@ -7,6 +8,7 @@ mod test;
 mod v4l2;
 mod whep;
 
+pub(super) use libcamera::Libcamera;
 pub(super) use onvif::{Onvif, OnvifCamera};
 pub(super) use qmmf::Qmmf;
 pub(super) use rtsp::Rtsp;
