@@ -41,7 +41,7 @@ impl Share {
         }
         let guest = paths::root().join("lab/guest");
         copy(&guest.join(job), &folder.join("job"))?;
-        for tool in ["load-vivid", "load-uvc", "load-vimc"] {
+        for tool in ["load-vivid", "load-uvc", "load-vimc", "name-usb-host"] {
             copy(&guest.join(tool), &folder.join("bin").join(tool))?;
         }
         Ok(Self {
