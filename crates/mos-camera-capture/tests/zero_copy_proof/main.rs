@@ -9,6 +9,8 @@
 //! | `MOS_PROOF_MOSCTL` | `mosctl-production` |
 //! | `MOS_PROOF_PLUGIN` | folder of the production build's `libgstmos.so`; `/host/bin/production` |
 //! | `MOS_PROOF_DEVICE` | id of the camera; the first that has NV12 |
+//! | `MOS_PROOF_CONFIG` | configuration file of the service; an empty one |
+//! | `MOS_PROOF_FEW_BUFFERS` | the camera has four buffers, as libcamera's do: two subscribers at a time |
 //!
 //! Root is needed, to look into other processes. A machine without a camera skips, unless `MOS_V4L2_REQUIRED` is set.
 

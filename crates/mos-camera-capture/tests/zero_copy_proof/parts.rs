@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use mos_frame::{Frame, Subscriber, SubscriberOptions};
 
 use crate::proc;
-use crate::subject::{PATIENCE, Process, Subject};
+use crate::subject::{Demand, PATIENCE, Process, Subject};
 
 /// Names the part that this process is to play.
 pub(crate) const PART: &str = "MOS_PROOF_PART";
@@ -31,10 +31,11 @@ pub(crate) fn start(part: &str, subject: &Subject) -> (Process, String) {
 /// Plays a part.
 pub(crate) fn play(part: &str) {
     let socket = std::env::var_os(SOCKET).unwrap();
-    let options = SubscriberOptions {
+    let usual = SubscriberOptions {
         name: part.to_owned(),
         ..SubscriberOptions::default()
     };
+    let options = Demand::options(Demand::least(), usual);
     let mut subscriber = Subscriber::await_stream(Path::new(&socket), options).unwrap();
     let mut next = || subscriber.next_timeout(PATIENCE).unwrap().expect("a frame");
     match part {

@@ -56,8 +56,9 @@ impl Subject {
         let program = variable("MOS_PROOF_SERVICE", "mos-camera-capture-production");
         let dir = tempfile::Builder::new().prefix("mos-").tempdir().unwrap();
         let path = |name| dir.path().join(name);
-        let config = path("mos-camera.toml");
-        std::fs::write(&config, "[service]\n").unwrap();
+        let empty = path("mos-camera.toml");
+        std::fs::write(&empty, "[service]\n").unwrap();
+        let config = std::env::var_os("MOS_PROOF_CONFIG").map_or(empty, PathBuf::from);
         let socket = path("control.sock");
         let mut command = Command::new(&program);
         command
@@ -144,10 +145,11 @@ impl Subject {
 
     /// A subscriber in this process, which only counts frames.
     pub(crate) fn subscribe(&self) -> Counter {
-        let options = SubscriberOptions {
+        let usual = SubscriberOptions {
             name: "counter".to_owned(),
             ..SubscriberOptions::default()
         };
+        let options = Demand::options(Demand::least(), usual);
         Counter(Subscriber::await_stream(&self.socket(), options).unwrap())
     }
 
@@ -165,6 +167,9 @@ impl Subject {
             "--name",
             name,
         ]);
+        if let Some(Demand { window, hold }) = Demand::least() {
+            command.args(["--window", &window.to_string(), "--hold", &hold.to_string()]);
+        }
         Process(
             command
                 .stdout(Stdio::null())
@@ -198,7 +203,15 @@ impl Subject {
             .arg("mosframesrc")
             .arg(format!("stream={STREAM}"));
         command.arg(format!("directory={}", self.frame_dir().display()));
+        let demand = Demand::least();
+        if let Some(Demand { window, hold }) = demand {
+            command.args([format!("window={window}"), format!("hold={hold}")]);
+        }
         command.args(["!", "queue", "max-size-buffers=1", "!", "fakesink"]);
+        if demand.is_some() {
+            // Where one frame is all that it may hold, it keeps none of the last.
+            command.arg("enable-last-sample=false");
+        }
         Process(
             command
                 .stdout(Stdio::null())
@@ -206,6 +219,45 @@ impl Subject {
                 .spawn()
                 .unwrap(),
         )
+    }
+}
+
+/// A proof that failed says what the service had to say; its folder goes with it.
+impl Drop for Subject {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.dir.path().join("log"));
+            println!("the service's log:\n{}", log.unwrap_or_default());
+            let request = v1::GetStatusRequest::default();
+            let answer = self.runtime.block_on(self.control.get_status(request));
+            println!("its status:\n{answer:#?}");
+        }
+    }
+}
+
+/// What a subscriber asks for where the camera has few buffers; else all ask for what is usual.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Demand {
+    window: u32,
+    hold: u32,
+}
+
+impl Demand {
+    /// The least that there is for dma-bufs, which are not lent without a hold: four buffers are enough for two such subscribers.
+    pub(crate) fn least() -> Option<Self> {
+        std::env::var_os("MOS_PROOF_FEW_BUFFERS").map(|_| Self { window: 1, hold: 1 })
+    }
+
+    /// Its options, from what they are usually.
+    pub(crate) fn options(demand: Option<Self>, usual: SubscriberOptions) -> SubscriberOptions {
+        match demand {
+            Some(Self { window, hold }) => SubscriberOptions {
+                window,
+                hold,
+                ..usual
+            },
+            None => usual,
+        }
     }
 }
 
