@@ -18,11 +18,19 @@ use crate::kept::Kept;
 pub struct Registry {
     /// Cameras that the operator named.
     named: Mutex<Vec<DeviceId>>,
-    cameras: Mutex<Option<Vec<Camera>>>,
+    cameras: Mutex<Option<Seen>>,
     /// Of cameras that were asked: a camera keeps its controls.
     controls: Mutex<HashMap<DeviceId, Vec<Control>>>,
     live: Mutex<HashMap<DeviceId, Arc<Live>>>,
     parking: Arc<Parking>,
+}
+
+/// What libcamera answered.
+#[derive(Debug)]
+struct Seen {
+    /// The cameras that were named then.
+    named: Vec<DeviceId>,
+    cameras: Vec<Camera>,
 }
 
 impl Registry {
@@ -30,19 +38,17 @@ impl Registry {
     #[cfg(test)]
     pub(super) fn of(cameras: Vec<Camera>) -> Self {
         Self {
-            cameras: Mutex::new(Some(cameras)),
+            cameras: Mutex::new(Some(Seen {
+                named: Vec::new(),
+                cameras,
+            })),
             ..Self::default()
         }
     }
 
-    /// Drives these cameras also where they are on USB.
+    /// Drives these cameras also where they are on USB, from the next question on. Never waits for libcamera.
     pub fn configure(&self, named: Vec<DeviceId>) {
-        let mut known = lock(&self.cameras);
-        let mut before = lock(&self.named);
-        if *before != named {
-            *before = named;
-            *known = None;
-        }
+        *lock(&self.named) = named;
     }
 
     /// Asks libcamera again.
@@ -50,7 +56,10 @@ impl Registry {
         let mut known = lock(&self.cameras);
         let named = lock(&self.named).clone();
         let cameras = self.parking.ask(|| discovery::cameras(&named))?;
-        *known = Some(cameras.clone());
+        *known = Some(Seen {
+            named,
+            cameras: cameras.clone(),
+        });
         Ok(cameras)
     }
 
@@ -71,8 +80,13 @@ impl Registry {
     }
 
     fn known(&self) -> Result<Vec<Camera>, Fault> {
-        let known = lock(&self.cameras).clone();
-        known.map_or_else(|| self.look(), Ok)
+        let seen = lock(&self.cameras);
+        let named = lock(&self.named).clone();
+        if let Some(seen) = seen.as_ref().filter(|seen| seen.named == named) {
+            return Ok(seen.cameras.clone());
+        }
+        drop(seen);
+        self.look()
     }
 
     /// The controls of a camera, which is opened for it the first time, with an element that is thrown away: what it was told to find out
@@ -102,14 +116,14 @@ impl Registry {
     }
 
     /// An element as a stream's source has it. Who starts is refused while a camera streams whose way to memory it needs.
-    pub(super) fn kept(&self, camera: &Camera, element: &gst::Element) -> Kept {
-        let known = lock(&self.cameras);
+    pub(super) fn kept(&self, camera: &Camera, element: &gst::Element) -> Result<Kept, Fault> {
+        let known = self.known()?;
         let shares = |other: &&Camera| {
             other.id != camera.id && other.single.iter().any(|n| camera.single.contains(n))
         };
-        let rivals = known.iter().flatten().filter(shares);
+        let rivals = known.iter().filter(shares);
         let rivals = rivals.map(|other| other.id.clone()).collect();
-        self.parking.kept(&camera.id, rivals, element)
+        Ok(self.parking.kept(&camera.id, rivals, element))
     }
 
     /// An error said that a camera is gone.
@@ -180,6 +194,17 @@ mod tests {
         }
     }
 
+    /// What was seen before says nothing of cameras on USB that are named now.
+    #[test]
+    fn libcamera_is_asked_again_when_others_are_named() {
+        gst::init().unwrap();
+        let registry = Registry::of(vec![camera("made up", &[1])]);
+        registry.configure(Vec::new());
+        assert!(registry.owns(1));
+        registry.configure(vec![DeviceId::new(Transport::MipiCsi, "usb")]);
+        assert!(!registry.owns(1));
+    }
+
     /// Any element will do: what counts is whether a stream has it. All are built before any starts.
     #[test]
     fn a_processor_with_one_way_has_one_stream() {
@@ -193,7 +218,7 @@ mod tests {
         let registry = Registry::of(cameras.to_vec());
         let streams = cameras.each_ref().map(|camera| {
             let element = gst::ElementFactory::make("identity").build().unwrap();
-            registry.kept(camera, &element)
+            registry.kept(camera, &element).unwrap()
         });
         let start = |n: usize| {
             let Kept { element, keeper } = &streams[n];

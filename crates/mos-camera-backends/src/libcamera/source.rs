@@ -41,7 +41,7 @@ pub(super) fn build(
         controls::fit(&camera.id, &source, &config.controls)?;
     }
     registry.remember(&camera.id, &source, &config.controls);
-    let keep = registry.kept(camera, &source);
+    let keep = registry.kept(camera, &source)?;
     let filter = make("capsfilter")?;
     filter.set_property("caps", capture::caps(&plan.capture));
     let elements: Vec<_> = [source, filter]
