@@ -1,5 +1,5 @@
 //! libcamera's handler of USB cameras on the kernel's own driver: what is streamed is memory of a V4L2 driver, which no CPU of ours paints.
-//! The camera lab runs it, on each release of libcamera that it has, where the virtual USB host has a name of the firmware's
+//! The camera lab runs it where the virtual USB host has a name of the firmware's
 //! (`name-usb-host`): libcamera drives no camera behind another one.
 //!
 //! With `MOS_LIBCAMERA_UVC_REQUIRED=1` a host without fails; else that is noted as skipped.

@@ -41,7 +41,13 @@ impl Share {
         }
         let guest = paths::root().join("lab/guest");
         copy(&guest.join(job), &folder.join("job"))?;
-        for tool in ["load-vivid", "load-uvc", "load-vimc", "name-usb-host"] {
+        for tool in [
+            "load-vivid",
+            "load-uvc",
+            "load-vimc",
+            "name-usb-host",
+            "with-libcamera-0.4",
+        ] {
             copy(&guest.join(tool), &folder.join("bin").join(tool))?;
         }
         Ok(Self {

@@ -13,19 +13,20 @@ const PROVIDER: &str = "libcameraprovider";
 /// What its properties are called by, before libcamera's own name for them.
 const PREFIX: &str = "api.libcamera.";
 
-/// Since which release libcamera tells the nodes behind its cameras.
-const TELLS_NODES: (u32, u32) = (0, 2);
+/// Since which release libcamera's device provider tells the properties of cameras, with the nodes behind them.
+const TELLS_NODES: [u32; 3] = [0, 5, 2];
 
 /// Why a release of libcamera is not used: with nodes that nobody knows to be its, a camera would have two owners.
 pub(crate) fn unfit(version: &str) -> Option<String> {
-    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(str::parse);
-    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
-        return None;
-    };
-    let (wanted_major, wanted_minor) = TELLS_NODES;
-    ((major, minor) < TELLS_NODES).then(|| {
+    let numbers: Vec<u32> = version
+        .split(|c: char| !c.is_ascii_digit())
+        .map_while(|number| number.parse().ok())
+        .collect();
+    let tells = numbers.len() < 2 || numbers[..] >= TELLS_NODES[..];
+    let [major, minor, patch] = TELLS_NODES;
+    (!tells).then(|| {
         format!(
-            "libcamera {version} does not tell which video nodes are its cameras', so that each would be listed twice; {wanted_major}.{wanted_minor} or newer does"
+            "libcamera {version} does not tell which video nodes are its cameras', so that each would be listed twice; {major}.{minor}.{patch} or newer does"
         )
     })
 }
@@ -237,8 +238,11 @@ mod tests {
         for (version, used) in [
             ("0.0.3", false),
             ("0.1.0+git20230914", false),
-            ("0.2.0", true),
-            ("0.4.0", true),
+            ("0.4.0", false),
+            ("0.5", false),
+            ("0.5.1", false),
+            ("0.5.2", true),
+            ("0.6.0+rpt20251127", true),
             ("0.7.1-1~bpo13+1", true),
             ("1.0", true),
             ("10.0.0", true),
@@ -248,7 +252,7 @@ mod tests {
         ] {
             let why = unfit(version);
             assert_eq!(why.is_none(), used, "{version}: {why:?}");
-            assert!(why.is_none_or(|why| why.contains(version) && why.contains("0.2")));
+            assert!(why.is_none_or(|why| why.contains(version) && why.contains("0.5.2")));
         }
     }
 
