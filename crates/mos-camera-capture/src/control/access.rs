@@ -1,15 +1,23 @@
-//! What the service may open: the kernel is asked, and nothing is opened.
+//! What the service may open: the kernel is asked, and no driver is.
 
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Component, Path};
+use std::sync::Arc;
+use std::time::Duration;
 
 use mos_camera_api::v1;
-use rustix::fs::Access;
+use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
+use tokio::sync::Mutex;
 
-use super::fail::BadField;
+use super::fail::{BadField, Stuck};
 
 /// A machine has tens of nodes.
 const MOST: usize = 1024;
+/// The folders of nodes and sockets.
+const FOLDERS: [&str; 2] = ["/dev", "/run"];
+/// Longest wait for the file system: what is mounted below these folders may be served by somebody who does not answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The paths, if they are ones that may be asked for.
 ///
@@ -39,20 +47,43 @@ pub fn paths(request: v1::CheckAccessRequest) -> Result<Vec<String>, BadField> {
 
 fn is_of_nodes(path: &Path) -> bool {
     let plain = !path.components().any(|part| part == Component::ParentDir);
-    plain && (path.starts_with("/dev") || path.starts_with("/run"))
+    plain && FOLDERS.iter().any(|folder| path.starts_with(folder))
 }
 
-/// What the kernel says of each. May block on the file system.
-pub fn check(paths: Vec<String>) -> v1::CheckAccessResponse {
-    let nodes = paths.into_iter().map(|path| {
-        let access = of(rustix::fs::access(
-            &path,
-            Access::READ_OK | Access::WRITE_OK,
-        ));
-        v1::NodeAccess {
-            path,
-            access: access.into(),
-        }
+/// What the kernel says of each, if it says so in time; `turn` is everybody's who asks.
+pub async fn check(
+    turn: &Arc<Mutex<()>>,
+    paths: Vec<String>,
+) -> Result<v1::CheckAccessResponse, Stuck> {
+    in_time(turn, PATIENCE, move || look(paths)).await
+}
+
+/// Looks for as long as `patience` lasts. A look that hangs has one thread, however often it is asked for.
+async fn in_time<T: Send + 'static>(
+    turn: &Arc<Mutex<()>>,
+    patience: Duration,
+    look: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Stuck> {
+    let looking = async {
+        let turn = Arc::clone(turn).lock_owned().await;
+        let task = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            look()
+        });
+        task.await
+    };
+    match tokio::time::timeout(patience, looking).await {
+        Ok(Ok(seen)) => Ok(seen),
+        Ok(Err(error)) => Err(Stuck::BrokeOff(error)),
+        Err(_) => Err(Stuck::Hangs),
+    }
+}
+
+/// May block on the file system.
+fn look(paths: Vec<String>) -> v1::CheckAccessResponse {
+    let nodes = paths.into_iter().map(|path| v1::NodeAccess {
+        access: access(Path::new(&path)).into(),
+        path,
     });
     let own = rustix::process::getgid();
     let others = rustix::process::getgroups().unwrap_or_else(|error| {
@@ -70,9 +101,52 @@ pub fn check(paths: Vec<String>) -> v1::CheckAccessResponse {
     }
 }
 
-/// The kernel's words, of access(2). That a control group's device policy answers EPERM and is asked by access(2), too, is said by
+/// Of nodes and sockets only: whoever may make a link in one of the folders must not learn by it what there is elsewhere, or what
+/// the service may read there.
+fn access(path: &Path) -> v1::Access {
+    let node = match within(path) {
+        Ok(node) => node,
+        Err(error) => return not_reached(error),
+    };
+    match rustix::fs::fstat(&node).map(|about| FileType::from_raw_mode(about.st_mode)) {
+        Ok(FileType::CharacterDevice | FileType::BlockDevice | FileType::Socket) => {}
+        Ok(_) => return v1::Access::Gone,
+        Err(_) => return v1::Access::Unspecified,
+    }
+    // By the descriptor, so that it is the same node as above.
+    let node = format!("/proc/self/fd/{}", node.as_raw_fd());
+    let rights = Access::READ_OK | Access::WRITE_OK;
+    of(rustix::fs::accessat(CWD, node, rights, AtFlags::EACCESS))
+}
+
+/// The node at a path that no link leads out of its folder, not opened (`O_PATH`: no driver is told).
+///
+/// A link that does is refused before it is looked where it leads to, so the answer is the same whatever is there.
+fn within(path: &Path) -> rustix::io::Result<OwnedFd> {
+    let in_folder = |folder| Some((folder, path.strip_prefix(folder).ok()?));
+    let (folder, rest) = FOLDERS
+        .into_iter()
+        .find_map(in_folder)
+        .ok_or(Errno::NOENT)?;
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let folder = rustix::fs::open(folder, flags | OFlags::DIRECTORY, Mode::empty())?;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    rustix::fs::openat2(folder, rest, flags, Mode::empty(), resolve)
+}
+
+/// Why there is no node to ask about, of openat2(2).
+const fn not_reached(error: Errno) -> v1::Access {
+    match error {
+        Errno::ACCESS => v1::Access::Denied,
+        Errno::NOENT | Errno::NOTDIR => v1::Access::Gone,
+        // `EXDEV` of a link that leads out, and what a kernel or a filter says that does not know the call.
+        _ => v1::Access::Unspecified,
+    }
+}
+
+/// The kernel's words, of faccessat2(2). That a control group's device policy answers EPERM and is asked by it, too, is said by
 /// no manual, only by `inode_permission()` in the kernel's `fs/namei.c`.
-fn of(answer: rustix::io::Result<()>) -> v1::Access {
+const fn of(answer: rustix::io::Result<()>) -> v1::Access {
     match answer {
         Ok(()) => v1::Access::Usable,
         Err(Errno::ACCESS) => v1::Access::Denied,
@@ -84,6 +158,10 @@ fn of(answer: rustix::io::Result<()>) -> v1::Access {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
     use super::*;
 
     fn asked(paths: &[&str]) -> Result<Vec<String>, &'static str> {
@@ -129,10 +207,75 @@ mod tests {
 
     #[test]
     fn nodes_are_answered_in_their_order() {
-        let answer = check(vec!["/dev/no-such-node".to_owned(), "/dev/null".to_owned()]);
+        let answer = look(vec!["/dev/no-such-node".to_owned(), "/dev/null".to_owned()]);
         let seen: Vec<_> = answer.nodes.iter().map(v1::NodeAccess::access).collect();
         assert_eq!(seen, [v1::Access::Gone, v1::Access::Usable]);
         assert_eq!(answer.uid, rustix::process::getuid().as_raw());
         assert_eq!(answer.gids[0], rustix::process::getgid().as_raw());
+    }
+
+    #[test]
+    fn a_link_tells_nothing_of_what_is_elsewhere() {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let _listener = UnixListener::bind(elsewhere.path().join("socket")).unwrap();
+        let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+        let link = |name: &str, to: &Path| {
+            symlink(to, folder.path().join(name)).unwrap();
+            access(&folder.path().join(name))
+        };
+        let socket = elsewhere.path().join("socket");
+        let up: std::path::PathBuf = "../".repeat(16).into();
+        for (name, to) in [
+            ("there", socket.clone()),
+            ("not-there", elsewhere.path().join("nothing")),
+            ("relative", up.join(socket.strip_prefix("/").unwrap())),
+            ("other-folder", "/run".into()),
+        ] {
+            assert_eq!(link(name, &to), v1::Access::Unspecified, "{name}");
+        }
+        link("folder", elsewhere.path());
+        for below in ["folder/socket", "folder/nothing"] {
+            let answer = access(&folder.path().join(below));
+            assert_eq!(answer, v1::Access::Unspecified, "{below}");
+        }
+        // As udev's are, of `/dev/v4l/by-id`.
+        let beside = link("beside", Path::new("../../null"));
+        assert_eq!(beside, v1::Access::Usable);
+        let opened = fs::File::open("/dev/null").unwrap();
+        let number = format!("/dev/fd/{}", opened.as_raw_fd());
+        assert_eq!(access(Path::new(&number)), v1::Access::Unspecified);
+    }
+
+    #[test]
+    fn only_devices_and_sockets_are_answered_for() {
+        let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+        fs::write(folder.path().join("file"), "").unwrap();
+        let _listener = UnixListener::bind(folder.path().join("socket")).unwrap();
+        for (name, expected) in [
+            ("", v1::Access::Gone),
+            ("file", v1::Access::Gone),
+            ("file/below", v1::Access::Gone),
+            ("socket", v1::Access::Usable),
+        ] {
+            assert_eq!(access(&folder.path().join(name)), expected, "{name}");
+        }
+        for folder in FOLDERS {
+            assert_eq!(access(Path::new(folder)), v1::Access::Gone, "{folder}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_look_that_hangs_has_one_thread() {
+        let turn = Arc::default();
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let hangs = in_time(&turn, Duration::ZERO, move || released.recv());
+        assert!(matches!(hangs.await, Err(Stuck::Hangs)));
+        let (ran, runs) = std::sync::mpsc::channel();
+        let waits = in_time(&turn, Duration::ZERO, move || ran.send(()));
+        assert!(matches!(waits.await, Err(Stuck::Hangs)));
+        release.send(()).unwrap();
+        assert!(matches!(in_time(&turn, PATIENCE, || 1).await, Ok(1)));
+        // Dropped without having run: nobody was there any more to tell.
+        assert!(runs.recv().is_err());
     }
 }

@@ -30,6 +30,35 @@ impl From<BadField> for Status {
     }
 }
 
+/// The nodes could not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum Stuck {
+    /// A file system does not answer.
+    #[error("the file system of a node does not answer")]
+    Hangs,
+    /// The look panicked.
+    #[error("the look at nodes broke off: {0}")]
+    BrokeOff(tokio::task::JoinError),
+}
+
+impl From<Stuck> for Status {
+    fn from(stuck: Stuck) -> Self {
+        match stuck {
+            Stuck::Hangs => {
+                let hint =
+                    "see what is mounted below /dev and /run (`findmnt`), and end what serves it";
+                let detail = ErrorDetail {
+                    reason: "STUCK_NODES".to_owned(),
+                    hint: hint.to_owned(),
+                    ..ErrorDetail::default()
+                };
+                status_with_detail(Code::DeadlineExceeded, format!("{stuck}; {hint}"), detail)
+            }
+            Stuck::BrokeOff(_) => Self::internal(stuck.to_string()),
+        }
+    }
+}
+
 /// The caller is not on the allow list.
 pub fn permission(message: &str) -> Status {
     let hint = "ask for your user to be added to `allow_uids`, or one of your groups to `allow_gids`, in the service's configuration";

@@ -1,7 +1,10 @@
 //! `CaptureInspectService`: looks into the service, and changes nothing.
 
+use std::sync::Arc;
+
 use mos_camera_api::v1;
 use mos_camera_api::v1::capture_inspect_service_server::CaptureInspectService;
+use tokio::sync::Mutex;
 use tonic::{Request, Response, Status};
 
 use super::fail::of_device;
@@ -12,12 +15,17 @@ use crate::engine::Engine;
 #[derive(Debug, Clone)]
 pub struct Inspect {
     engine: Engine,
+    /// The right to look at nodes.
+    nodes: Arc<Mutex<()>>,
 }
 
 impl Inspect {
     /// Serves an engine.
-    pub const fn new(engine: Engine) -> Self {
-        Self { engine }
+    pub fn new(engine: Engine) -> Self {
+        Self {
+            engine,
+            nodes: Arc::default(),
+        }
     }
 }
 
@@ -54,9 +62,6 @@ impl CaptureInspectService for Inspect {
         request: Request<v1::CheckAccessRequest>,
     ) -> Result<Response<v1::CheckAccessResponse>, Status> {
         let paths = access::paths(request.into_inner())?;
-        let answer = tokio::task::spawn_blocking(move || access::check(paths)).await;
-        let answer = answer
-            .map_err(|error| Status::internal(format!("the look at nodes broke off: {error}")))?;
-        Ok(Response::new(answer))
+        Ok(Response::new(access::check(&self.nodes, paths).await?))
     }
 }

@@ -1,7 +1,7 @@
 //! What the service says of nodes that it may or may not use. Needs root, to run the service as somebody else; says so where it is not.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::os::unix::net::UnixListener;
 use std::process::Command;
 
@@ -33,7 +33,7 @@ fn start() -> Service {
     home.start_as(command)
 }
 
-/// The kernel judges files as it does nodes, by owner, group and mode; and making nodes is not given to every container.
+/// The kernel judges sockets as it does nodes, by owner, group and mode; and making nodes is not given to every container.
 #[tokio::test]
 async fn nodes_are_judged_as_the_service_s_user() {
     if !rustix::process::geteuid().is_root() {
@@ -43,19 +43,26 @@ async fn nodes_are_judged_as_the_service_s_user() {
     let folder = tempfile::tempdir_in("/run").unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let path = |name: &str| folder.path().join(name);
-    for (name, group, mode) in [
+    let sockets = [
         ("everybody", 0, 0o666),
         ("group", GROUP, 0o660),
         ("read-only", GROUP, 0o640),
         ("another", ANOTHER, 0o660),
-    ] {
+        ("nobody", 0, 0o700),
+    ];
+    let _listeners = sockets.map(|(name, group, mode)| {
         let node = path(name);
-        fs::write(&node, "").unwrap();
+        let listener = UnixListener::bind(&node).unwrap();
         chown(&node, Some(0), Some(group)).unwrap();
         fs::set_permissions(&node, fs::Permissions::from_mode(mode)).unwrap();
-    }
-    let _listener = UnixListener::bind(path("socket")).unwrap();
-    fs::set_permissions(path("socket"), fs::Permissions::from_mode(0o700)).unwrap();
+        listener
+    });
+    fs::write(path("file"), "").unwrap();
+    // The service may not search it: neither may it be learned what is in there.
+    let secrets = tempfile::tempdir().unwrap();
+    fs::set_permissions(secrets.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    fs::write(secrets.path().join("door"), "").unwrap();
+    symlink(secrets.path(), path("link")).unwrap();
 
     let service = start();
     let expected = [
@@ -63,7 +70,10 @@ async fn nodes_are_judged_as_the_service_s_user() {
         ("group", Access::Usable),
         ("read-only", Access::Denied),
         ("another", Access::Denied),
-        ("socket", Access::Denied),
+        ("nobody", Access::Denied),
+        ("file", Access::Gone),
+        ("link/door", Access::Unspecified),
+        ("link/window", Access::Unspecified),
         ("missing", Access::Gone),
     ];
     let paths = expected.map(|(name, _)| path(name).to_str().unwrap().to_owned());
