@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use mos_camera_api::v1::State;
-use mos_testkit::{Events, wait_until};
+use mos_testkit::{Events, paths, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::bystander::Bystander;
-use crate::harness::{PATIENCE, Service, TWO_CAMERAS};
+use crate::harness::{Home, PATIENCE, Service, TWO_CAMERAS};
 
 /// A camera without a stream, and one that must not notice what is done to the first.
 const UNCONFIGURED: &str =
@@ -184,15 +184,32 @@ async fn a_doctor_s_report_has_what_is_wrong_and_what_it_rests_on() {
 
 #[tokio::test]
 async fn the_platform_has_the_fields_that_print_platform_has() {
-    let service = Service::start(UNCONFIGURED);
+    // On a board of Qualcomm's without its camera service there is something in every list but that of media devices, which
+    // is this machine's.
+    let home = Home::new(&format!("[service]\nplatform = \"qcs\"\n{UNCONFIGURED}"));
+    let plugins = tempfile::tempdir().unwrap();
+    let library = plugins.path().join("libgstqmmfstandin.so");
+    fs::copy(paths::qmmf_standin().unwrap(), library).unwrap();
+    let command = |home: &Home| {
+        let mut command = home.command();
+        command
+            .env("GST_PLUGIN_PATH", plugins.path())
+            .env("GST_REGISTRY", plugins.path().join("registry.bin"));
+        command
+    };
+    let started = command(&home);
+    let service = home.start_as(started);
     let told = done(&service, &["platform"]);
-    let printed = service.home.command().arg("--print-platform").output();
+    let printed = command(&service.home).arg("--print-platform").output();
     let mut printed: Value = serde_json::from_slice(&printed.unwrap().stdout).unwrap();
     let printed = printed.as_object_mut().unwrap();
     printed.remove("sysroot").expect("what only the other has");
     let mut told = told.as_object().unwrap().clone();
     told.remove("profiles").expect("what only this one has");
     assert_eq!(&told, printed);
+    for list in ["refused", "problems", "elements"] {
+        assert_ne!(told[list], Value::Array(vec![]), "{list} is not compared");
+    }
 }
 
 /// Takes a picture of the stream `subject` and reads its size from its header (PNG, third edition, 11.2.1).
