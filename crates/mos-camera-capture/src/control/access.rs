@@ -14,6 +14,8 @@ use super::fail::{BadField, Stuck};
 
 /// A machine has tens of nodes.
 const MOST: usize = 1024;
+/// `PATH_MAX`, which the kernel takes no more than anyway.
+const LONGEST: usize = 4096;
 /// The folders of nodes and sockets.
 const FOLDERS: [&str; 2] = ["/dev", "/run"];
 /// Longest wait for the file system: what is mounted below these folders may be served by somebody who does not answer.
@@ -36,13 +38,19 @@ pub fn paths(request: v1::CheckAccessRequest) -> Result<Vec<String>, BadField> {
         );
         return Err(bad("TOO_MANY", message));
     }
-    match paths.iter().find(|path| !is_of_nodes(Path::new(path))) {
-        Some(path) => Err(bad(
-            "INVALID_PATH",
-            format!("`{path}` is no plain path below /dev or /run"),
-        )),
-        None => Ok(paths),
+    // By their index: what a caller sends is not for logs and terminals, and may be as long as a message.
+    for (index, path) in paths.iter().enumerate() {
+        let why = if path.len() > LONGEST {
+            format!("has {} bytes, and at most {LONGEST} are taken", path.len())
+        } else if !is_of_nodes(Path::new(path)) {
+            "is no plain path below /dev or /run".to_owned()
+        } else {
+            continue;
+        };
+        let message = format!("the path at index {index} {why}");
+        return Err(bad("INVALID_PATH", message));
     }
+    Ok(paths)
 }
 
 fn is_of_nodes(path: &Path) -> bool {
@@ -187,9 +195,24 @@ mod tests {
         ] {
             assert_eq!(asked(&["/dev/video0", path]), Err("INVALID_PATH"), "{path}");
         }
+        let long = |bytes| format!("/dev/{}", "a".repeat(bytes - "/dev/".len()));
+        let long = |bytes| asked(&["/dev/null", &long(bytes)]).map(|paths| paths.len());
+        assert_eq!(long(LONGEST), Ok(2));
+        assert_eq!(long(LONGEST + 1), Err("INVALID_PATH"));
         let many = |count| asked(&vec!["/dev/null"; count]).map(|paths| paths.len());
         assert_eq!(many(MOST), Ok(MOST));
         assert_eq!(many(MOST + 1), Err("TOO_MANY"));
+    }
+
+    #[test]
+    fn a_path_that_is_refused_is_named_by_its_index() {
+        for path in ["/etc/shadow".to_owned(), "/dev/shadow".repeat(LONGEST)] {
+            let paths = vec!["/dev/null".to_owned(), path];
+            let refused = super::paths(v1::CheckAccessRequest { paths }).unwrap_err();
+            let says = refused.to_string();
+            assert!(says.contains("at index 1"), "{says}");
+            assert!(!says.contains("shadow"), "{says}");
+        }
     }
 
     #[test]
