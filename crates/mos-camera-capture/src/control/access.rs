@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mos_camera_api::v1;
+use mos_camera_backends::qmmf::service;
+use mos_camera_core::platform::{CAMERA_SERVICE, CameraService};
 use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use tokio::sync::Mutex;
@@ -112,6 +114,10 @@ fn look(paths: Vec<String>) -> v1::CheckAccessResponse {
 /// Of nodes and sockets only: whoever may make a link in one of the folders must not learn by it what there is elsewhere, or what
 /// the service may read there.
 fn access(path: &Path) -> v1::Access {
+    // It takes more than this socket, and the platform must not be decided by another answer.
+    if path == Path::new(CAMERA_SERVICE) {
+        return of_camera_service(service::look(Path::new("/")));
+    }
     let node = match within(path) {
         Ok(node) => node,
         Err(error) => return not_reached(error),
@@ -125,6 +131,14 @@ fn access(path: &Path) -> v1::Access {
     let node = format!("/proc/self/fd/{}", node.as_raw_fd());
     let rights = Access::READ_OK | Access::WRITE_OK;
     of(rustix::fs::accessat(CWD, node, rights, AtFlags::EACCESS))
+}
+
+const fn of_camera_service(service: CameraService) -> v1::Access {
+    match service {
+        CameraService::Listens => v1::Access::Usable,
+        CameraService::Denied => v1::Access::Denied,
+        CameraService::Absent => v1::Access::Gone,
+    }
 }
 
 /// The node at a path that no link leads out of its folder, not opened (`O_PATH`: no driver is told).

@@ -3,25 +3,29 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::process::Command;
 
 use mos_camera_api::v1::{Access, CheckAccessRequest, NodeAccess};
 use tonic::Code;
 
 use crate::harness::{Home, Service};
+use crate::qmmf_camera::{MOUNT, can_mount};
 
 /// A user and groups of no name.
 const SOMEBODY: u32 = 64331;
 const GROUP: u32 = 64332;
 const ANOTHER: u32 = 64333;
 
-/// The service as a user that is in [`GROUP`].
-fn start() -> Service {
+/// The service as a user that is in [`GROUP`]; `before` is what becomes the program that changes the user.
+fn start(before: &[&str]) -> Service {
     let home = Home::new("[cameras.front]\ntest = {}\n[onvif]\ndiscovery = false\n");
     chown(home.path(), Some(SOMEBODY), Some(SOMEBODY)).unwrap();
     let plain = home.command();
-    let mut command = Command::new("setpriv");
+    let mut words = before.iter().chain(&["setpriv"]);
+    let mut command = Command::new(words.next().unwrap());
     command
+        .args(words)
         .args(["--reuid", &SOMEBODY.to_string()])
         .args(["--regid", &SOMEBODY.to_string()])
         .args(["--groups", &GROUP.to_string()])
@@ -64,7 +68,7 @@ async fn nodes_are_judged_as_the_service_s_user() {
     fs::write(secrets.path().join("door"), "").unwrap();
     symlink(secrets.path(), path("link")).unwrap();
 
-    let service = start();
+    let service = start(&[]);
     let expected = [
         ("everybody", Access::Usable),
         ("group", Access::Usable),
@@ -91,4 +95,37 @@ async fn nodes_are_judged_as_the_service_s_user() {
     };
     let refused = inspect.check_access(request).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+}
+
+/// Whoever may use its socket and not its folder is refused by the camera service's client.
+#[tokio::test]
+async fn the_camera_service_takes_its_folder_too() {
+    if !can_mount("nodes::the_camera_service_takes_its_folder_too") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
+    let socket = folder.path().join("le_cam_socket");
+    let _camera_service = UnixListener::bind(&socket).unwrap();
+    let mounted = folder.path().to_str().unwrap();
+    let service = start(&["unshare", "--mount", "sh", "-euc", MOUNT, "sh", mounted]);
+    let mut inspect = service.inspect().await;
+    for (of_folder, of_socket, expected) in [
+        (0o755, 0o666, Access::Denied),
+        (0o777, 0o600, Access::Denied),
+        // To connect takes the right to write alone.
+        (0o777, 0o622, Access::Usable),
+    ] {
+        mode(folder.path(), of_folder).unwrap();
+        mode(&socket, of_socket).unwrap();
+        let request = CheckAccessRequest {
+            paths: vec!["/run/cam_server/le_cam_socket".to_owned()],
+        };
+        let answer = inspect.check_access(request).await.unwrap().into_inner();
+        assert_eq!(
+            answer.nodes[0].access(),
+            expected,
+            "{of_folder:o} {of_socket:o}"
+        );
+    }
 }

@@ -39,16 +39,16 @@ test = {}
 const CAMERA: u32 = 3;
 
 /// Mounts `$1` where the camera service's socket is looked for, and becomes the program that follows.
-const MOUNT: &str = "mount -t tmpfs tmpfs /run && mkdir /run/cam_server && mount --bind \"$1\" /run/cam_server && shift && exec \"$@\"";
+pub(crate) const MOUNT: &str = "mount -t tmpfs tmpfs /run && mkdir /run/cam_server && mount --bind \"$1\" /run/cam_server && shift && exec \"$@\"";
 
-fn can_mount(test: &str) -> bool {
+pub(crate) fn can_mount(test: &str) -> bool {
     let tried = Command::new("unshare")
         .args(["--mount", "mount", "-t", "tmpfs", "tmpfs", "/run"])
         .output();
     let can = tried.is_ok_and(|output| output.status.success());
     if !can {
         let why = "it takes root and a mount namespace of its own";
-        skip::skip(&format!("service qmmf_camera::{test}"), why).unwrap();
+        skip::skip(&format!("service {test}"), why).unwrap();
     }
     can
 }
@@ -205,7 +205,7 @@ async fn streams_again(service: &Service, before: &StreamStatus) -> StreamStatus
 
 #[tokio::test]
 async fn a_camera_behind_a_deserializer_streams() {
-    if !can_mount("a_camera_behind_a_deserializer_streams") {
+    if !can_mount("qmmf_camera::a_camera_behind_a_deserializer_streams") {
         return;
     }
     let (service, _cameras) = start("gbm");
@@ -229,7 +229,7 @@ async fn a_camera_behind_a_deserializer_streams() {
 /// begins anew, and the subscriber that was there gets frames again.
 #[tokio::test]
 async fn the_camera_service_dies_and_comes_back() {
-    if !can_mount("the_camera_service_dies_and_comes_back") {
+    if !can_mount("qmmf_camera::the_camera_service_dies_and_comes_back") {
         return;
     }
     for (heard, first) in [(true, "Camera service has died"), (false, "no frame")] {
@@ -272,7 +272,7 @@ async fn the_camera_service_dies_and_comes_back() {
 /// The sensor freezes: no error, but no frames either, which the watchdog sees.
 #[tokio::test]
 async fn a_frozen_sensor_is_opened_again() {
-    if !can_mount("a_frozen_sensor_is_opened_again") {
+    if !can_mount("qmmf_camera::a_frozen_sensor_is_opened_again") {
         return;
     }
     let (service, mut cameras) = start("gbm");
@@ -288,7 +288,7 @@ async fn a_frozen_sensor_is_opened_again() {
 /// An error of the camera ends the stream, and a reset of a stream that runs is a new pipeline.
 #[tokio::test]
 async fn a_broken_camera_is_opened_again_and_so_is_one_that_is_reset() {
-    if !can_mount("a_broken_camera_is_opened_again_and_so_is_one_that_is_reset") {
+    if !can_mount("qmmf_camera::a_broken_camera_is_opened_again_and_so_is_one_that_is_reset") {
         return;
     }
     let (service, mut cameras) = start("gbm");
@@ -305,7 +305,7 @@ async fn a_broken_camera_is_opened_again_and_so_is_one_that_is_reset() {
 /// The camera is pulled: newer releases say so, of older ones only frames end. Either way it streams again when it is back.
 #[tokio::test]
 async fn a_camera_is_pulled_and_put_back() {
-    if !can_mount("a_camera_is_pulled_and_put_back") {
+    if !can_mount("qmmf_camera::a_camera_is_pulled_and_put_back") {
         return;
     }
     for (build, first) in [("gbm", "the camera is gone"), ("gbm,older", "no frame")] {
@@ -328,7 +328,7 @@ async fn a_camera_is_pulled_and_put_back() {
 /// The camera service starts after this one: until then it is said what is missing, then its camera streams without a restart.
 #[tokio::test]
 async fn a_camera_service_that_comes_later_is_used() {
-    if !can_mount("a_camera_service_that_comes_later_is_used") {
+    if !can_mount("qmmf_camera::a_camera_service_that_comes_later_is_used") {
         return;
     }
     let (service, mut cameras) = start_in(&Setting {
@@ -362,7 +362,9 @@ async fn a_camera_service_that_comes_later_is_used() {
 /// The socket is there, but this service may not use it: that is what is said, not that nobody listens.
 #[tokio::test]
 async fn a_camera_service_that_lets_nobody_in_is_told_from_one_that_is_not_there() {
-    if !can_mount("a_camera_service_that_lets_nobody_in_is_told_from_one_that_is_not_there") {
+    if !can_mount(
+        "qmmf_camera::a_camera_service_that_lets_nobody_in_is_told_from_one_that_is_not_there",
+    ) {
         return;
     }
     let (service, cameras) = start_in(&Setting {

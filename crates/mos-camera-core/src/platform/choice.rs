@@ -267,7 +267,7 @@ fn usable(backend: CsiBackend, evidence: &Evidence) -> Result<&'static str, Stri
 }
 
 /// What helps who may not connect to the camera service.
-pub const DENIED_HINT: &str = "add the group of that socket (`ls -l`; `video` on Qualcomm Linux) to `SupplementaryGroups=` of this service by a drop-in (`systemctl edit mos-camera-capture`), then restart it";
+pub const DENIED_HINT: &str = "that socket and its folder have to be writable for this service: add their group (`ls -ld`; `video` on Qualcomm Linux) to its `SupplementaryGroups=` by a drop-in (`systemctl edit mos-camera-capture`), then restart it";
 
 /// Where Qualcomm's camera service listens.
 pub const CAMERA_SERVICE: &str = "/run/cam_server/le_cam_socket";

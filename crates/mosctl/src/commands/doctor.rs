@@ -7,6 +7,7 @@ use mos_camera_api::v1::{
     CheckAccessRequest, ExplainDeviceRequest, ExplainDeviceResponse, GetStatusRequest,
     ListDevicesRequest, PlanProblem, Platform, RecordRegistryRequest,
 };
+use mos_camera_core::platform::CAMERA_SERVICE;
 
 use super::answer;
 use crate::cli::{Examine, Global};
@@ -130,12 +131,18 @@ async fn registry(global: &Global) -> Result<String> {
 
 /// What the service may do with the machine's nodes.
 async fn access(global: &Global, machine: &Machine) -> Result<Access> {
-    let paths = machine.nodes.iter().map(|node| node.path.clone());
     let request = CheckAccessRequest {
-        paths: paths.collect(),
+        paths: asked(machine),
     };
     let mut inspect = global.inspect().await?;
     Ok(answer(inspect.check_access(request)).await?.into())
+}
+
+/// Whoever runs this may see less than the service of what is in the camera service's folder.
+fn asked(machine: &Machine) -> Vec<String> {
+    let seen = machine.nodes.iter().map(|node| node.path.clone());
+    let asked: BTreeSet<_> = seen.chain([CAMERA_SERVICE.to_owned()]).collect();
+    asked.into_iter().collect()
 }
 
 /// A camera's plan, or why none could be asked for.
@@ -154,4 +161,25 @@ async fn explain(global: &Global, device: &str) -> Result<ExplainDeviceResponse>
         }),
         ..ExplainDeviceResponse::default()
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_camera_service_is_asked_for_once_whoever_sees_it() {
+        let root = tempfile::tempdir().unwrap();
+        let named = ["/dev/video0", CAMERA_SERVICE];
+        assert_eq!(
+            asked(&look(root.path(), &BTreeSet::new())),
+            [CAMERA_SERVICE]
+        );
+        for path in named {
+            let path = root.path().join(path.trim_start_matches('/'));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        assert_eq!(asked(&look(root.path(), &BTreeSet::new())), named);
+    }
 }

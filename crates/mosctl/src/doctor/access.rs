@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mos_camera_api::v1::{self, Access as Word};
-use mos_camera_core::platform::CAMERA_SERVICE;
+use mos_camera_core::platform::{CAMERA_SERVICE, DENIED_HINT};
 use serde::Serialize;
 
 use super::Machine;
@@ -36,9 +36,9 @@ impl From<v1::CheckAccessResponse> for Access {
 }
 
 impl Access {
-    fn is(&self, node: &Node, word: Word) -> bool {
+    fn is(&self, path: &str, word: Word) -> bool {
         let expected = text::enum_name(word.as_str_name(), "ACCESS_");
-        self.nodes.get(&node.path) == Some(&expected)
+        self.nodes.get(path) == Some(&expected)
     }
 }
 
@@ -47,7 +47,7 @@ pub(super) fn findings(machine: &Machine, access: &Access) -> Vec<Finding> {
     let has_memory = machine
         .nodes
         .iter()
-        .any(|node| is_memory(node) && access.is(node, Word::Usable));
+        .any(|node| is_memory(node) && access.is(&node.path, Word::Usable));
     let mut denied: BTreeMap<_, Vec<&Node>> = BTreeMap::new();
     let mut forbidden: BTreeMap<Level, Vec<&Node>> = BTreeMap::new();
     for node in &machine.nodes {
@@ -56,10 +56,10 @@ pub(super) fn findings(machine: &Machine, access: &Access) -> Vec<Finding> {
             continue;
         }
         let level = level(node);
-        if access.is(node, Word::Denied) {
+        if access.is(&node.path, Word::Denied) && node.path != CAMERA_SERVICE {
             let alike = (level, node.gid, &node.mode);
             denied.entry(alike).or_default().push(node);
-        } else if access.is(node, Word::Forbidden) {
+        } else if access.is(&node.path, Word::Forbidden) {
             forbidden.entry(level).or_default().push(node);
         }
     }
@@ -69,7 +69,22 @@ pub(super) fn findings(machine: &Machine, access: &Access) -> Vec<Finding> {
     let forbidden = forbidden
         .into_iter()
         .map(|(level, nodes)| finding_of_forbidden(level, &nodes));
-    denied.chain(forbidden).collect()
+    let camera_service = of_camera_service(access);
+    denied.chain(forbidden).chain(camera_service).collect()
+}
+
+/// Of a socket that may be hidden from whoever runs this. Its folder may be what is refused, so its own group tells too little.
+fn of_camera_service(access: &Access) -> Option<Finding> {
+    access.is(CAMERA_SERVICE, Word::Denied).then(|| {
+        Finding::new(
+            Level::Problem,
+            format!(
+                "the service's user {} may not use {CAMERA_SERVICE}",
+                access.uid
+            ),
+            DENIED_HINT,
+        )
+    })
 }
 
 fn finding_of_denied(level: Level, nodes: &[&Node], access: &Access) -> Finding {
@@ -228,7 +243,7 @@ mod tests {
             (
                 ("/run/cam_server/le_cam_socket", 1000, "770", Word::Denied),
                 Level::Problem,
-                "SupplementaryGroups=1000",
+                "its folder",
             ),
             (
                 ("/dev/dri/renderD128", 105, "660", Word::Denied),
@@ -248,6 +263,23 @@ mod tests {
             assert_eq!(*seen, level, "{node:?}");
             assert!(what.contains(node.0), "{what}");
             assert!(advice.contains(says), "{node:?}: {advice}");
+        }
+    }
+
+    #[test]
+    fn a_camera_service_that_only_the_service_sees_is_told() {
+        let access = |word: Word| {
+            Access::from(v1::CheckAccessResponse {
+                nodes: vec![v1::NodeAccess {
+                    path: CAMERA_SERVICE.to_owned(),
+                    access: word.into(),
+                }],
+                ..v1::CheckAccessResponse::default()
+            })
+        };
+        for (word, expected) in [(Word::Denied, 1), (Word::Usable, 0), (Word::Gone, 0)] {
+            let found = findings(&Machine::default(), &access(word));
+            assert_eq!(found.len(), expected, "{word:?}: {found:?}");
         }
     }
 
