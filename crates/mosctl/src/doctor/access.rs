@@ -42,7 +42,7 @@ impl Access {
     }
 }
 
-/// What the service may not use, nodes of one owner and mode together.
+/// What the service may not use or does not see, nodes of one owner and mode together.
 pub(super) fn findings(machine: &Machine, access: &Access) -> Vec<Finding> {
     let has_memory = machine
         .nodes
@@ -50,6 +50,7 @@ pub(super) fn findings(machine: &Machine, access: &Access) -> Vec<Finding> {
         .any(|node| is_memory(node) && access.is(&node.path, Word::Usable));
     let mut denied: BTreeMap<_, Vec<&Node>> = BTreeMap::new();
     let mut forbidden: BTreeMap<Level, Vec<&Node>> = BTreeMap::new();
+    let mut gone: BTreeMap<Level, Vec<&Node>> = BTreeMap::new();
     for node in &machine.nodes {
         // One place to have memory from is enough.
         if is_memory(node) && has_memory {
@@ -61,6 +62,8 @@ pub(super) fn findings(machine: &Machine, access: &Access) -> Vec<Finding> {
             denied.entry(alike).or_default().push(node);
         } else if access.is(&node.path, Word::Forbidden) {
             forbidden.entry(level).or_default().push(node);
+        } else if access.is(&node.path, Word::Gone) {
+            gone.entry(level).or_default().push(node);
         }
     }
     let denied = denied
@@ -69,8 +72,15 @@ pub(super) fn findings(machine: &Machine, access: &Access) -> Vec<Finding> {
     let forbidden = forbidden
         .into_iter()
         .map(|(level, nodes)| finding_of_forbidden(level, &nodes));
+    let gone = gone
+        .into_iter()
+        .map(|(level, nodes)| finding_of_gone(level, &nodes));
     let camera_service = of_camera_service(access);
-    denied.chain(forbidden).chain(camera_service).collect()
+    denied
+        .chain(forbidden)
+        .chain(gone)
+        .chain(camera_service)
+        .collect()
 }
 
 /// Of a socket that may be hidden from whoever runs this. Its folder may be what is refused, so its own group tells too little.
@@ -124,6 +134,15 @@ fn finding_of_forbidden(level: Level, nodes: &[&Node]) -> Finding {
             "if it is to use them, add {} in a drop-in of the unit, and restart the service",
             allow.join(" ")
         ),
+    )
+}
+
+/// What is here, and not where the service is.
+fn finding_of_gone(level: Level, nodes: &[&Node]) -> Finding {
+    Finding::new(
+        level,
+        format!("the service does not see {}", paths(nodes)),
+        "they are not in the service's /dev or /run: look for `PrivateDevices=` in its unit (`systemctl cat mos-camera-capture`), or for a container that was not given them; if they were unplugged just now, run this again",
     )
 }
 
@@ -196,8 +215,7 @@ mod tests {
         assert_eq!(
             found(&[
                 ("/dev/video0", 44, "660", Word::Usable),
-                // Gone meanwhile, and of what nothing is known.
-                ("/dev/video1", 44, "660", Word::Gone),
+                // Of what nothing is known.
                 ("/dev/video2", 44, "660", Word::Unspecified),
             ]),
             []
@@ -264,6 +282,35 @@ mod tests {
             assert!(what.contains(node.0), "{what}");
             assert!(advice.contains(says), "{node:?}: {advice}");
         }
+    }
+
+    #[test]
+    fn what_is_not_in_the_service_s_dev_is_told() {
+        let found = found(&[
+            ("/dev/media0", 44, "660", Word::Gone),
+            ("/dev/video0", 44, "660", Word::Gone),
+            ("/dev/dri/renderD128", 105, "660", Word::Gone),
+            ("/dev/udmabuf", 109, "660", Word::Usable),
+            ("/dev/dma_heap/system", 0, "600", Word::Gone),
+        ]);
+        let told: Vec<_> = found
+            .iter()
+            .map(|(level, what, _)| (*level, what.as_str()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (
+                    Level::Problem,
+                    "the service does not see /dev/media0, /dev/video0"
+                ),
+                (
+                    Level::Warning,
+                    "the service does not see /dev/dri/renderD128"
+                ),
+            ]
+        );
+        assert!(found[0].2.contains("`PrivateDevices=`"), "{found:?}");
     }
 
     #[test]
