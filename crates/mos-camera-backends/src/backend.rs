@@ -31,6 +31,16 @@ pub trait Backend: Send + Sync + fmt::Debug {
         self.discover()
     }
 
+    /// Cameras that are there whatever a look gives: they are listed also when it fails.
+    fn certain(&self) -> Vec<Device> {
+        Vec::new()
+    }
+
+    /// Whether a look can tell that a camera is not there. Where nothing can, building its source says why.
+    fn can_look(&self) -> bool {
+        true
+    }
+
     /// How the device's pictures would become NV12 here and now, and why not otherwise.
     ///
     /// No way at all is an answer ([`Explanation::chosen`] is none), not a fault. May open the device for a moment.

@@ -21,7 +21,6 @@ use mos_camera_core::plan::Explanation;
 use mos_camera_core::{Device, DeviceId, Fault, QmmfSource, StreamConfig, Transport};
 
 pub use registry::Registry;
-use registry::absent;
 pub use unserved::Unserved;
 
 use crate::backend::{Backend, Source};

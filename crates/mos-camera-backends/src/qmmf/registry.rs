@@ -147,7 +147,7 @@ impl Registry {
     }
 }
 
-pub(super) fn absent(id: &DeviceId) -> Fault {
+fn absent(id: &DeviceId) -> Fault {
     Fault::new(
         FaultKind::Absent,
         format!("neither the device tree nor the configuration has a camera {id}"),

@@ -42,11 +42,6 @@ impl Unserved {
         }
     }
 
-    /// Whether it has no camera and nobody beside it.
-    pub fn is_empty(&self) -> bool {
-        self.cameras.is_empty() && self.beside.is_none()
-    }
-
     fn text(&self, device: &DeviceId) -> String {
         let why = &self.why;
         format!(
@@ -59,6 +54,19 @@ impl Unserved {
             FaultKind::Missing,
             self.text(device),
             "`mosctl platform` says what was found and what to do; the camera's table [cameras.NAME.qmmf] is for a machine with the service",
+        )
+    }
+
+    /// Of a camera that nobody named, where nobody can look for it: the device tree may have it, which only the service's cameras are
+    /// read from.
+    fn undriven(&self, device: &DeviceId) -> Fault {
+        let why = &self.why;
+        Fault::new(
+            FaultKind::Missing,
+            format!(
+                "nothing drives {device} on this machine; Qualcomm's camera service is not used here: {why}"
+            ),
+            "`mosctl platform` says what was found and what to do",
         )
     }
 
@@ -80,7 +88,7 @@ impl Unserved {
         if self.cameras.iter().any(|(id, _)| id == device) {
             return Err(self.missing(device));
         }
-        self.beside.as_deref().ok_or_else(|| super::absent(device))
+        self.beside.as_deref().ok_or_else(|| self.undriven(device))
     }
 
     fn with_own(&self, mut devices: Vec<Device>) -> Vec<Device> {
@@ -105,6 +113,14 @@ impl Backend for Unserved {
     fn discover_again(&self) -> Result<Vec<Device>, Fault> {
         let others = self.beside.as_ref().map(|beside| beside.discover_again());
         Ok(self.with_own(others.transpose()?.unwrap_or_default()))
+    }
+
+    fn certain(&self) -> Vec<Device> {
+        self.with_own(Vec::new())
+    }
+
+    fn can_look(&self) -> bool {
+        self.beside.as_ref().is_some_and(|beside| beside.can_look())
     }
 
     fn explain(&self, device: &DeviceId, config: &StreamConfig) -> Result<Explanation, Fault> {
@@ -169,10 +185,14 @@ mod tests {
         assert!(csi.reset(&other).is_ok());
         let fault = csi.source(&own, &stream(&own)).unwrap_err();
         assert_eq!(fault.kind, FaultKind::Missing, "{fault}");
+        assert!(csi.can_look(), "by what is beside");
+        // Nobody named this one, and nobody can say whether it is there.
         let gmsl = Unserved::new(Transport::Gmsl2, &named, "why", None);
-        assert!(gmsl.is_empty());
+        assert!(!gmsl.can_look());
+        assert!(gmsl.discover().unwrap().is_empty());
         let nowhere = id("gmsl:x/link0");
         let fault = gmsl.source(&nowhere, &stream(&nowhere)).unwrap_err();
-        assert_eq!(fault.kind, FaultKind::Absent, "{fault}");
+        assert_eq!(fault.kind, FaultKind::Missing, "{fault}");
+        assert!(fault.message.contains("why"), "{fault}");
     }
 }

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::inotify::{self, CreateFlags, Reader, WatchFlags};
+use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 
 /// A watch on a path, or on the nearest folder above it that there is, for the others have to be made first.
@@ -28,12 +29,7 @@ impl Watch {
             path: path.to_owned(),
             events,
         };
-        if !watch.follow() {
-            return Err(io::Error::other(format!(
-                "no folder above {} can be watched",
-                path.display()
-            )));
-        }
+        watch.follow()?;
         Ok(watch)
     }
 
@@ -49,23 +45,42 @@ impl Watch {
                 Err(_would_block) => {}
             }
         }
-        self.follow();
-        Ok(())
+        self.follow()
     }
 
-    /// Watches the nearest folder that there is now; false if none may be. That it goes is told, too (`IN_IGNORED`).
-    fn follow(&self) -> bool {
+    /// Watches the nearest folder that there is now and that may be watched. That it goes is told, too (`IN_IGNORED`).
+    fn follow(&self) -> io::Result<()> {
         let events = WatchFlags::CREATE
             | WatchFlags::ATTRIB
             | WatchFlags::MOVED_TO
             | WatchFlags::MOVE_SELF
             | WatchFlags::ONLYDIR;
         let nearest = || {
-            let mut above = self.path.ancestors().skip(1);
-            above.any(|folder| inotify::add_watch(self.events.get_ref(), folder, events).is_ok())
+            let mut last = Errno::NOENT;
+            for folder in self.path.ancestors().skip(1) {
+                last = match inotify::add_watch(self.events.get_ref(), folder, events) {
+                    Ok(_) => return Ok(()),
+                    // The one above tells when it is made or opened to us. Another reason, as too many watches, is none to look there.
+                    Err(error @ (Errno::NOENT | Errno::NOTDIR | Errno::ACCESS)) => error,
+                    Err(error) => return Err(self.unwatched(folder, error)),
+                };
+            }
+            Err(self.unwatched(&self.path, last))
         };
         // Twice: one that was made between a failure and the watch above it was not told of.
-        nearest() && nearest()
+        nearest().and_then(|()| nearest())
+    }
+
+    fn unwatched(&self, folder: &Path, error: Errno) -> io::Error {
+        let error = io::Error::from(error);
+        io::Error::new(
+            error.kind(),
+            format!(
+                "{} can't be watched for {}: {error}",
+                folder.display(),
+                self.path.display()
+            ),
+        )
     }
 }
 
@@ -77,7 +92,7 @@ fn drain(fd: &OwnedFd) -> io::Result<()> {
     loop {
         match reader.next() {
             Ok(_) => read_any = true,
-            Err(rustix::io::Errno::WOULDBLOCK) if read_any => return Ok(()),
+            Err(Errno::WOULDBLOCK) if read_any => return Ok(()),
             Err(error) => return Err(error.into()),
         }
     }
@@ -119,5 +134,18 @@ mod tests {
         fs::write(&socket, b"").unwrap();
         let changed = tokio::time::timeout(PATIENCE, watch.changed()).await;
         changed.expect("the new folder").unwrap();
+    }
+
+    /// A folder that is there and can't be watched, here for a link that leads to itself: whoever waits would wait for ever.
+    #[tokio::test]
+    async fn what_can_t_be_watched_is_told() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("cam_server");
+        let mut watch = Watch::new(&folder.join("le_cam_socket")).unwrap();
+        std::os::unix::fs::symlink(&folder, &folder).unwrap();
+        let changed = tokio::time::timeout(PATIENCE, watch.changed()).await;
+        let error = changed.expect("the link is told of").unwrap_err();
+        assert!(error.to_string().contains("cam_server can't"), "{error}");
+        assert!(Watch::new(&folder.join("le_cam_socket")).is_err());
     }
 }

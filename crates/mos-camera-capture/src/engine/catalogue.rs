@@ -300,6 +300,7 @@ impl Catalogue {
             let backends = self.backends.read().unwrap_or_else(PoisonError::into_inner);
             backends.iter().map(|(t, b)| (*t, Arc::clone(b))).collect()
         };
+        let certain = backends.iter().flat_map(|(_, b)| b.certain()).collect();
         let looks = backends.into_iter().map(|(transport, backend)| async move {
             let found = look(backend, self.busy(transport), effort, PATIENCE).await;
             (transport, found)
@@ -308,7 +309,7 @@ impl Catalogue {
         self.found
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .take_in(results)
+            .take_in(results, certain)
     }
 
     /// How a device's pictures would become NV12, for as long as [`PATIENCE`] lasts.
@@ -339,10 +340,9 @@ impl Catalogue {
         }
     }
 
-    /// Whether a device was there at the last look. One that this build has no backend for counts as there: nobody can
-    /// look for it, and building its pipeline says why.
+    /// Whether a device was there at the last look. One that nobody can look for counts as there: building its pipeline says why.
     pub(super) fn is_present(&self, device: &DeviceId) -> bool {
-        if self.backend(device).is_err() {
+        if !self.backend(device).is_ok_and(|backend| backend.can_look()) {
             return true;
         }
         self.found
@@ -354,8 +354,13 @@ impl Catalogue {
 }
 
 impl Found {
-    /// Takes in what each transport's look gave. A look that failed says nothing about its devices: they stay as they were.
-    fn take_in(&mut self, results: Vec<(Transport, Result<Vec<Device>, Fault>)>) -> Changes {
+    /// Takes in what each transport's look gave. A look that failed says nothing about its devices: they stay as they were, and
+    /// those that are `certain` are there all the same.
+    fn take_in(
+        &mut self,
+        results: Vec<(Transport, Result<Vec<Device>, Fault>)>,
+        certain: Vec<Device>,
+    ) -> Changes {
         let mut next = Self::default();
         for (transport, result) in results {
             match result {
@@ -373,6 +378,9 @@ impl Found {
                 }
             }
         }
+        // As they are now: what is known of them may be from before a reload.
+        next.devices
+            .extend(certain.into_iter().map(|d| (d.id.clone(), d)));
         let old = std::mem::replace(self, next);
         let added = self
             .devices
@@ -522,7 +530,8 @@ fn backends(
 
 /// The backends of cameras that are wired to the chip.
 ///
-/// Cameras that are configured for Qualcomm's camera service on a machine that does not use it are told what is missing.
+/// Cameras of Qualcomm's camera service are told what is missing on a machine that does not use it, also those that only its device
+/// tree would show.
 fn on_chip(
     chip: &Chip,
     wired: Vec<(String, QmmfSource)>,
@@ -540,12 +549,11 @@ fn on_chip(
             let csi = libcamera.as_ref().map(|registry| -> Arc<dyn Backend> {
                 Arc::new(LibcameraBackend::new(Arc::clone(registry), taken))
             });
-            [(Transport::MipiCsi, csi), (Transport::Gmsl2, None)]
-                .into_iter()
-                .map(|(transport, beside)| qmmf::Unserved::new(transport, &wired, why, beside))
-                .filter(|unserved| !unserved.is_empty())
-                .map(|unserved| -> Arc<dyn Backend> { Arc::new(unserved) })
-                .collect()
+            let both = [(Transport::MipiCsi, csi), (Transport::Gmsl2, None)].into_iter();
+            both.map(|(transport, beside)| -> Arc<dyn Backend> {
+                Arc::new(qmmf::Unserved::new(transport, &wired, why, beside))
+            })
+            .collect()
         }
     }
 }
@@ -637,7 +645,7 @@ mod tests {
         }
     }
 
-    /// With the service, or with nothing configured for it, nobody stands between.
+    /// Both transports have one, whatever drives them.
     #[test]
     fn the_chips_cameras_have_one_backend() {
         let config = Config::default();
@@ -649,13 +657,18 @@ mod tests {
         let (csi, gmsl) = (Transport::MipiCsi, Transport::Gmsl2);
         let both = ["libcamerasrc", "qticamsrc"];
         assert_eq!(transports(&qcs(&both, CameraService::Listens)), [csi, gmsl]);
-        assert_eq!(transports(&qcs(&both, CameraService::Absent)), [csi]);
-        assert_eq!(transports(&qcs(&[], CameraService::Absent)), []);
+        assert_eq!(transports(&qcs(&both, CameraService::Absent)), [csi, gmsl]);
+        assert_eq!(transports(&qcs(&[], CameraService::Absent)), [csi, gmsl]);
         // A machine may become another.
         let catalogue = Catalogue::new(&config, &qcs(&both, CameraService::Absent));
-        assert!(catalogue.backend(&"gmsl:x/link0".parse().unwrap()).is_err());
+        let link: DeviceId = "gmsl:x/link0".parse().unwrap();
+        assert!(catalogue.is_present(&link), "nobody can look for it");
+        assert!(
+            !catalogue.is_present(&"csi:x".parse().unwrap()),
+            "libcamera can"
+        );
         catalogue.rewire(&config, &qcs(&both, CameraService::Listens));
-        assert!(catalogue.backend(&"gmsl:x/link0".parse().unwrap()).is_ok());
+        assert!(!catalogue.is_present(&link));
     }
 
     fn device(transport: Transport, rest: &str) -> Device {
@@ -689,14 +702,14 @@ mod tests {
     fn what_came_and_went_is_told_once() {
         let (a, b) = (device(Transport::V4l2, "a"), device(Transport::V4l2, "b"));
         let mut found = Found::default();
-        let first = found.take_in(vec![(Transport::V4l2, Ok(vec![a.clone()]))]);
+        let first = found.take_in(vec![(Transport::V4l2, Ok(vec![a.clone()]))], vec![]);
         assert_eq!((first.added, first.removed), (vec![a.clone()], vec![]));
-        let second = found.take_in(vec![(Transport::V4l2, Ok(vec![b.clone()]))]);
+        let second = found.take_in(vec![(Transport::V4l2, Ok(vec![b.clone()]))], vec![]);
         assert_eq!(
             (second.added, second.removed),
             (vec![b.clone()], vec![a.id])
         );
-        let third = found.take_in(vec![(Transport::V4l2, Ok(vec![b]))]);
+        let third = found.take_in(vec![(Transport::V4l2, Ok(vec![b]))], vec![]);
         assert_eq!((third.added, third.removed), (vec![], vec![]));
     }
 
@@ -716,7 +729,10 @@ mod tests {
             (Health::Unusable("x".to_owned()), false),
             (Health::Busy("x".to_owned()), true),
         ] {
-            let changes = found.take_in(vec![(Transport::V4l2, Ok(vec![with(health.clone())]))]);
+            let changes = found.take_in(
+                vec![(Transport::V4l2, Ok(vec![with(health.clone())]))],
+                vec![],
+            );
             assert_eq!(changes.mended.len(), usize::from(mended), "{health:?}");
         }
     }
@@ -725,16 +741,26 @@ mod tests {
     fn a_failed_look_does_not_unplug_anything() {
         let (a, cam) = (device(Transport::V4l2, "a"), device(Transport::Rtsp, "cam"));
         let mut found = Found::default();
-        found.take_in(vec![
-            (Transport::V4l2, Ok(vec![a])),
-            (Transport::Rtsp, Ok(vec![cam])),
-        ]);
+        found.take_in(
+            vec![
+                (Transport::V4l2, Ok(vec![a])),
+                (Transport::Rtsp, Ok(vec![cam])),
+            ],
+            vec![],
+        );
         let fault = Fault::new(FaultKind::Internal, "no", "");
-        let changes = found.take_in(vec![
-            (Transport::V4l2, Err(fault.clone())),
-            (Transport::Rtsp, Ok(vec![])),
-        ]);
+        let changes = found.take_in(
+            vec![
+                (Transport::V4l2, Err(fault.clone())),
+                (Transport::Rtsp, Ok(vec![])),
+            ],
+            vec![device(Transport::V4l2, "sure")],
+        );
         assert_eq!(changes.removed, [DeviceId::new(Transport::Rtsp, "cam")]);
+        // The camera that needs no look is not lost with the look at the others.
+        let ids: Vec<_> = found.devices.keys().map(DeviceId::rest).collect();
+        assert_eq!(ids, ["a", "sure"]);
+        assert_eq!(changes.added, [device(Transport::V4l2, "sure")]);
         assert_eq!(found.problems[&Transport::V4l2], fault);
     }
 

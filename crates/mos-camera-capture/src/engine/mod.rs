@@ -30,9 +30,7 @@ use mos_camera_backends::platform::Probe;
 use mos_camera_backends::qmmf;
 use mos_camera_core::plan::{self, Explanation};
 use mos_camera_core::platform::{self, Board, CameraService, Evidence, Family, Platform};
-use mos_camera_core::{
-    Device, DeviceId, FaultKind, SourceConfig, StreamConfig, StreamName, Transport,
-};
+use mos_camera_core::{Device, DeviceId, FaultKind, StreamConfig, StreamName, Transport};
 use tokio::sync::{Notify, broadcast, watch};
 
 pub use cameras::Added;
@@ -78,7 +76,7 @@ struct Shared {
     starts: tokio::sync::Mutex<()>,
     events: broadcast::Sender<Event>,
     hotplug: watch::Sender<Hotplug>,
-    /// What all this runs on. It changes at most once: when a camera service comes that was not there at the start.
+    /// What all this runs on. It changes while a camera service is awaited: by why it can't be used yet, and once when it comes.
     platform: RwLock<Arc<Platform>>,
     /// Mapped dma-bufs that no stream knows.
     strays: Strays,
@@ -168,7 +166,7 @@ impl Engine {
         tokio::spawn(follow(changes, look, Arc::downgrade(&engine.0)));
         tokio::spawn(watch_mappings(Arc::downgrade(&engine.0)));
         if engine.platform().awaited.is_some() {
-            tokio::spawn(await_camera_service(Arc::downgrade(&engine.0)));
+            tokio::spawn(await_camera_service(Arc::downgrade(&engine.0), "/".into()));
         }
         engine
     }
@@ -177,24 +175,74 @@ impl Engine {
         self.0.platform()
     }
 
-    /// Finds out about the machine anew, and has the cameras on its chip driven by what is best now. False if that is as before.
+    /// Finds out about the machine anew, and has the cameras on its chip driven by what was awaited. False if that did not come.
     async fn find_out_again(&self) -> bool {
         let _turn = self.0.reloading.lock().await;
-        let (before, platform) = (self.platform(), found_out(&self.file()).await);
-        if platform.csi == before.csi {
+        let platform = found_out(&self.file()).await;
+        self.take_over(platform).await
+    }
+
+    /// Has the cameras on the chip driven by what was awaited, if the machine has it now. Whoever calls has the turn to reload.
+    async fn take_over(&self, platform: Platform) -> bool {
+        let awaited = self.platform().awaited;
+        // Anything else, as after a probe that broke off, is no reason to take cameras from what drives them.
+        if platform.csi != awaited {
+            let now = platform.csi.map(tracing::field::display);
+            tracing::warn!(
+                now,
+                "the camera service listens, but can't be used: cameras are driven as before"
+            );
+            return false;
+        }
+        if self.check_running().is_err() {
             return false;
         }
         follow_profiles(&self.file(), &platform);
         let (config, platform) = (self.config(), Arc::new(platform));
         self.0.catalogue.rewire(&config, &platform);
-        *self
+        self.set_platform(platform);
+        self.refresh_devices().await;
+        // Also those that no table names: the device tree may show them. What came between is built by the new backends anyway.
+        let (streams, _) = self.desired().await;
+        let on_chip =
+            |id: &DeviceId| matches!(id.transport(), Transport::MipiCsi | Transport::Gmsl2);
+        let devices = streams.into_values().map(|stream| stream.config.device);
+        self.settle(&devices.filter(on_chip).collect::<Vec<_>>())
+            .await;
+        true
+    }
+
+    /// Takes in that the camera service can still not be used, for another reason maybe than before.
+    async fn note_camera_service(&self, seen: CameraService) {
+        let _turn = self.0.reloading.lock().await;
+        let before = self.platform();
+        if before.evidence.camera_service == seen {
+            return;
+        }
+        let evidence = Evidence {
+            camera_service: seen,
+            ..before.evidence.clone()
+        };
+        let file = self.file();
+        let boards = file.profiles.boards();
+        let platform = platform::decide_with(&evidence, file.service.platform, &boards);
+        // A file that was reloaded may ask for another machine, which takes a restart.
+        if platform.csi != before.csi {
+            return;
+        }
+        for problem in &platform.problems {
+            tracing::warn!(hint = problem.hint, "{}", problem.message);
+        }
+        self.set_platform(Arc::new(platform));
+    }
+
+    fn set_platform(&self, platform: Arc<Platform>) {
+        let mut known = self
             .0
             .platform
             .write()
-            .unwrap_or_else(PoisonError::into_inner) = platform;
-        self.refresh_devices().await;
-        self.settle(&of_camera_service(&config)).await;
-        true
+            .unwrap_or_else(PoisonError::into_inner);
+        *known = platform;
     }
 
     /// Takes over a new configuration file. Streams whose settings did not change don't notice.
@@ -681,9 +729,13 @@ async fn follow(mut changes: hotplug::Changes, look: Arc<Notify>, engine: Weak<S
     }
 }
 
-/// Waits for the camera service that this machine's cameras should be driven by, until it is used or the engine is gone.
-async fn await_camera_service(engine: Weak<Shared>) {
-    let mut socket = match arrival::Watch::new(&qmmf::service::socket(Path::new("/"))) {
+/// Waits for the camera service that this machine's cameras should be driven by, until it is used or the engine is down or gone.
+/// `root` is `/` but in tests.
+async fn await_camera_service(engine: Weak<Shared>, root: PathBuf) {
+    let Some(mut down) = engine.upgrade().map(|engine| engine.down.subscribe()) else {
+        return;
+    };
+    let mut socket = match arrival::Watch::new(&qmmf::service::socket(&root)) {
         Ok(socket) => socket,
         Err(error) => {
             tracing::warn!(%error, "a camera service that starts from now on is not noticed: restart this service then");
@@ -691,30 +743,27 @@ async fn await_camera_service(engine: Weak<Shared>) {
         }
     };
     loop {
-        let usable = qmmf::service::look(Path::new("/")) == CameraService::Listens;
-        if usable {
+        let seen = qmmf::service::look(&root);
+        {
             let Some(engine) = engine.upgrade().map(Engine) else {
                 return;
             };
-            if engine.find_out_again().await {
+            if seen != CameraService::Listens {
+                engine.note_camera_service(seen).await;
+            } else if engine.find_out_again().await {
                 return;
             }
         }
-        if let Err(error) = socket.changed().await {
+        let changed = tokio::select! {
+            // An error is that the engine is gone.
+            _ = down.wait_for(|down| *down) => return,
+            changed = socket.changed() => changed,
+        };
+        if let Err(error) = changed {
             tracing::warn!(%error, "a camera service that starts from now on is not noticed: restart this service then");
             return;
         }
-        if engine.strong_count() == 0 {
-            return;
-        }
     }
-}
-
-/// The cameras that are configured for Qualcomm's camera service.
-fn of_camera_service(config: &Config) -> Vec<DeviceId> {
-    let cameras = config.cameras.values();
-    let wired = cameras.filter(|camera| matches!(camera.source, SourceConfig::Qmmf(_)));
-    wired.map(|camera| camera.device.clone()).collect()
 }
 
 /// Looks for mapped dma-bufs every now and then, until the engine is gone.

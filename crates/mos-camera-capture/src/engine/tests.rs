@@ -264,3 +264,124 @@ async fn a_probe_that_breaks_off_leaves_a_machine_of_which_nothing_is_assumed() 
         assert!(last.hint.contains("`platform`"), "{}", last.hint);
     }
 }
+
+/// A QCS board with both elements, of which nothing is made here.
+fn board(camera_service: CameraService) -> Platform {
+    let usable = |name: &str| (name.to_owned(), platform::ElementState::Usable);
+    let evidence = Evidence {
+        compatible: vec!["qcom,qcm6490".to_owned()],
+        elements: ["qticamsrc"].map(usable).into(),
+        camera_service,
+        ..Evidence::default()
+    };
+    platform::decide(&evidence, None)
+}
+
+/// Streams on cameras that no table names, as `mosctl configure` saves them, on a board whose camera service is late.
+async fn late_board(dir: &Path) -> Engine {
+    gst::init().unwrap();
+    let store = Store::open(&dir.join("state.json")).unwrap();
+    let mut loaded = store.load().unwrap();
+    for (stream, device) in LATE {
+        let wanted = crate::state::Wanted {
+            config: Some(StreamConfig::new(device.parse().unwrap())),
+            started: Some(true),
+        };
+        loaded.state = loaded.state.with(&name(stream), wanted);
+    }
+    let mut config = Config::default();
+    config.service.frame_dir = dir.join("frames");
+    config.onvif.discovery = false;
+    let before = board(CameraService::Absent);
+    let catalogue = Catalogue::new(&config, &before);
+    Engine::start_with(config, store, loaded, catalogue, before).await
+}
+
+const LATE: [(&str, &str); 2] = [
+    ("mast", "gmsl:i2c@1/max96712@29/link0"),
+    ("roof", "csi:imx577@1a"),
+];
+
+/// Waits until each stream of [`LATE`] has a fault, or until none has.
+async fn late_faults(engine: &Engine, any: bool) -> Vec<Option<mos_camera_core::Fault>> {
+    let mut events = engine.events();
+    loop {
+        let streams = engine
+            .status(&LATE.map(|(stream, _)| name(stream)))
+            .unwrap();
+        let faults: Vec<_> = streams
+            .into_iter()
+            .map(|s| s.fault.map(|(fault, _)| fault))
+            .collect();
+        if faults.iter().all(|fault| fault.is_some() == any) {
+            return faults;
+        }
+        let patience = std::time::Duration::from_mins(1);
+        let event = tokio::time::timeout(patience, events.recv()).await;
+        event.unwrap_or_else(|_| panic!("{faults:?}")).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn streams_that_no_table_names_are_told_of_a_late_camera_service_and_begin_anew_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = late_board(dir.path()).await;
+    for fault in late_faults(&engine, true).await.into_iter().flatten() {
+        assert_eq!(fault.kind, FaultKind::Missing, "{fault}");
+        assert!(fault.message.contains("does not listen"), "{fault}");
+        assert!(fault.hint.contains("mosctl platform"), "{fault}");
+    }
+    // It is on its way: the status follows, and nothing else happens.
+    engine.note_camera_service(CameraService::Denied).await;
+    let said = &engine.platform().problems[0].message;
+    assert!(said.contains("no permission"), "{said}");
+    assert!(engine.take_over(board(CameraService::Listens)).await);
+    // What was wrong before is over; that their cameras are not on this machine is another matter.
+    late_faults(&engine, false).await;
+    assert_eq!(engine.platform().csi, Some(platform::CsiBackend::Qmmf));
+    assert!(engine.stop().await);
+}
+
+/// Another look at the machine may break off, and then nothing is known of it.
+#[tokio::test]
+async fn only_what_was_awaited_takes_cameras_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(dir.path(), CAMERAS).await;
+    let evidence = Evidence {
+        elements: ["qticamsrc", "libcamerasrc"]
+            .map(|name| (name.to_owned(), platform::ElementState::Usable))
+            .into(),
+        ..board(CameraService::Absent).evidence
+    };
+    let before = Arc::new(platform::decide(&evidence, None));
+    assert_eq!(before.csi, Some(platform::CsiBackend::Libcamera));
+    engine.set_platform(Arc::clone(&before));
+    let broken = probed(|| panic!("an element broke"), None, &[]).await;
+    assert!(!engine.take_over(broken).await);
+    assert_eq!(engine.platform(), before);
+    assert!(engine.stop().await);
+    // Neither does what comes while the service ends.
+    assert!(!engine.take_over(board(CameraService::Listens)).await);
+    assert_eq!(engine.platform(), before);
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_camera_service_longer_than_the_engine_lives() {
+    for stops in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = late_board(dir.path()).await;
+        let waiting = await_camera_service(Arc::downgrade(&engine.0), dir.path().to_owned());
+        let mut waiting = pin!(waiting);
+        let first = std::future::poll_fn(|cx| Poll::Ready(waiting.as_mut().poll(cx))).await;
+        assert!(first.is_pending(), "it waits");
+        if stops {
+            assert!(engine.stop().await);
+        }
+        // The last one to hold it, but for those that only look at it now and then.
+        let gone = (!stops).then_some(engine);
+        drop(gone);
+        let patience = std::time::Duration::from_mins(1);
+        let ended = tokio::time::timeout(patience, waiting).await;
+        assert!(ended.is_ok(), "stops: {stops}");
+    }
+}
