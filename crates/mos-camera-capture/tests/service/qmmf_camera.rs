@@ -2,7 +2,7 @@
 //! of the program's own, so that nothing of it is seen outside. The test listens there and so plays the camera service.
 
 use std::fs::{self, Permissions};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -86,31 +86,61 @@ impl CameraService {
         writeln!(client, "{line}").unwrap();
     }
 
-    /// Its process ends. Before it did, nobody may have done what the documentation does not allow.
+    /// Its process ends. Before it did, nobody may have done what the documentation does not allow; what its end itself breaks is no
+    /// fault of ours.
     fn die(&mut self) {
         fs::remove_file(&self.socket).unwrap();
-        self.listener = None;
-        if let Some(client) = self.client.take() {
-            nothing_refused(client);
+        for mut client in self.connections() {
+            client.set_nonblocking(true).unwrap();
+            let mut refused = String::new();
+            // The end is that there is no more, be it that nothing came yet.
+            let _end = client.read_to_string(&mut refused);
+            assert_eq!(refused, "");
         }
+    }
+
+    /// Every connection, also those that nobody spoke on yet; there are no more from now on.
+    fn connections(&mut self) -> Vec<UnixStream> {
+        let listener = self.listener.take();
+        let pending = || Some(listener.as_ref()?.accept().ok()?.0);
+        let unspoken = std::iter::from_fn(pending);
+        self.client.take().into_iter().chain(unspoken).collect()
     }
 }
 
 impl Drop for CameraService {
+    /// The service has been stopped by now: all is read that it was refused until its end.
     fn drop(&mut self) {
-        if let Some(client) = self.client.take().filter(|_| !std::thread::panicking()) {
-            nothing_refused(client);
+        if std::thread::panicking() {
+            return;
+        }
+        for mut client in self.connections() {
+            client.set_read_timeout(Some(PATIENCE)).unwrap();
+            let mut refused = String::new();
+            match client.read_to_string(&mut refused) {
+                Ok(_) => {}
+                // It ended before it read all that was said.
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+                Err(error) => panic!("the service was not stopped: {error}"),
+            }
+            assert_eq!(refused, "");
         }
     }
 }
 
-/// Reads what the stand-in had to complain of.
-fn nothing_refused(mut client: UnixStream) {
-    client.set_nonblocking(true).unwrap();
-    let mut refused = String::new();
-    // The end is that there is no more, be it that nothing came yet.
-    let _end = client.read_to_string(&mut refused);
-    assert_eq!(refused, "");
+/// So that those tests that tell the stand-in nothing check it, too.
+#[test]
+fn what_the_stand_in_refused_is_read_from_a_connection_that_nobody_spoke_on() {
+    for complaint in ["", "set while it plays\n"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut cameras = CameraService::new(folder.path().join("le_cam_socket"));
+        cameras.listen();
+        let mut standin = UnixStream::connect(&cameras.socket).unwrap();
+        standin.write_all(complaint.as_bytes()).unwrap();
+        drop(standin);
+        let ended = std::panic::catch_unwind(move || drop(cameras));
+        assert_eq!(ended.is_err(), !complaint.is_empty(), "{complaint}");
+    }
 }
 
 /// Who is to run the service, and what it finds.
@@ -263,6 +293,8 @@ async fn the_camera_service_dies_and_comes_back() {
         assert_eq!(back.attempt, 0);
         let frame = subscriber.next_timeout(PATIENCE).unwrap();
         assert!(frame.is_some(), "the subscriber is left behind");
+        // With a frame still held at the stop, the element finds its descriptor in use.
+        drop(frame);
         other.did_not_notice();
         let (end, home) = service.stop();
         assert!(end.success(), "{}", home.log());
@@ -283,6 +315,8 @@ async fn a_frozen_sensor_is_opened_again() {
     assert_eq!(fault(&again), FaultKind::Stalled);
     assert!(service.home.log().contains("the sensor froze"));
     other.did_not_notice();
+    let (end, home) = service.stop();
+    assert!(end.success(), "{}", home.log());
 }
 
 /// An error of the camera ends the stream, and a reset of a stream that runs is a new pipeline.
@@ -300,6 +334,8 @@ async fn a_broken_camera_is_opened_again_and_so_is_one_that_is_reset() {
     control.reset_capture(reset("mast")).await.unwrap();
     let anew = streams_again(&service, &again).await;
     assert_eq!((fault(&anew), anew.attempt), (FaultKind::Unspecified, 0));
+    let (end, home) = service.stop();
+    assert!(end.success(), "{}", home.log());
 }
 
 /// The camera is pulled: newer releases say so, of older ones only frames end. Either way it streams again when it is back.
@@ -322,6 +358,8 @@ async fn a_camera_is_pulled_and_put_back() {
         cameras.say(&format!("plug {CAMERA}"));
         streams_again(&service, &before).await;
         other.did_not_notice();
+        let (end, home) = service.stop();
+        assert!(end.success(), "{}", home.log());
     }
 }
 
@@ -399,4 +437,6 @@ async fn a_camera_service_that_lets_nobody_in_is_told_from_one_that_is_not_there
     assert!(denied.message.contains("no permission"), "{denied:?}");
     open(&cameras.socket);
     service.wait_state("mast", State::Streaming).await;
+    let (end, home) = service.stop();
+    assert!(end.success(), "{}", home.log());
 }
