@@ -147,6 +147,37 @@ mod tests {
         gst::Caps::from_str(text).unwrap()
     }
 
+    /// A decoder that would rather give tiles, as most do, is left with lines by what it asks downstream before it chooses.
+    #[test]
+    fn of_tiled_and_linear_frames_a_source_gives_linear_ones() {
+        let rest = "width=640,height=480,framerate=30/1";
+        let drm = |formats: &str| {
+            format!("video/x-raw(memory:DMABuf),format=DMA_DRM,drm-format={formats},{rest}")
+        };
+        let tiled = "NV12:0x0800000000000002";
+        for (offered, chosen) in [
+            (drm(&format!("{{{tiled},NV12}}")), Some(drm("NV12"))),
+            (
+                drm(&format!("{{{tiled},NV12:0x0000000000000000}}")),
+                Some(drm("NV12:0x0000000000000000")),
+            ),
+            (drm(tiled), None),
+            (
+                format!("video/x-raw,format={{NV12_4L4,NV12}},{rest}"),
+                Some(format!("video/x-raw,format=NV12,{rest}")),
+            ),
+            (format!("video/x-raw,format=NV12_4L4,{rest}"), None),
+        ] {
+            let mut left = caps(&offered).intersect(&upstream_of(&SRC));
+            let chosen = chosen.map(|text| caps(&text));
+            assert_eq!(left.is_empty(), chosen.is_none(), "{offered}");
+            if let Some(chosen) = chosen {
+                left.fixate();
+                assert_eq!(left, chosen, "{offered}");
+            }
+        }
+    }
+
     #[test]
     fn fixed_caps_are_classified_by_their_text() {
         let size = "width=640,height=480,framerate=30/1";
