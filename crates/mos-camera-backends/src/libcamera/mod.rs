@@ -2,7 +2,8 @@
 //!
 //! libcamera finds them in the kernel's media graphs and sets up everything between sensor and memory; which pipeline a board
 //! has (on the i.MX 8M Plus the ISP or the ISI) is its device tree's business. A camera has one owner: what libcamera drives is
-//! no V4L2 node of ours at the same time ([`Registry`]), and USB cameras are left to V4L2, which knows when they come and go.
+//! no V4L2 node of ours at the same time ([`Registry`]), and USB cameras are left to V4L2, which knows when they
+//! come and go, but for those that the operator named as libcamera's.
 
 mod controls;
 mod discovery;

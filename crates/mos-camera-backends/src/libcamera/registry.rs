@@ -117,7 +117,12 @@ impl Registry {
 
     /// An element as a stream's source has it. Who starts is refused while a camera streams whose way to memory it needs.
     pub(super) fn kept(&self, camera: &Camera, element: &gst::Element) -> Result<Kept, Fault> {
-        let known = self.known()?;
+        // Most cameras have no way that they could share: for them libcamera need not be asked.
+        let known = if camera.single.is_empty() {
+            Vec::new()
+        } else {
+            self.known()?
+        };
         let shares = |other: &&Camera| {
             other.id != camera.id && other.single.iter().any(|n| camera.single.contains(n))
         };
@@ -203,6 +208,9 @@ mod tests {
         assert!(registry.owns(1));
         registry.configure(vec![DeviceId::new(Transport::MipiCsi, "usb")]);
         assert!(!registry.owns(1));
+        // Who shares no way is built also where it can't be asked.
+        let element = gst::ElementFactory::make("identity").build().unwrap();
+        assert!(registry.kept(&camera("isi", &[]), &element).is_ok());
     }
 
     /// Any element will do: what counts is whether a stream has it. All are built before any starts.
