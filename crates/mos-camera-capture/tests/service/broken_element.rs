@@ -9,21 +9,16 @@ use mos_testkit::paths;
 use serde_json::Value;
 
 use crate::harness::Home;
+use crate::other_machine;
 
 /// What would be chosen on the board, with the plugins of this home.
 fn print_platform(home: &Home, board: &Path) -> Value {
-    let output = home
-        .command()
-        .arg("--print-platform")
-        .arg("--sysroot")
-        .arg(board)
+    let mut service = home.command();
+    service
         .env("GST_PLUGIN_PATH", home.path().join("plugins"))
         .env("GST_REGISTRY", home.path().join("registry.bin"))
-        .env("MOS_QMMF_STANDIN", "gbm")
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
-    serde_json::from_slice(&output.stdout).unwrap()
+        .env("MOS_QMMF_STANDIN", "gbm");
+    other_machine::print_platform(&mut service, board)
 }
 
 /// Overwrites a library with zeros. GStreamer looks at size and time only, so that it takes it for the one that it knows.

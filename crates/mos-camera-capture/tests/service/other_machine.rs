@@ -1,7 +1,7 @@
 //! `--print-platform`: what would be chosen on machines of which there are only files, without starting anything.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::harness::{Home, binary, end_of};
@@ -13,6 +13,18 @@ fn machine(folder: &tempfile::TempDir, name: &str, compatible: &[u8]) -> PathBuf
     fs::create_dir_all(&tree).unwrap();
     fs::write(tree.join("compatible"), compatible).unwrap();
     root
+}
+
+/// What `service` prints of the machine whose files are below `root`.
+pub(crate) fn print_platform(service: &mut Command, root: &Path) -> serde_json::Value {
+    let output = service
+        .arg("--print-platform")
+        .arg("--sysroot")
+        .arg(root)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 #[test]
@@ -77,14 +89,7 @@ fn what_the_other_machine_shows_is_printed() {
     fs::create_dir_all(socket.parent().unwrap()).unwrap();
     let _camera_service = std::os::unix::net::UnixListener::bind(socket).unwrap();
     let home = Home::new("[service]\n");
-    let output = home
-        .command()
-        .arg("--print-platform")
-        .arg("--sysroot")
-        .arg(root)
-        .output()
-        .unwrap();
-    let line: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let line = print_platform(&mut home.command(), &root);
     assert_eq!(line["soc_family"], "Snapdragon", "{line}");
     assert_eq!(line["soc_id"], "675", "{line}");
     assert_eq!(line["camera_service"], "listens", "{line}");
@@ -100,14 +105,7 @@ fn the_configuration_overrules_here_too() {
     let folder = tempfile::tempdir().unwrap();
     let root = machine(&folder, "evk", b"fsl,imx8mp-evk\0fsl,imx8mp\0");
     let home = Home::new("[service]\nplatform = \"generic\"\n");
-    let output = home
-        .command()
-        .arg("--print-platform")
-        .arg("--sysroot")
-        .arg(root)
-        .output()
-        .unwrap();
-    let line: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let line = print_platform(&mut home.command(), &root);
     assert_eq!(line["family"], "generic");
     assert_eq!(line["overridden_family"], "imx8mp");
 }
