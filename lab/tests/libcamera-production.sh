@@ -16,11 +16,7 @@ mos-virtual-uvc --port 0 --format nv12:320x180@10 </tmp/camera &
 camera=$!
 exec 3>/tmp/camera
 trap 'exec 3>&-; wait "$camera"; rm /tmp/camera' EXIT
-until grep -qs 'mos virtual camera' /sys/class/video4linux/*/name; do
-    kill -0 "$camera"
-    sleep 1
-done
-udevadm settle
+udevadm wait --timeout=120 --settle /dev/v4l/by-path/platform-vhci_hcd.0-usb-0:1:1.0-video-index0
 # libcamera's handler of USB cameras is the one of its handlers that has a kernel driver here which gives NV12.
 name='\_SB_.VHCI-1:1.0-1d6b:0102'
 cat >/tmp/libcamera.toml <<TOML
