@@ -173,8 +173,8 @@ impl File {
     }
 }
 
-/// The camera that is the same device: the same V4L2 node, camera of libcamera's, number of Qualcomm's camera service, or endpoint reference. Others are as
-/// many as their names.
+/// The camera that is the same device: the same V4L2 node, camera of libcamera's, number of Qualcomm's camera service, or endpoint
+/// reference. Others are as many as their names.
 fn same_device<'a>(
     cameras: &'a BTreeMap<StreamName, Camera>,
     camera: &Camera,
